@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Checks the direction of includes: a folder of src/ may use only what is below it. Prints each include that is not allowed."""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
+
+BASE = {"base", "sys", "log", "loop", "json"}
+WIRE = BASE | {"http", "rpc"}
+# Folder -> folders whose headers it may include, besides its own.
+ALLOWED = {
+    "base": set(),
+    "sys": {"base"},
+    "log": {"base", "sys"},
+    "loop": {"base", "sys", "log"},
+    "json": BASE - {"json"},
+    "http": BASE,
+    "rpc": BASE | {"http"},
+    "agent": WIRE,
+    "nest": WIRE | {"agent"},
+    "template": BASE,
+    "engine": BASE | {"template", "nest"},
+    "server": WIRE | {"template", "engine"},
+    "client": WIRE | {"engine"},
+    "cli": WIRE | {"template", "engine", "server", "client"},
+}
+# Of these folders only the interface is visible from outside.
+INTERFACES = {
+    ("engine", "nest"): {"nest/protocol.h"},
+    ("server", "engine"): {"engine/action.h"},
+    ("client", "engine"): {"engine/action.h"},
+    ("cli", "engine"): {"engine/main.h"},
+    ("cli", "server"): {"server/main.h"},
+}
+
+
+def violations(path: pathlib.Path, folder: str):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        match = INCLUDE.match(line)
+        if not match:
+            continue
+        header = match.group(1)
+        target = header.split("/")[0] if "/" in header else folder
+        where = f"{path.relative_to(ROOT)}:{number}"
+        if "/" not in header or header.startswith("."):
+            yield f'{where}: "{header}" is not written from src/, as in "base/buf.h"'
+        elif target != folder and target not in ALLOWED[folder]:
+            yield f'{where}: {folder}/ may not use {target}/ ("{header}")'
+        elif header not in INTERFACES.get((folder, target), {header}):
+            yield f'{where}: {folder}/ may use only {", ".join(sorted(INTERFACES[folder, target]))} of {target}/, not "{header}"'
+
+
+def main() -> int:
+    found = []
+    for folder in sorted(p for p in (ROOT / "src").iterdir() if p.is_dir()):
+        if folder.name not in ALLOWED:
+            found.append(f"src/{folder.name}/ is not in the list of layers (tools/lint_layers.py)")
+            continue
+        for path in sorted(folder.rglob("*.[ch]")):
+            found.extend(violations(path, folder.name))
+    print("\n".join(found), end="\n" if found else "", file=sys.stderr)
+    return 1 if found else 0
+
+
+sys.exit(main())
