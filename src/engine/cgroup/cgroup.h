@@ -1,0 +1,87 @@
+/*
+ * Limits and accounting of a sandbox by control groups: v2, v1 controllers in separate hierarchies,
+ * or hybrid (v1 controllers plus a v2 hierarchy without them, which still freezes and kills). Two
+ * small implementations behind one vtable; nobody else knows which it is. All directories live
+ * below one directory per hierarchy, named after the engine's instance: <mount>/<own
+ * cgroup>/warren-<instance>/<name>.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+struct wr_cgroup_root;
+struct wr_cgroup;
+
+struct wr_cgroup_limits {
+    uint64_t memory_max_bytes; /* swap included; 0: no limit */
+    uint32_t cpu_millis;       /* 0: no limit */
+    uint32_t pids_max;         /* 0: no limit */
+};
+
+struct wr_cgroup_stats {
+    uint64_t memory_bytes;
+    uint64_t memory_peak_bytes;
+    uint64_t memory_limit_bytes; /* 0: none */
+    uint64_t cpu_usec;
+    uint64_t pids;
+    uint64_t oom_kills;
+};
+
+/* How a process gets in. Descriptors are borrowed from the cgroup. A parent that forks a member
+ * writes "0" to each v1 tasks file (which moves only itself, without the global lock of
+ * cgroup.procs), clones with CLONE_INTO_CGROUP when v2_dir >= 0, and goes back the same way. */
+#define WR_CGROUP_MAX_V1 4
+struct wr_cgroup_join {
+    int v1_tasks[WR_CGROUP_MAX_V1];
+    size_t v1_count;
+    int v2_dir; /* -1: none */
+};
+
+/*
+ * Finds the hierarchies (/proc/self/mountinfo), makes the instance directories and enables
+ * controllers. `member_uid`, `member_gid`: host ids of the nests, which get just what
+ * CLONE_INTO_CGROUP needs (ownership of cgroup.procs of the instance and leaf directories). A
+ * missing memory, cpu or pids controller is -WR_E_FAILED_PRECONDITION naming the controller and the
+ * remedy.
+ */
+int wr_cgroup_root_open(const char *instance, uid_t member_uid, gid_t member_gid,
+                        struct wr_cgroup_root **ret, struct wr_error *err) WR_MUST_CHECK;
+/* Closes descriptors only; directories stay (sandboxes outlive the engine). Accepts NULL, returns
+ * NULL. */
+struct wr_cgroup_root *wr_cgroup_root_free(struct wr_cgroup_root *root);
+/* Removes the instance directories if they are empty. */
+void wr_cgroup_root_remove(struct wr_cgroup_root *root);
+/* "v2", "v1" or "hybrid". */
+const char *wr_cgroup_root_kind(const struct wr_cgroup_root *root);
+/* Calls fn for every leaf that exists in any hierarchy (at most once per name). */
+int wr_cgroup_root_list(struct wr_cgroup_root *root, void (*fn)(const char *name, void *data),
+                        void *data, struct wr_error *err) WR_MUST_CHECK;
+
+/* Makes the leaf with these limits, or opens the one that exists (its limits are then set again).
+ * Undoes itself on failure. */
+int wr_cgroup_new(struct wr_cgroup_root *root, const char *name,
+                  const struct wr_cgroup_limits *limits, struct wr_cgroup **ret,
+                  struct wr_error *err) WR_MUST_CHECK;
+/* Opens an existing leaf (after a restart); NOT_FOUND when a hierarchy lacks it. Limits stay. */
+int wr_cgroup_open(struct wr_cgroup_root *root, const char *name, struct wr_cgroup **ret,
+                   struct wr_error *err) WR_MUST_CHECK;
+/* Closes descriptors only. */
+struct wr_cgroup *wr_cgroup_free(struct wr_cgroup *cgroup);
+int wr_cgroup_set_limits(struct wr_cgroup *cgroup, const struct wr_cgroup_limits *limits,
+                         struct wr_error *err) WR_MUST_CHECK;
+struct wr_cgroup_join wr_cgroup_join(const struct wr_cgroup *cgroup);
+/* SIGKILL to every member (cgroup.kill, or a bounded loop over cgroup.procs while frozen). Does not
+ * wait. */
+int wr_cgroup_kill(struct wr_cgroup *cgroup, struct wr_error *err) WR_MUST_CHECK;
+int wr_cgroup_freeze(struct wr_cgroup *cgroup, bool frozen, struct wr_error *err) WR_MUST_CHECK;
+/* Whether any member is left. */
+bool wr_cgroup_populated(struct wr_cgroup *cgroup);
+/* rmdir everywhere. 0, or -WR_E_UNAVAILABLE while members are left (try again later). NOT_FOUND
+ * counts as success. */
+int wr_cgroup_remove(struct wr_cgroup_root *root, const char *name, struct wr_error *err)
+    WR_MUST_CHECK;
+int wr_cgroup_stats(struct wr_cgroup *cgroup, struct wr_cgroup_stats *ret, struct wr_error *err)
+    WR_MUST_CHECK;

@@ -1,0 +1,296 @@
+/* The closed list of actions as a table. Every field is validated here, whatever the server has checked. */
+#include "engine/action.h"
+#include "engine/engine.h"
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "json/jread.h"
+#include "json/jwrite.h"
+#include "log/log.h"
+#include "template/store.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+struct request {
+    struct wr_engine *engine;
+    uint32_t kind, sequence;
+    const json_t *payload;
+};
+
+/* 0 with an answer sent, WAITS when the answer comes later, or a negative code with `err` filled. */
+enum { WAITS = 1 };
+
+static int answer(const struct request *r, struct wr_jw *w, struct wr_buf *text, const int *fds, size_t fd_count,
+                  struct wr_error *err)
+{
+    int rc = wr_jw_finish(w);
+    const char *json = rc == 0 ? wr_buf_cstr(text) : NULL;
+
+    if (!json)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, rc ? -rc : ENOMEM, "write the reply");
+    wr_engine_reply(r->engine, r->kind, r->sequence, json, fds, fd_count);
+    return 0;
+}
+
+static int answer_empty(const struct request *r)
+{
+    wr_engine_reply(r->engine, r->kind, r->sequence, "{}", NULL, 0);
+    return 0;
+}
+
+/* Reads {"id"} plus `extra` fields and finds the sandbox. */
+static int find_by_id(const struct request *r, const struct wr_json_field *extra, size_t extra_count,
+                      struct wr_engine_sandbox **ret, struct wr_error *err)
+{
+    const char *id = NULL;
+    struct wr_json_field fields[3] = {{.name = "id", .kind = WR_JSON_STRING, .required = true, .ret = &id}};
+
+    for (size_t i = 0; i < extra_count; i++)
+        fields[1 + i] = extra[i];
+    int rc = wr_json_read(r->payload, fields, 1 + extra_count, WR_JSON_REFUSE_UNKNOWN, err);
+    if (rc < 0)
+        return rc;
+    *ret = wr_engine_find(r->engine, id);
+    return *ret ? 0 : wr_fail(err, WR_E_NOT_FOUND, 0, "there is no sandbox %.40s", id);
+}
+
+static int find_running(const struct request *r, const struct wr_json_field *extra, size_t extra_count,
+                        struct wr_engine_sandbox **ret, struct wr_error *err)
+{
+    int rc = find_by_id(r, extra, extra_count, ret, err);
+
+    if (rc == 0 && (*ret)->state != WR_SANDBOX_RUNNING)
+        rc = wr_fail(err, WR_E_UNAVAILABLE, 0, "sandbox %s is %s", (*ret)->spec.id,
+                     (*ret)->state == WR_SANDBOX_STARTING ? "starting" : "being removed");
+    return rc;
+}
+
+static int do_ping(const struct request *r, struct wr_error *err)
+{
+    wr_auto_buf text = WR_BUF(256);
+    struct wr_jw w;
+
+    wr_jw_init(&w, &text);
+    wr_jw_object(&w);
+    wr_jw_kstr(&w, "version", WR_VERSION);
+    wr_jw_ki64(&w, "pid", getpid());
+    wr_jw_end(&w);
+    return answer(r, &w, &text, NULL, 0, err);
+}
+
+static int do_create(const struct request *r, struct wr_error *err)
+{
+    WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0};
+    struct wr_engine *engine = r->engine;
+    int rc = wr_spec_read(r->payload, &spec, err);
+
+    if (rc == 0 && engine->shutdown_sequence)
+        rc = wr_fail(err, WR_E_UNAVAILABLE, 0, "the engine is shutting down");
+    if (rc == 0 && spec.id[0] && wr_engine_find(engine, spec.id))
+        rc = wr_fail(err, WR_E_ALREADY_EXISTS, 0, "there is a sandbox %s already", spec.id);
+    if (rc < 0)
+        return rc;
+    struct wr_engine_sandbox *s = wr_engine_sandbox_new(engine, &spec);
+    if (!s)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "create a sandbox");
+    s->start_sequence = r->sequence;
+    rc = engine->ops->start(engine->driver, &s->spec, s, &s->instance, err);
+    if (rc < 0) {
+        wr_engine_drop(s);
+        return rc;
+    }
+    wr_engine_insert(s);
+    return WAITS;
+}
+
+static int do_kill(const struct request *r, struct wr_error *err)
+{
+    struct wr_engine_sandbox *s = NULL;
+    int rc = find_by_id(r, NULL, 0, &s, err);
+
+    if (rc < 0)
+        return rc;
+    if (s->state == WR_SANDBOX_STARTING)
+        return wr_fail(err, WR_E_UNAVAILABLE, 0, "sandbox %s is starting", s->spec.id);
+    /* A second KILL takes over the waiting: only one answer can be owed. */
+    if (s->kill_sequence)
+        wr_engine_reply(r->engine, r->kind, s->kill_sequence, "{}", NULL, 0);
+    s->kill_sequence = r->sequence;
+    s->state = WR_SANDBOX_STOPPING;
+    r->engine->ops->kill(s->instance);
+    return WAITS;
+}
+
+static int do_list(const struct request *r, struct wr_error *err)
+{
+    const char *after = "";
+    const struct wr_json_field field = {.name = "after", .kind = WR_JSON_STRING, .ret = &after};
+    wr_auto_buf text = WR_BUF(WR_ACTION_MAX - 256);
+    struct wr_jw w;
+    size_t count = 0;
+    bool more = false;
+    int rc = wr_json_read(r->payload, &field, 1, WR_JSON_REFUSE_UNKNOWN, err);
+
+    if (rc < 0)
+        return rc;
+    wr_jw_init(&w, &text);
+    wr_jw_object(&w);
+    wr_jw_key(&w, "sandboxes");
+    wr_jw_array(&w);
+    wr_list_foreach(it, &r->engine->sandboxes)
+    {
+        const struct wr_engine_sandbox *s = wr_list_entry(it, struct wr_engine_sandbox, link);
+        if (s->state != WR_SANDBOX_RUNNING || strcmp(s->spec.id, after) <= 0)
+            continue;
+        /* Six bytes for each byte of text is the most that JSON escaping makes of it. */
+        if (count == WR_ACTION_LIST_PAGE || (count > 0 && 6 * strlen(s->spec.owner) + 1024 > wr_buf_room(&text))) {
+            more = true;
+            break;
+        }
+        wr_jw_object(&w);
+        wr_spec_write_public(&s->spec, true, &w);
+        wr_jw_end(&w);
+        count++;
+    }
+    wr_jw_end(&w);
+    wr_jw_kbool(&w, "more", more);
+    wr_jw_end(&w);
+    return answer(r, &w, &text, NULL, 0, err);
+}
+
+static int do_stats(const struct request *r, struct wr_error *err)
+{
+    struct wr_engine_sandbox *s = NULL;
+    struct wr_driver_stats stats = {0};
+    wr_auto_buf text = WR_BUF(1024);
+    struct wr_jw w;
+    int rc = find_running(r, NULL, 0, &s, err);
+
+    if (rc == 0)
+        rc = r->engine->ops->stats(s->instance, &stats, err);
+    if (rc < 0)
+        return rc;
+    wr_jw_init(&w, &text);
+    wr_jw_object(&w);
+    wr_jw_ku64(&w, "memoryBytes", stats.memory_bytes);
+    wr_jw_ku64(&w, "memoryPeakBytes", stats.memory_peak_bytes);
+    wr_jw_ku64(&w, "memoryLimitBytes", stats.memory_limit_bytes);
+    wr_jw_ku64(&w, "cpuUsec", stats.cpu_usec);
+    wr_jw_ku64(&w, "pids", stats.pids);
+    wr_jw_ku64(&w, "diskBytes", stats.disk_bytes);
+    wr_jw_ku64(&w, "diskLimitBytes", stats.disk_limit_bytes);
+    wr_jw_ku64(&w, "oomKills", stats.oom_kills);
+    wr_jw_end(&w);
+    return answer(r, &w, &text, NULL, 0, err);
+}
+
+static int do_sockets(const struct request *r, struct wr_error *err)
+{
+    struct wr_engine_sandbox *s = NULL;
+    uint64_t count = 0;
+    int fds[WR_ACTION_MAX_SOCKETS];
+    const struct wr_json_field field = {.name = "count", .kind = WR_JSON_U64, .required = true, .ret = &count, .min = 1,
+                                        .max = WR_ACTION_MAX_SOCKETS};
+    int rc = find_running(r, &field, 1, &s, err);
+
+    if (rc == 0)
+        rc = r->engine->ops->sockets(s->instance, count, fds, err);
+    if (rc < 0)
+        return rc;
+    wr_engine_reply(r->engine, r->kind, r->sequence, "{}", fds, count);
+    for (size_t i = 0; i < count; i++)
+        wr_close(fds[i]);
+    return 0;
+}
+
+static void write_template(const struct wr_template *t, void *data)
+{
+    struct wr_jw *w = data;
+
+    wr_jw_object(w);
+    wr_jw_kstr(w, "name", t->name);
+    wr_jw_ku64(w, "layers", t->layer_count);
+    wr_jw_ku64(w, "sizeBytes", t->size_bytes);
+    wr_jw_ku64(w, "createdMs", t->created_ms);
+    wr_jw_end(w);
+}
+
+static int do_templates(const struct request *r, struct wr_error *err)
+{
+    wr_auto_buf text = WR_BUF(WR_ACTION_MAX - 256);
+    struct wr_jw w;
+
+    wr_jw_init(&w, &text);
+    wr_jw_object(&w);
+    wr_jw_key(&w, "templates");
+    wr_jw_array(&w);
+    int rc = r->engine->ops->templates(r->engine->driver, write_template, &w, err);
+    if (rc < 0)
+        return rc;
+    wr_jw_end(&w);
+    wr_jw_end(&w);
+    return answer(r, &w, &text, NULL, 0, err);
+}
+
+static int do_set_owner(const struct request *r, struct wr_error *err)
+{
+    struct wr_engine_sandbox *s = NULL;
+    const char *owner = NULL;
+    const struct wr_json_field field = {.name = "owner", .kind = WR_JSON_STRING, .required = true, .ret = &owner,
+                                        .max = WR_ACTION_MAX_OWNER};
+    int rc = find_running(r, &field, 1, &s, err);
+
+    if (rc < 0)
+        return rc;
+    char *copy = wr_strdup(owner);
+    if (!copy)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "keep the owner text");
+    free(s->spec.owner);
+    s->spec.owner = copy;
+    rc = r->engine->ops->save(s->instance, &s->spec, err);
+    return rc ? rc : answer_empty(r);
+}
+
+static int do_shutdown(const struct request *r, struct wr_error *err)
+{
+    (void)err;
+    r->engine->shutdown_sequence = r->sequence;
+    wr_list_foreach(it, &r->engine->sandboxes)
+    {
+        struct wr_engine_sandbox *s = wr_list_entry(it, struct wr_engine_sandbox, link);
+        if (s->state == WR_SANDBOX_RUNNING) {
+            s->state = WR_SANDBOX_STOPPING;
+            r->engine->ops->kill(s->instance);
+        }
+    }
+    wr_engine_check_shutdown(r->engine);
+    return WAITS;
+}
+
+static const struct {
+    enum wr_action kind;
+    int (*run)(const struct request *r, struct wr_error *err);
+} actions[] = {
+    {WR_ACTION_PING, do_ping},           {WR_ACTION_CREATE, do_create},       {WR_ACTION_KILL, do_kill},
+    {WR_ACTION_LIST, do_list},           {WR_ACTION_STATS, do_stats},         {WR_ACTION_SOCKETS, do_sockets},
+    {WR_ACTION_TEMPLATES, do_templates}, {WR_ACTION_SET_OWNER, do_set_owner}, {WR_ACTION_SHUTDOWN, do_shutdown},
+};
+
+void wr_engine_dispatch(struct wr_engine *engine, const struct wr_action_header *header, const char *payload)
+{
+    struct wr_error err = {0};
+    wr_auto_json *json = NULL;
+    struct request r = {.engine = engine, .kind = header->kind, .sequence = header->sequence};
+    int rc = wr_json_parse(payload, header->length, &json, &err);
+
+    r.payload = json;
+    if (rc == 0) {
+        rc = wr_fail(&err, WR_E_UNIMPLEMENTED, 0, "there is no action %u", header->kind);
+        for (size_t i = 0; i < WR_ARRAY_SIZE(actions); i++)
+            if (actions[i].kind == header->kind)
+                rc = actions[i].run(&r, &err);
+    }
+    if (rc < 0)
+        wr_engine_reply_error(engine, header->kind, header->sequence, &err);
+}

@@ -1,0 +1,377 @@
+#include "engine/driver/native/instance.h"
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "engine/driver/native/native.h"
+#include "json/jwrite.h"
+#include "log/log.h"
+#include "sys/syscall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define START_TIMEOUT_MS   20000
+#define COLLECT_RETRY_MS   20
+#define MAX_RECORD_BYTES   (128 * 1024)
+
+void wr_leftovers_add(struct wr_driver *driver, struct wr_kit *kit)
+{
+    if (kit && !wr_kit_release(driver, kit)) {
+        wr_list_remove(&kit->link);
+        wr_list_append(&driver->leftovers, &kit->link);
+        wr_leftovers_collect(driver);
+    }
+}
+
+void wr_leftovers_try(struct wr_driver *driver)
+{
+    wr_list_foreach(it, &driver->leftovers)
+        (void)!wr_kit_release(driver, wr_list_entry(it, struct wr_kit, link)); /* it stays in the list then */
+}
+
+static void on_collect(struct wr_timer *timer, void *data)
+{
+    struct wr_driver *driver = data;
+
+    (void)timer;
+    wr_leftovers_try(driver);
+    wr_leftovers_collect(driver);
+}
+
+void wr_leftovers_collect(struct wr_driver *driver)
+{
+    struct wr_error err;
+    bool more = wr_volume_collect(driver->volume) || !wr_list_empty(&driver->leftovers);
+
+    if (more && !driver->collect.loop &&
+        wr_timer_start(driver->loop, &driver->collect, COLLECT_RETRY_MS, on_collect, driver, &err) < 0)
+        wr_log(WR_LOG_ERROR, err.msg, NULL);
+}
+
+static void release(struct wr_instance *instance)
+{
+    struct wr_driver *driver = instance->driver;
+    struct wr_kit *kit = wr_steal_ptr(&instance->kit);
+
+    wr_instance_detach(instance);
+    wr_leftovers_add(driver, kit);
+}
+
+void wr_instance_detach(struct wr_instance *instance)
+{
+    if (instance->state == WR_INSTANCE_SPAWNING && instance->nest)
+        wr_nest_link_forget(instance->nest, instance);
+    wr_list_remove(&instance->link);
+    wr_source_remove(&instance->exit_source);
+    wr_source_remove(&instance->status_source);
+    wr_timer_stop(&instance->deadline);
+    wr_close(instance->pidfd);
+    wr_close(instance->ns_fd);
+    wr_close(instance->status_fd);
+    if (instance->kit) {
+        wr_close(instance->kit->overlay_fd);
+        wr_close(instance->kit->upper_fd);
+        wr_cgroup_free(instance->kit->cgroup);
+        free(instance->kit);
+    }
+    free(instance);
+}
+
+static void signal_all(struct wr_instance *instance)
+{
+    struct wr_error err;
+
+    if (instance->pidfd >= 0)
+        (void)!wr_pidfd_send_signal(instance->pidfd, SIGKILL);
+    if (wr_cgroup_kill(instance->kit->cgroup, &err) < 0)
+        wr_log(WR_LOG_WARN, err.msg, "sandbox", instance->kit->id, NULL);
+}
+
+/* Ends a start: tells the owner and, if no process is left to wait for, releases everything. */
+static void fail_start(struct wr_instance *instance, const struct wr_error *error)
+{
+    struct wr_driver *driver = instance->driver;
+    void *owner = instance->owner;
+    struct wr_error copy = *error;
+
+    release(instance);
+    driver->callbacks.on_started(owner, &copy);
+}
+
+static enum wr_gone_reason why_gone(const struct wr_instance *instance)
+{
+    struct wr_cgroup_stats stats;
+    struct wr_error err;
+
+    if (instance->reason != WR_GONE_EXITED)
+        return instance->reason;
+    if (wr_cgroup_stats(instance->kit->cgroup, &stats, &err) == 0 && stats.oom_kills > 0)
+        return WR_GONE_OOM;
+    return WR_GONE_EXITED;
+}
+
+/* PID 1 ended; with it the kernel has ended every process of the sandbox. */
+static void on_process_exit(struct wr_source *source, uint32_t events, void *data)
+{
+    struct wr_instance *instance = data;
+    struct wr_driver *driver = instance->driver;
+    void *owner = instance->owner;
+
+    (void)source;
+    (void)events;
+    if (instance->start_error.code) {
+        fail_start(instance, &instance->start_error);
+        return;
+    }
+    if (instance->state == WR_INSTANCE_BOOTING) {
+        struct wr_error error;
+        (void)wr_fail(&error, WR_E_INTERNAL, 0, "the sandbox's first process ended while it started");
+        fail_start(instance, &error);
+        return;
+    }
+    enum wr_gone_reason reason = why_gone(instance);
+    release(instance);
+    if (owner)
+        driver->callbacks.on_gone(owner, reason);
+}
+
+/* The start failed but a process exists: the answer waits for its end, so that nothing is left behind when it is given. */
+static void abort_start(struct wr_instance *instance, const struct wr_error *error)
+{
+    wr_source_remove(&instance->status_source);
+    wr_timer_stop(&instance->deadline);
+    instance->start_error = *error;
+    instance->state = WR_INSTANCE_DYING;
+    signal_all(instance);
+}
+
+static void on_status(struct wr_source *source, uint32_t events, void *data)
+{
+    struct wr_instance *instance = data;
+    struct wr_error status;
+
+    (void)source;
+    (void)events;
+    ssize_t len = read(instance->status_fd, &status, sizeof(status));
+    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (len != (ssize_t)sizeof(status)) {
+        (void)wr_fail(&status, WR_E_INTERNAL, 0, "the sandbox's first process died while it started");
+    } else {
+        status.msg[sizeof(status.msg) - 1] = '\0';
+        if (status.code < 0 || status.code >= WR_E_MAX_)
+            status.code = WR_E_INTERNAL;
+    }
+    if (status.code) {
+        abort_start(instance, &status);
+        return;
+    }
+    wr_source_remove(&instance->status_source);
+    instance->status_fd = wr_close(instance->status_fd);
+    wr_timer_stop(&instance->deadline);
+    instance->state = WR_INSTANCE_RUNNING;
+    instance->driver->callbacks.on_started(instance->owner, NULL);
+}
+
+static void on_deadline(struct wr_timer *timer, void *data)
+{
+    struct wr_instance *instance = data;
+    struct wr_error error;
+
+    (void)timer;
+    (void)wr_fail(&error, WR_E_DEADLINE_EXCEEDED, 0, "the sandbox did not start within %d s", START_TIMEOUT_MS / 1000);
+    if (instance->state == WR_INSTANCE_SPAWNING)
+        fail_start(instance, &error);
+    else
+        abort_start(instance, &error);
+}
+
+static int watch(struct wr_instance *instance, struct wr_error *err)
+{
+    return wr_source_add(instance->driver->loop, &instance->exit_source, instance->pidfd, EPOLLIN, on_process_exit, instance, err);
+}
+
+static void on_spawned(void *data, const struct wr_nest_sandbox *sandbox, const struct wr_error *error)
+{
+    struct wr_instance *instance = data;
+    struct wr_error err;
+
+    instance->nest = NULL;
+    if (error) {
+        fail_start(instance, error);
+        return;
+    }
+    instance->pidfd = sandbox->pidfd;
+    instance->ns_fd = sandbox->ns_fd;
+    instance->status_fd = sandbox->status_fd;
+    instance->kit->overlay_fd = wr_close(instance->kit->overlay_fd);
+    instance->state = WR_INSTANCE_BOOTING;
+    int rc = wr_fd_set_nonblock(instance->status_fd, true);
+    rc = rc < 0 ? wr_fail(&err, WR_E_INTERNAL, -rc, "prepare the status pipe") : watch(instance, &err);
+    if (rc == 0)
+        rc = wr_source_add(instance->driver->loop, &instance->status_source, instance->status_fd, EPOLLIN, on_status,
+                           instance, &err);
+    if (rc < 0) {
+        signal_all(instance);
+        fail_start(instance, &err);
+    }
+}
+
+static char *agent_config(const struct wr_native_template *t, const struct wr_spec *spec, struct wr_error *err)
+{
+    json_error_t json_error;
+    json_t *env = json_loads(t->t.env_json, JSON_REJECT_DUPLICATES, &json_error);
+    json_t *config = env ? json_pack("{s:s, s:s, s:s, s:s, s:o}", "sandboxId", spec->id, "template", t->t.name, "user",
+                                     t->t.user, "workdir", t->t.workdir, "env", env)
+                         : NULL;
+    char *text = NULL;
+
+    if (config && json_object_update(json_object_get(config, "env"), spec->env) == 0)
+        text = json_dumps(config, JSON_COMPACT);
+    if (config)
+        json_decref(config);
+    else if (env)
+        json_decref(env);
+    if (!text)
+        (void)wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "write the agent's configuration");
+    return text;
+}
+
+static struct wr_instance *instance_new(struct wr_driver *driver, struct wr_kit *kit)
+{
+    struct wr_instance *instance = wr_calloc(1, sizeof(*instance));
+
+    if (!instance)
+        return NULL;
+    instance->driver = driver;
+    instance->kit = kit;
+    instance->pidfd = instance->ns_fd = instance->status_fd = -1;
+    wr_list_append(&driver->instances, &instance->link);
+    return instance;
+}
+
+int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const struct wr_spec *spec, void *owner,
+                      struct wr_instance **ret, struct wr_error *err)
+{
+    struct wr_instance *instance = instance_new(t->driver, kit);
+    wr_auto_free char *config = agent_config(t, spec, err);
+
+    if (!instance) {
+        wr_leftovers_add(t->driver, kit);
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "start a sandbox");
+    }
+    instance->owner = owner;
+    instance->nest = t->nest;
+    int rc = config ? wr_timer_start(t->driver->loop, &instance->deadline, START_TIMEOUT_MS, on_deadline, instance, err)
+                    : -err->code;
+    if (rc == 0)
+        rc = wr_nest_link_spawn(t->nest, kit, spec, config, on_spawned, instance, err);
+    if (rc < 0) {
+        release(instance);
+        return rc;
+    }
+    /* The nest works meanwhile, so this costs the caller nothing. */
+    rc = wr_instance_save(instance, spec, err);
+    if (rc < 0) {
+        release(instance);
+        return rc;
+    }
+    *ret = instance;
+    return 0;
+}
+
+int wr_instance_adopt(struct wr_driver *driver, struct wr_kit *kit, const struct wr_nest_sandbox *sandbox,
+                      struct wr_instance **ret, struct wr_error *err)
+{
+    struct wr_instance *instance = instance_new(driver, kit);
+
+    if (!instance)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "adopt a sandbox");
+    instance->pidfd = sandbox->pidfd;
+    instance->ns_fd = sandbox->ns_fd;
+    instance->state = WR_INSTANCE_RUNNING;
+    int rc = watch(instance, err);
+    if (rc < 0)
+        wr_instance_detach(instance);
+    else
+        *ret = instance;
+    return rc;
+}
+
+void wr_instance_kill(struct wr_instance *instance)
+{
+    if (instance->state != WR_INSTANCE_RUNNING)
+        return;
+    instance->state = WR_INSTANCE_DYING;
+    instance->reason = WR_GONE_KILLED;
+    signal_all(instance);
+}
+
+int wr_instance_save(struct wr_instance *instance, const struct wr_spec *spec, struct wr_error *err)
+{
+    wr_auto_buf text = WR_BUF(MAX_RECORD_BYTES);
+    int rc = wr_spec_write_record(spec, &text);
+
+    /* Not durable on purpose: a running sandbox does not survive a power cut, its record need not either. */
+    if (rc == 0)
+        rc = wr_file_replace(instance->kit->upper_fd, "state.json", wr_buf_ptr(&text), text.len, 0600, WR_VOLATILE);
+    return rc < 0 ? wr_fail(err, WR_E_INTERNAL, -rc, "write the record of sandbox %s", spec->id) : 0;
+}
+
+static int open_sockets(size_t count, int *fds, struct wr_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fds[i] < 0) {
+            int rc = wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "open a socket in the sandbox");
+            while (i-- > 0)
+                wr_close(fds[i]);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds, struct wr_error *err)
+{
+    static int home = -1; /* the host's network namespace; the engine has one thread */
+
+    if (home < 0)
+        home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (home < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "open the host's network namespace");
+    if (setns(instance->ns_fd, CLONE_NEWNET) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "enter the sandbox's network namespace");
+    int rc = open_sockets(count, ret_fds, err);
+    if (setns(home, CLONE_NEWNET) < 0) {
+        wr_log(WR_LOG_ERROR, "the engine cannot return to the host's network namespace", NULL);
+        _exit(1);
+    }
+    return rc;
+}
+
+int wr_instance_stats(struct wr_instance *instance, struct wr_driver_stats *ret, struct wr_error *err)
+{
+    struct wr_cgroup_stats stats;
+    struct wr_driver_stats out = {0};
+    int rc = wr_cgroup_stats(instance->kit->cgroup, &stats, err);
+
+    if (rc == 0)
+        rc = wr_volume_upper_usage(instance->driver->volume, instance->kit->upper_fd, &out.disk_bytes, &out.disk_limit_bytes,
+                                   err);
+    if (rc < 0)
+        return rc;
+    out.memory_bytes = stats.memory_bytes;
+    out.memory_peak_bytes = stats.memory_peak_bytes;
+    out.memory_limit_bytes = stats.memory_limit_bytes;
+    out.cpu_usec = stats.cpu_usec;
+    out.pids = stats.pids;
+    out.oom_kills = stats.oom_kills;
+    *ret = out;
+    return 0;
+}

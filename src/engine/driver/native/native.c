@@ -1,0 +1,288 @@
+#include "engine/driver/native/native.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "engine/driver/native/instance.h"
+#include "engine/driver/native/kit.h"
+#include "engine/driver/native/nest_link.h"
+#include "engine/driver/native/nest_start.h"
+#include "engine/driver/native/recover.h"
+#include "engine/isolate/device_layer.h"
+#include "engine/isolate/seccomp.h"
+#include "log/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U /* Linux 6.3; glibc 2.36 lacks it */
+#endif
+
+/* Inotify instances are counted for the creator of the outermost user namespace, so all sandboxes and host root share one
+ * bucket of usually 128: three sandboxes could exhaust it. */
+#define INOTIFY_INSTANCES_MIN 65536
+
+static int take_lock(struct wr_driver *driver, struct wr_error *err)
+{
+    driver->lock_fd = openat(driver->data_dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (driver->lock_fd < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "open %s/lock", driver->data_dir);
+    if (flock(driver->lock_fd, LOCK_EX | LOCK_NB) < 0)
+        return wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
+                       "another Warren uses %s; stop it, or give this one a --data-dir of its own", driver->data_dir);
+    return 0;
+}
+
+static void raise_inotify_limit(void)
+{
+    static const char path[] = "/proc/sys/fs/inotify/max_user_instances";
+    char text[32];
+    ssize_t len = wr_file_read_line(AT_FDCWD, path, text, sizeof(text));
+
+    if (len <= 0 || strtol(text, NULL, 10) >= INOTIFY_INSTANCES_MIN)
+        return;
+    if (wr_file_write_str(AT_FDCWD, path, "65536") == 0)
+        wr_log(WR_LOG_INFO, "raised fs.inotify.max_user_instances, which all sandboxes share", "from", text, NULL);
+}
+
+static int open_program(struct wr_driver *driver, struct wr_error *err)
+{
+    size_t len = 0;
+    const void *program = wr_nest_program(&len);
+
+    driver->program_fd = memfd_create("warren-nest", MFD_CLOEXEC | MFD_EXEC);
+    if (driver->program_fd < 0 && errno == EINVAL) /* before kernel 6.3 every memfd is executable */
+        driver->program_fd = memfd_create("warren-nest", MFD_CLOEXEC);
+    if (driver->program_fd < 0)
+        return wr_fail_errno(err, WR_E_FAILED_PRECONDITION, "make an executable memfd (see vm.memfd_noexec)");
+    int rc = wr_write_all(driver->program_fd, program, len);
+    if (rc < 0 || fchmod(driver->program_fd, 0755) < 0)
+        return wr_fail(err, WR_E_INTERNAL, rc < 0 ? -rc : errno, "write the nest's program");
+    return wr_device_layer_open(driver->data_dirfd, program, len, &driver->device_layer_fd, err);
+}
+
+static int open_storage(struct wr_driver *driver, const struct wr_engine_opts *opts, struct wr_error *err)
+{
+    int rc = wr_data_dir_open(opts->data_dir, &driver->data_dirfd, err);
+
+    if (rc == 0)
+        rc = take_lock(driver, err);
+    if (rc < 0)
+        return rc;
+    const struct wr_volume_opts volume = {.data_dirfd = driver->data_dirfd, .data_dir = opts->data_dir,
+                                          .path = opts->volume_path, .size_bytes = opts->volume_size_bytes};
+    return wr_volume_open(&volume, &driver->volume, err);
+}
+
+static int open_run_dir(struct wr_driver *driver, struct wr_error *err)
+{
+    wr_auto_free char *nests = wr_asprintf("%s/nests", driver->run_dir);
+    int rc = nests ? wr_mkdir_parents(AT_FDCWD, nests, 0700) : -ENOMEM;
+
+    if (rc < 0)
+        return wr_fail(err, WR_E_INTERNAL, -rc, "make %s/nests", driver->run_dir);
+    return wr_overlay_stage_open(driver->run_dir, &driver->stage, err);
+}
+
+/* One directory of control groups per data directory, so that two Warrens on one host do not see each other's. */
+static int open_cgroups(struct wr_driver *driver, struct wr_error *err)
+{
+    struct stat st;
+    char instance[48];
+
+    if (fstat(driver->data_dirfd, &st) < 0 ||
+        !wr_strformat(instance, sizeof(instance), "%llx", (unsigned long long)st.st_ino))
+        return wr_fail_errno(err, WR_E_INTERNAL, "look at %s", driver->data_dir);
+    return wr_cgroup_root_open(instance, WR_SLOT_HOST_BASE, WR_SLOT_HOST_BASE, &driver->cgroups, err);
+}
+
+static void native_close(struct wr_driver *driver)
+{
+    wr_idle_cancel(&driver->refill);
+    wr_timer_stop(&driver->collect);
+    wr_list_foreach(it, &driver->instances) wr_instance_detach(wr_list_entry(it, struct wr_instance, link));
+    wr_list_foreach(it, &driver->templates)
+    {
+        struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
+        wr_list_foreach(kit, &t->kits) wr_leftovers_add(driver, wr_list_entry(kit, struct wr_kit, link));
+        wr_native_template_free(t);
+    }
+    wr_timer_stop(&driver->collect); /* what is left is found by the next start */
+    if (driver->stage.dirfd >= 0)
+        wr_overlay_stage_close(driver->run_dir, &driver->stage);
+    wr_slots_done(&driver->slots);
+    wr_cgroup_root_free(driver->cgroups);
+    wr_volume_free(driver->volume);
+    wr_close(driver->device_layer_fd);
+    wr_close(driver->program_fd);
+    wr_close(driver->seccomp_fd);
+    wr_close(driver->lock_fd);
+    wr_close(driver->data_dirfd);
+    free(driver->data_dir);
+    free(driver->run_dir);
+    free(driver);
+}
+
+static int native_open(struct wr_loop *loop, const struct wr_engine_opts *opts, const struct wr_driver_callbacks *callbacks,
+                       struct wr_driver **ret, struct wr_error *err)
+{
+    struct wr_driver *driver = wr_calloc(1, sizeof(*driver));
+
+    if (!driver)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "open the native driver");
+    driver->loop = loop;
+    driver->callbacks = *callbacks;
+    driver->data_dir = wr_strdup(opts->data_dir);
+    driver->run_dir = wr_strdup(opts->run_dir);
+    driver->data_dirfd = driver->lock_fd = driver->seccomp_fd = driver->program_fd = driver->device_layer_fd = -1;
+    driver->stage.dirfd = -1;
+    wr_slots_init(&driver->slots);
+    wr_list_init(&driver->templates);
+    wr_list_init(&driver->instances);
+    wr_list_init(&driver->leftovers);
+    int rc = driver->data_dir && driver->run_dir ? open_storage(driver, opts, err)
+                                                 : wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "open the native driver");
+    if (rc == 0)
+        rc = open_run_dir(driver, err);
+    if (rc == 0)
+        rc = open_cgroups(driver, err);
+    if (rc == 0)
+        rc = wr_seccomp_compile(&driver->seccomp_fd, err);
+    if (rc == 0)
+        rc = open_program(driver, err);
+    if (rc < 0) {
+        native_close(driver);
+        return rc;
+    }
+    raise_inotify_limit();
+    *ret = driver;
+    return 0;
+}
+
+/* One kit per round of the loop, so that a request waits for at most one. */
+static void on_refill(struct wr_idle *idle, void *data)
+{
+    struct wr_driver *driver = data;
+    struct wr_error err;
+    bool more = false;
+
+    wr_list_foreach(it, &driver->templates)
+    {
+        struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
+        struct wr_kit *kit = NULL;
+        if (t->layer_count == 0 || !wr_nest_link_alive(t->nest) || t->kit_count >= WR_KITS_READY)
+            continue;
+        if (wr_kit_new(t, NULL, &kit, &err) < 0) {
+            static struct wr_log_limit limit;
+            wr_log_limited(&limit, WR_LOG_WARN, err.msg, NULL);
+            continue; /* the next request meets the same and reports it */
+        }
+        wr_list_append(&t->kits, &kit->link);
+        t->kit_count++;
+        more |= t->kit_count < WR_KITS_READY;
+    }
+    if (more)
+        wr_idle_queue(driver->loop, idle);
+}
+
+static void queue_refill(struct wr_driver *driver)
+{
+    driver->refill.fn = on_refill;
+    driver->refill.data = driver;
+    wr_idle_queue(driver->loop, &driver->refill);
+}
+
+static int take_kit(struct wr_native_template *t, const struct wr_spec *spec, struct wr_kit **ret, struct wr_error *err)
+{
+    if (spec->id[0] || wr_list_empty(&t->kits))
+        return wr_kit_new(t, spec->id[0] ? spec->id : NULL, ret, err);
+    *ret = wr_list_entry(t->kits.next, struct wr_kit, link);
+    wr_list_remove(&(*ret)->link);
+    t->kit_count--;
+    return 0;
+}
+
+static int native_start(struct wr_driver *driver, struct wr_spec *spec, void *owner, struct wr_instance **ret,
+                        struct wr_error *err)
+{
+    struct wr_native_template *t = NULL;
+    struct wr_kit *kit = NULL;
+    int rc = wr_native_template_get(driver, spec->template_name, &t, err);
+
+    if (rc == 0)
+        rc = wr_spec_complete(spec, &t->t, err);
+    if (rc == 0)
+        rc = take_kit(t, spec, &kit, err);
+    if (rc < 0)
+        return rc;
+    queue_refill(driver);
+    rc = wr_kit_apply(driver, kit, spec, err);
+    if (rc < 0) {
+        wr_leftovers_add(driver, kit);
+        return rc;
+    }
+    memcpy(spec->id, kit->id, sizeof(spec->id));
+    spec->slot = kit->slot;
+    spec->created_ms = wr_wall_ms();
+    return wr_instance_start(t, kit, spec, owner, ret, err);
+}
+
+static int native_templates(struct wr_driver *driver, void (*fn)(const struct wr_template *t, void *data), void *data,
+                            struct wr_error *err)
+{
+    return wr_template_list(driver->data_dirfd, fn, data, err);
+}
+
+#define TEARDOWN_ROUNDS 250
+
+static void native_teardown(struct wr_driver *driver)
+{
+    struct wr_error err;
+    char name[96];
+
+    wr_idle_cancel(&driver->refill);
+    wr_list_foreach(it, &driver->templates)
+    {
+        struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
+        wr_list_foreach(kit, &t->kits) wr_leftovers_add(driver, wr_list_entry(kit, struct wr_kit, link));
+        t->kit_count = 0;
+        wr_nest_kill(driver, t->t.name);
+        /* The group is removable once the kernel has reaped the nest; a bounded wait, 20 ms each. */
+        for (int i = 0; i < TEARDOWN_ROUNDS && wr_nest_cgroup_name(t->t.name, name, sizeof(name), &err) == 0 &&
+                        wr_cgroup_remove(driver->cgroups, name, &err) < 0;
+             i++)
+            usleep(20000);
+        wr_native_template_free(t);
+    }
+    for (int i = 0; i < TEARDOWN_ROUNDS && !wr_list_empty(&driver->leftovers); i++) {
+        wr_leftovers_try(driver);
+        usleep(20000);
+    }
+    while (wr_volume_collect(driver->volume))
+        ;
+    wr_overlay_stage_close(driver->run_dir, &driver->stage);
+    wr_cgroup_root_remove(driver->cgroups);
+    driver->volume = wr_volume_free(driver->volume);
+    if (wr_volume_unmount(driver->data_dir, &err) < 0)
+        wr_log(WR_LOG_INFO, err.msg, NULL);
+}
+
+const struct wr_driver_ops wr_driver_native = {
+    .name = "native",
+    .open = native_open,
+    .close = native_close,
+    .recover = wr_native_recover,
+    .start = native_start,
+    .kill = wr_instance_kill,
+    .sockets = wr_instance_sockets,
+    .stats = wr_instance_stats,
+    .save = wr_instance_save,
+    .templates = native_templates,
+    .teardown = native_teardown,
+};

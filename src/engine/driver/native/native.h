@@ -1,0 +1,51 @@
+/* The native driver's shared state. Data flows: native.c -> kit.c (resources) -> nest_link.c (spawn) -> instance.c (life and end). */
+#pragma once
+
+#include "base/list.h"
+#include "engine/cgroup/cgroup.h"
+#include "engine/driver/driver.h"
+#include "engine/driver/native/slots.h"
+#include "engine/isolate/overlay.h"
+#include "engine/storage/volume.h"
+#include "template/store.h"
+
+struct wr_nest_link;
+
+/* How many kits and network namespaces are kept ready per template. */
+#define WR_KITS_READY 16
+
+struct wr_native_template {
+    struct wr_list link; /* driver->templates */
+    struct wr_driver *driver;
+    struct wr_template t;
+    int layer_fds[WR_OVERLAY_MAX_LAYERS]; /* highest first; the device layer is the first */
+    size_t layer_count;
+    struct wr_nest_link *nest; /* owned; NULL until the first sandbox */
+    struct wr_list kits;       /* ready ones */
+    size_t kit_count;
+};
+
+struct wr_driver {
+    struct wr_loop *loop; /* borrowed */
+    struct wr_driver_callbacks callbacks;
+    char *data_dir, *run_dir;
+    int data_dirfd, lock_fd;
+    struct wr_volume *volume;
+    struct wr_cgroup_root *cgroups;
+    struct wr_overlay_stage stage;
+    struct wr_slots slots;
+    int seccomp_fd, program_fd, device_layer_fd; /* program: memfd with the nest's binary */
+    struct wr_list templates;
+    struct wr_list instances;
+    struct wr_idle refill;   /* makes kits when there is nothing else to do */
+    struct wr_timer collect; /* removes what could not be removed at once */
+    struct wr_list leftovers;
+};
+
+/* native/templates.c: the template with its layers open and its nest running. */
+int wr_native_template_get(struct wr_driver *driver, const char *name, struct wr_native_template **ret,
+                           struct wr_error *err) WR_MUST_CHECK;
+/* An entry for a nest of an earlier engine, which it takes over; layers are opened when the template is asked for. */
+int wr_native_template_keep(struct wr_driver *driver, const char *name, struct wr_nest_link *nest,
+                            struct wr_native_template **ret, struct wr_error *err) WR_MUST_CHECK;
+void wr_native_template_free(struct wr_native_template *t);

@@ -1,0 +1,364 @@
+#include "engine/driver/native/nest_link.h"
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "engine/driver/native/kit.h"
+#include "engine/driver/native/native.h"
+#include "engine/driver/native/nest_start.h"
+#include "engine/spec.h"
+#include "log/log.h"
+#include "nest/protocol.h"
+#include "sys/message.h"
+#include "sys/syscall.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define REPLY_TIMEOUT_S 10
+#define MEMLOCK_BYTES   (64 * 1024 * 1024)
+#define SHM_MIB         64
+
+struct waiting {
+    struct wr_list link;
+    uint32_t sequence;
+    wr_nest_spawned_fn fn; /* NULL: forgotten */
+    void *data;
+};
+
+struct wr_nest_link {
+    struct wr_driver *driver;
+    int sock; /* -1 when the nest is gone */
+    struct wr_source source;
+    struct wr_cgroup *home;
+    struct wr_list waiting; /* in the order of requests */
+    uint32_t sequence;
+    char template_name[64];
+};
+
+static struct {
+    struct wr_nest_request request;
+    char config[WR_NEST_MAX_CONFIG];
+} out;
+
+static void close_fds(const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        wr_close(fds[i]);
+}
+
+/* Blocking send and receive; the timeouts keep a nest that was taken over from holding the engine. */
+static int send_request(struct wr_nest_link *link, const char *config, const int *fds, size_t fd_count, struct wr_error *err)
+{
+    out.request.magic = WR_NEST_MAGIC;
+    if (++link->sequence == 0)
+        link->sequence = 1;
+    out.request.sequence = link->sequence;
+    out.request.config_len = (uint32_t)(config ? strlen(config) : 0);
+    if (out.request.config_len > sizeof(out.config))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the sandbox's configuration has %u bytes; %d is the limit",
+                       out.request.config_len, WR_NEST_MAX_CONFIG);
+    if (config)
+        memcpy(out.config, config, out.request.config_len);
+    int rc = wr_message_send(link->sock, &out, sizeof(out.request) + out.request.config_len, fds, fd_count);
+    explicit_bzero(out.config, out.request.config_len);
+    return rc < 0 ? wr_fail(err, WR_E_UNAVAILABLE, -rc, "ask the nest of template %s", link->template_name) : 0;
+}
+
+static int receive_reply(struct wr_nest_link *link, struct wr_nest_reply *reply, int *fds, size_t *fd_count,
+                         struct wr_error *err)
+{
+    ssize_t len = wr_message_recv(link->sock, reply, sizeof(*reply), fds, fd_count);
+
+    if (len == (ssize_t)sizeof(*reply) && reply->magic == WR_NEST_MAGIC && reply->count <= WR_NEST_LIST_PAGE) {
+        reply->error.msg[sizeof(reply->error.msg) - 1] = '\0';
+        if (reply->error.code < 0 || reply->error.code >= WR_E_MAX_)
+            reply->error.code = WR_E_INTERNAL;
+        return 0;
+    }
+    if (len >= 0)
+        close_fds(fds, *fd_count);
+    *fd_count = 0;
+    return wr_fail(err, WR_E_UNAVAILABLE, len < 0 ? (int)-len : 0, "the nest of template %s does not answer",
+                   link->template_name);
+}
+
+static void finish(struct waiting *w, const struct wr_nest_sandbox *sandbox, const struct wr_error *error)
+{
+    wr_list_remove(&w->link);
+    if (w->fn) {
+        w->fn(w->data, sandbox, error);
+    } else if (sandbox) {
+        (void)!wr_pidfd_send_signal(sandbox->pidfd, SIGKILL);
+        close_fds((const int[]){sandbox->pidfd, sandbox->ns_fd, sandbox->status_fd}, 3);
+    }
+    free(w);
+}
+
+/* The nest is gone or lies: what waits is failed, its sandboxes die with it, the next request starts another one. */
+static void lose(struct wr_nest_link *link, const char *why)
+{
+    struct wr_error error;
+
+    if (link->sock < 0)
+        return;
+    wr_log(WR_LOG_WARN, why, "template", link->template_name, NULL);
+    wr_source_remove(&link->source);
+    link->sock = wr_close(link->sock);
+    wr_nest_kill(link->driver, link->template_name);
+    (void)waitpid(-1, NULL, WNOHANG);
+    (void)wr_fail(&error, WR_E_UNAVAILABLE, 0, "the nest of template %s ended", link->template_name);
+    wr_list_foreach(it, &link->waiting) finish(wr_list_entry(it, struct waiting, link), NULL, &error);
+}
+
+static struct waiting *find_waiting(struct wr_nest_link *link, uint32_t sequence)
+{
+    wr_list_foreach(it, &link->waiting)
+    {
+        struct waiting *w = wr_list_entry(it, struct waiting, link);
+        if (w->sequence == sequence)
+            return w;
+    }
+    return NULL;
+}
+
+static void on_reply(struct wr_source *source, uint32_t events, void *data)
+{
+    struct wr_nest_link *link = data;
+    struct wr_nest_reply reply;
+    struct wr_error err;
+    int fds[WR_MESSAGE_MAX_FDS];
+    size_t fd_count = 0;
+
+    (void)source;
+    (void)events;
+    if (receive_reply(link, &reply, fds, &fd_count, &err) < 0) {
+        lose(link, "a nest is gone");
+        return;
+    }
+    struct waiting *w = reply.kind == WR_NEST_SPAWN ? find_waiting(link, reply.sequence) : NULL;
+    bool ok = w && fd_count == (reply.error.code ? 0U : 3U);
+    if (!ok) {
+        close_fds(fds, fd_count);
+        lose(link, "a nest sent a reply that nobody asked for");
+    } else if (reply.error.code) {
+        finish(w, NULL, &reply.error);
+    } else {
+        finish(w, &(struct wr_nest_sandbox){fds[0], fds[1], fds[2]}, NULL);
+    }
+}
+
+static int setup(struct wr_nest_link *link, struct wr_error *err)
+{
+    struct wr_cgroup_join join = wr_cgroup_join(link->home);
+    struct wr_nest_reply reply;
+    int fds[WR_MESSAGE_MAX_FDS] = {link->driver->seccomp_fd};
+    size_t fd_count = 0;
+
+    for (size_t i = 0; i < join.v1_count; i++)
+        fds[1 + i] = join.v1_tasks[i];
+    out.request = (struct wr_nest_request){.kind = WR_NEST_SETUP};
+    int rc = send_request(link, NULL, fds, 1 + join.v1_count, err);
+    if (rc == 0)
+        rc = receive_reply(link, &reply, fds, &fd_count, err);
+    if (rc < 0)
+        return rc;
+    close_fds(fds, fd_count);
+    if (reply.error.code) {
+        *err = reply.error;
+        return -err->code;
+    }
+    out.request = (struct wr_nest_request){.kind = WR_NEST_POOL, .count = WR_KITS_READY};
+    return send_request(link, NULL, NULL, 0, err);
+}
+
+static int connect_to(struct wr_nest_link *link, struct wr_error *err)
+{
+    const struct timeval timeout = {.tv_sec = REPLY_TIMEOUT_S};
+    struct sockaddr_un address;
+    int rc = wr_nest_address(link->driver, link->template_name, &address, err);
+
+    if (rc < 0)
+        return rc;
+    link->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (link->sock < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "make a socket");
+    if (connect(link->sock, (struct sockaddr *)&address, sizeof(address)) < 0)
+        return wr_fail_errno(err, WR_E_NOT_FOUND, "connect to the nest of template %s", link->template_name);
+    if (setsockopt(link->sock, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
+        setsockopt(link->sock, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "set timeouts of the nest's socket");
+    return setup(link, err);
+}
+
+static int link_new(struct wr_driver *driver, const char *template_name, struct wr_nest_link **ret, struct wr_error *err)
+{
+    char name[96];
+    struct wr_nest_link *link = wr_calloc(1, sizeof(*link));
+
+    if (!link)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "keep a nest");
+    link->driver = driver;
+    link->sock = -1;
+    wr_list_init(&link->waiting);
+    int rc = wr_strcopy(link->template_name, sizeof(link->template_name), template_name)
+                 ? wr_nest_cgroup_name(template_name, name, sizeof(name), err)
+                 : wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the template name is too long");
+    if (rc == 0)
+        rc = wr_cgroup_new(driver->cgroups, name, &(struct wr_cgroup_limits){0}, &link->home, err);
+    if (rc < 0) {
+        wr_nest_link_free(link);
+        return rc;
+    }
+    *ret = link;
+    return 0;
+}
+
+static int finish_open(struct wr_nest_link *link, int rc, struct wr_nest_link **ret, struct wr_error *err)
+{
+    if (rc == 0)
+        rc = wr_source_add(link->driver->loop, &link->source, link->sock, EPOLLIN, on_reply, link, err);
+    if (rc < 0)
+        wr_nest_link_free(link);
+    else
+        *ret = link;
+    return rc;
+}
+
+int wr_nest_link_connect(struct wr_driver *driver, const char *template_name, struct wr_nest_link **ret,
+                         struct wr_error *err)
+{
+    struct wr_nest_link *link = NULL;
+    int rc = link_new(driver, template_name, &link, err);
+
+    return rc < 0 ? rc : finish_open(link, connect_to(link, err), ret, err);
+}
+
+int wr_nest_link_open(struct wr_driver *driver, const char *template_name, struct wr_nest_link **ret, struct wr_error *err)
+{
+    struct wr_nest_link *link = NULL;
+    int rc = link_new(driver, template_name, &link, err);
+
+    if (rc < 0)
+        return rc;
+    rc = wr_nest_start(driver, template_name, link->home, err);
+    if (rc == 0)
+        rc = connect_to(link, err);
+    return finish_open(link, rc, ret, err);
+}
+
+struct wr_nest_link *wr_nest_link_free(struct wr_nest_link *link)
+{
+    struct wr_error error;
+
+    if (!link)
+        return NULL;
+    wr_source_remove(&link->source);
+    wr_close(link->sock);
+    (void)wr_fail(&error, WR_E_UNAVAILABLE, 0, "the engine stops");
+    wr_list_foreach(it, &link->waiting) finish(wr_list_entry(it, struct waiting, link), NULL, &error);
+    wr_cgroup_free(link->home);
+    free(link);
+    return NULL;
+}
+
+bool wr_nest_link_alive(const struct wr_nest_link *link)
+{
+    return link && link->sock >= 0;
+}
+
+void wr_nest_kill(struct wr_driver *driver, const char *template_name)
+{
+    struct wr_cgroup *home = NULL;
+    struct sockaddr_un address;
+    struct wr_error err;
+    char name[96];
+
+    if (wr_nest_cgroup_name(template_name, name, sizeof(name), &err) < 0 ||
+        wr_cgroup_open(driver->cgroups, name, &home, &err) < 0)
+        return;
+    /* PID 1 of the pid namespace that holds all its sandboxes: they go with it. */
+    if (wr_cgroup_kill(home, &err) < 0)
+        wr_log(WR_LOG_WARN, err.msg, NULL);
+    wr_cgroup_free(home);
+    if (wr_nest_address(driver, template_name, &address, &err) == 0)
+        (void)unlink(address.sun_path);
+}
+
+int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_kit *kit, const struct wr_spec *spec, const char *config,
+                       wr_nest_spawned_fn fn, void *data, struct wr_error *err)
+{
+    struct wr_cgroup_join join = wr_cgroup_join(kit->cgroup);
+    int fds[WR_MESSAGE_MAX_FDS] = {kit->overlay_fd};
+    size_t fd_count = 1;
+    struct waiting *w = wr_calloc(1, sizeof(*w));
+
+    if (!w)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "ask the nest");
+    for (size_t i = 0; i < join.v1_count; i++)
+        fds[fd_count++] = join.v1_tasks[i];
+    if (join.v2_dir >= 0)
+        fds[fd_count++] = join.v2_dir;
+    out.request = (struct wr_nest_request){
+        .kind = WR_NEST_SPAWN,
+        .slot = kit->slot,
+        .v1_count = (uint8_t)join.v1_count,
+        .has_v2 = join.v2_dir >= 0,
+        .shm_mib = SHM_MIB,
+        .rlimits = {.open_files = spec->open_files, .memlock_bytes = MEMLOCK_BYTES},
+    };
+    memcpy(out.request.id, kit->id, sizeof(out.request.id));
+    int rc = send_request(link, config, fds, fd_count, err);
+    if (rc < 0) {
+        free(w);
+        return rc;
+    }
+    *w = (struct waiting){.sequence = link->sequence, .fn = fn, .data = data};
+    wr_list_append(&link->waiting, &w->link);
+    return 0;
+}
+
+void wr_nest_link_forget(struct wr_nest_link *link, void *data)
+{
+    wr_list_foreach(it, &link->waiting)
+    {
+        struct waiting *w = wr_list_entry(it, struct waiting, link);
+        if (w->data == data)
+            w->fn = NULL;
+    }
+}
+
+int wr_nest_link_list(struct wr_nest_link *link,
+                      void (*fn)(const char *id, uint32_t slot, const struct wr_nest_sandbox *sandbox, void *data),
+                      void *data, struct wr_error *err)
+{
+    struct wr_nest_reply reply = {.more = 1};
+    char after[WR_ID_LEN + 1] = "";
+    int fds[WR_MESSAGE_MAX_FDS];
+    size_t fd_count = 0;
+
+    for (size_t page = 0; reply.more && page < WR_NEST_MAX_CHILDREN; page++) {
+        out.request = (struct wr_nest_request){.kind = WR_NEST_LIST};
+        memcpy(out.request.id, after, sizeof(after));
+        int rc = send_request(link, NULL, NULL, 0, err);
+        if (rc == 0)
+            rc = receive_reply(link, &reply, fds, &fd_count, err);
+        if (rc < 0)
+            return rc;
+        if (reply.kind != WR_NEST_LIST || fd_count != 2 * (size_t)reply.count) {
+            close_fds(fds, fd_count);
+            return wr_fail(err, WR_E_UNAVAILABLE, 0, "the nest of template %s sent a wrong list", link->template_name);
+        }
+        for (size_t i = 0; i < reply.count; i++) {
+            struct wr_nest_entry *e = &reply.entries[i];
+            e->id[WR_ID_LEN] = '\0';
+            memcpy(after, e->id, sizeof(after));
+            fn(e->id, e->slot, &(struct wr_nest_sandbox){fds[2 * i], fds[2 * i + 1], -1}, data);
+        }
+        if (reply.count == 0)
+            break;
+    }
+    return 0;
+}

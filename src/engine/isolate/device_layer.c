@@ -1,0 +1,113 @@
+#include "engine/isolate/device_layer.h"
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/sha256.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* Raised when the tables below change: it is part of the layer's name. */
+#define LAYER_FORMAT 2
+
+struct entry {
+    const char *path;
+    mode_t mode; /* with the file type */
+    unsigned major, minor;
+    const char *target; /* of a link */
+};
+
+static const struct entry entries[] = {
+    {"dev", S_IFDIR | 0755, 0, 0, NULL},
+    {"dev/null", S_IFCHR | 0666, 1, 3, NULL},
+    {"dev/zero", S_IFCHR | 0666, 1, 5, NULL},
+    {"dev/full", S_IFCHR | 0666, 1, 7, NULL},
+    {"dev/random", S_IFCHR | 0666, 1, 8, NULL},
+    {"dev/urandom", S_IFCHR | 0666, 1, 9, NULL},
+    {"dev/tty", S_IFCHR | 0666, 5, 0, NULL},
+    {"dev/ptmx", S_IFLNK, 0, 0, "pts/ptmx"},
+    {"dev/fd", S_IFLNK, 0, 0, "/proc/self/fd"},
+    {"dev/stdin", S_IFLNK, 0, 0, "/proc/self/fd/0"},
+    {"dev/stdout", S_IFLNK, 0, 0, "/proc/self/fd/1"},
+    {"dev/stderr", S_IFLNK, 0, 0, "/proc/self/fd/2"},
+    {"dev/pts", S_IFDIR | 0755, 0, 0, NULL},
+    {"dev/shm", S_IFDIR | 01777, 0, 0, NULL},
+    {"proc", S_IFDIR | 0555, 0, 0, NULL},
+    {"sys", S_IFDIR | 0555, 0, 0, NULL},
+    {"run", S_IFDIR | 0755, 0, 0, NULL},
+    {".warren", S_IFDIR | 0755, 0, 0, NULL},
+};
+
+static int make_entry(int dirfd, const struct entry *e, struct wr_error *err)
+{
+    int rc;
+
+    if (S_ISDIR(e->mode))
+        rc = mkdirat(dirfd, e->path, e->mode & 07777);
+    else if (S_ISLNK(e->mode))
+        rc = symlinkat(e->target, dirfd, e->path);
+    else
+        rc = mknodat(dirfd, e->path, e->mode, makedev(e->major, e->minor));
+    /* The umask is not ours to rely on. */
+    if (rc == 0 && !S_ISLNK(e->mode))
+        rc = fchmodat(dirfd, e->path, e->mode & 07777, 0);
+    if (rc < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "make %s of the device layer", e->path);
+    return 0;
+}
+
+static int fill(int dirfd, const void *program, size_t program_len, struct wr_error *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < WR_ARRAY_SIZE(entries); i++)
+        rc = make_entry(dirfd, &entries[i], err);
+    if (rc < 0)
+        return rc;
+    rc = wr_file_replace(dirfd, ".warren/agent", program, program_len, 0755, WR_DURABLE);
+    return rc < 0 ? wr_fail(err, WR_E_INTERNAL, -rc, "write the agent's program into the device layer") : 0;
+}
+
+static int open_layer(int layers, const char *name)
+{
+    return openat(layers, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int wr_device_layer_open(int data_dirfd, const void *program, size_t program_len, int *ret_fd, struct wr_error *err)
+{
+    char hash[2 * WR_SHA256_LEN + 1], name[96], temp[112];
+
+    wr_sha256_hex(program, program_len, hash);
+    if (!wr_strformat(name, sizeof(name), ".warren-%d-%.32s", LAYER_FORMAT, hash) ||
+        !wr_strformat(temp, sizeof(temp), "%s.tmp", name))
+        return wr_fail(err, WR_E_INTERNAL, 0, "name of the device layer is too long");
+    int rc = wr_mkdir_parents(data_dirfd, "layers", 0700);
+    if (rc < 0)
+        return wr_fail(err, WR_E_INTERNAL, -rc, "make the directory layers");
+    wr_auto_close int layers = openat(data_dirfd, "layers", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (layers < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "open the directory layers");
+    wr_auto_close int fd = open_layer(layers, name);
+    if (fd >= 0) {
+        *ret_fd = wr_steal_fd(&fd);
+        return 0;
+    }
+    /* One engine per data directory (a lock), so a leftover of the same name is a crashed attempt. */
+    rc = wr_remove_tree(layers, temp);
+    if (rc < 0 || mkdirat(layers, temp, 0755) < 0)
+        return wr_fail(err, WR_E_INTERNAL, rc < 0 ? -rc : errno, "make the device layer");
+    wr_auto_close int made = open_layer(layers, temp);
+    if (made < 0 || fchmod(made, 0755) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "open the device layer");
+    rc = fill(made, program, program_len, err);
+    if (rc == 0 && renameat(layers, temp, layers, name) < 0)
+        rc = wr_fail_errno(err, WR_E_INTERNAL, "publish the device layer");
+    if (rc == 0)
+        *ret_fd = wr_steal_fd(&made);
+    return rc;
+}

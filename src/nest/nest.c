@@ -1,0 +1,93 @@
+#include "nest/nest.h"
+
+#include "base/fd.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int setup(struct wr_nest *nest, const int *fds, size_t fd_count, struct wr_error *err)
+{
+    struct stat st;
+
+    if (fd_count < 1 || fd_count - 1 > WR_ARRAY_SIZE(nest->home_tasks))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "SETUP with %zu descriptors", fd_count);
+    if (nest->seccomp)
+        return 0; /* an engine that came back; filter and groups are the same */
+    if (fstat(fds[0], &st) < 0 || st.st_size <= 0 || st.st_size > BPF_MAXINSNS * (off_t)sizeof(struct sock_filter))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the seccomp program has a wrong size");
+    void *program = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (program == MAP_FAILED)
+        return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "allocate the seccomp program");
+    /* A copy, not a mapping of the file: forks of the nest must stay dumpable (docs/internals/checkpoint.md). */
+    if (pread(fds[0], program, (size_t)st.st_size, 0) != st.st_size)
+        return wr_fail_errno(err, WR_E_INTERNAL, "read the seccomp program");
+    for (size_t i = 1; i < fd_count; i++) {
+        int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+            return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "keep a control group");
+        nest->home_tasks[nest->home_count++] = fd;
+    }
+    nest->seccomp = program;
+    nest->seccomp_count = (size_t)st.st_size / sizeof(struct sock_filter);
+    return 0;
+}
+
+static int list(struct wr_nest *nest, const struct wr_nest_request *request, struct wr_nest_answer *answer)
+{
+    const struct wr_child *page[WR_NEST_LIST_PAGE];
+    int more = 0;
+    size_t count = wr_children_page(&nest->children, request->id, page, WR_NEST_LIST_PAGE, &more);
+
+    for (size_t i = 0; i < count; i++) {
+        memcpy(answer->reply.entries[i].id, page[i]->id, sizeof(page[i]->id));
+        answer->reply.entries[i].slot = page[i]->slot;
+        answer->fds[answer->fd_count++] = page[i]->pidfd;
+        answer->fds[answer->fd_count++] = page[i]->ns_fd;
+    }
+    answer->reply.count = (uint32_t)count;
+    answer->reply.more = (uint32_t)more;
+    return 0;
+}
+
+static int spawn(struct wr_nest *nest, const struct wr_nest_request *request, const char *payload, const int *fds,
+                 size_t fd_count, struct wr_nest_answer *answer)
+{
+    struct wr_error *err = &answer->reply.error;
+
+    if (!nest->seccomp)
+        return wr_fail(err, WR_E_FAILED_PRECONDITION, 0, "SPAWN before SETUP");
+    if (!wr_id_valid(request->id) || request->slot >= WR_SLOT_COUNT ||
+        fd_count != (size_t)1 + request->v1_count + (request->has_v2 ? 1 : 0))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "SPAWN with a wrong id, slot or number of descriptors");
+    return wr_nest_spawn(nest, request, payload, fds, answer, err);
+}
+
+void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request, const char *payload, const int *fds,
+                    size_t fd_count, struct wr_nest_answer *answer)
+{
+    int rc = 0;
+
+    *answer = (struct wr_nest_answer){
+        .reply = {.magic = WR_NEST_MAGIC, .kind = request->kind, .sequence = request->sequence}, .owned_fd = -1};
+    switch ((enum wr_nest_kind)request->kind) {
+    case WR_NEST_SETUP:
+        rc = setup(nest, fds, fd_count, &answer->reply.error);
+        break;
+    case WR_NEST_SPAWN:
+        rc = spawn(nest, request, payload, fds, fd_count, answer);
+        break;
+    case WR_NEST_LIST:
+        rc = list(nest, request, answer);
+        break;
+    case WR_NEST_POOL:
+        nest->netns.target = WR_MIN(request->count, WR_NETNS_POOL_MAX);
+        answer->silent = true;
+        break;
+    default:
+        rc = wr_fail(&answer->reply.error, WR_E_UNIMPLEMENTED, 0, "unknown request %u", request->kind);
+    }
+    if (rc < 0 && answer->reply.error.code == 0)
+        (void)wr_fail(&answer->reply.error, WR_E_INTERNAL, 0, "the nest failed without a reason");
+}

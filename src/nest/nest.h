@@ -1,0 +1,33 @@
+/* The nest's state and its one request handler. */
+#pragma once
+
+#include "nest/children.h"
+#include "nest/netns.h"
+
+#include <linux/filter.h>
+
+struct wr_nest {
+    struct wr_children children;
+    struct wr_netns_pool netns;
+    int home_tasks[8]; /* the nest's own v1 tasks files */
+    size_t home_count;
+    const struct sock_filter *seccomp; /* mapped from the engine's memfd, never freed */
+    size_t seccomp_count;
+    char *argv0;
+    size_t argv0_len;
+};
+
+struct wr_nest_answer {
+    struct wr_nest_reply reply;
+    int fds[2 * WR_NEST_LIST_PAGE + 1]; /* borrowed unless `owned` */
+    size_t fd_count;
+    int owned_fd; /* closed after sending; -1 */
+    bool silent;  /* no answer */
+};
+
+/* Handles one message. `payload` holds request->config_len bytes. Descriptors stay the caller's. */
+void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request, const char *payload, const int *fds,
+                    size_t fd_count, struct wr_nest_answer *answer);
+/* nest/spawn.c: starts one sandbox. */
+int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, const char *payload, const int *fds,
+                  struct wr_nest_answer *answer, struct wr_error *err) WR_MUST_CHECK;

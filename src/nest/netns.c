@@ -1,0 +1,134 @@
+#include "nest/netns.h"
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "nest/protocol.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* engine/action.h has the number for the outside; the nest knows no other port. */
+#define AGENT_PORT 49983
+
+int wr_netns_enter(int ns_fd, struct wr_error *err)
+{
+    if (setns(ns_fd, CLONE_NEWNET) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "enter a network namespace");
+    return 0;
+}
+
+static int loopback_up(struct wr_error *err)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING | IFF_LOOPBACK};
+    wr_auto_close int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &request) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "bring up lo");
+    return 0;
+}
+
+/* Ports below 1024 and ping sockets for everybody inside: the group range counts in ids of the owner, the nest's namespace. */
+static int apply_sysctls(struct wr_error *err)
+{
+    static const struct {
+        const char *path, *value;
+    } rows[] = {
+        {"/proc/sys/net/ipv4/ip_unprivileged_port_start", "0"},
+        {"/proc/sys/net/ipv4/ping_group_range", "0 268435455"},
+    };
+
+    _Static_assert(WR_SLOT_COUNT * WR_SLOT_IDS - 1 == 268435455, "ping_group_range spans all slots");
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
+        int rc = wr_file_write_str(AT_FDCWD, rows[i].path, rows[i].value);
+        if (rc < 0)
+            return wr_fail(err, WR_E_INTERNAL, -rc, "write %s", rows[i].path);
+    }
+    return 0;
+}
+
+static int listen_on_loopback(int *ret_fd, struct wr_error *err)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(AGENT_PORT),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    wr_auto_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 512) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "listen on 127.0.0.1:%d in a new network namespace", AGENT_PORT);
+    *ret_fd = wr_steal_fd(&fd);
+    return 0;
+}
+
+/* Leaves the caller in the new namespace. */
+static int make_here(struct wr_netns *ret, struct wr_error *err)
+{
+    if (unshare(CLONE_NEWNET) < 0)
+        return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "make a network namespace (see user.max_net_namespaces)");
+    int rc = loopback_up(err);
+    if (rc == 0)
+        rc = apply_sysctls(err);
+    if (rc < 0)
+        return rc;
+    wr_auto_close int ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (ns < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "open the new network namespace");
+    rc = listen_on_loopback(&ret->listen_fd, err);
+    if (rc == 0)
+        ret->ns_fd = wr_steal_fd(&ns);
+    return rc;
+}
+
+static int make(const struct wr_netns_pool *pool, struct wr_netns *ret, struct wr_error *err)
+{
+    struct wr_netns made = {-1, -1};
+    struct wr_error home_error;
+    int rc = make_here(&made, err);
+
+    /* Back home in any case; a nest that cannot go home must not go on. */
+    if (wr_netns_enter(pool->home_fd, &home_error) < 0)
+        _exit(1);
+    if (rc == 0)
+        *ret = made;
+    return rc;
+}
+
+int wr_netns_pool_init(struct wr_netns_pool *pool, struct wr_error *err)
+{
+    *pool = (struct wr_netns_pool){.home_fd = -1};
+    wr_auto_close int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (home < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "open the nest's network namespace");
+    pool->home_fd = wr_steal_fd(&home);
+    return 0;
+}
+
+int wr_netns_take(struct wr_netns_pool *pool, struct wr_netns *ret, struct wr_error *err)
+{
+    if (pool->count == 0)
+        return make(pool, ret, err);
+    *ret = pool->spare[--pool->count];
+    return 0;
+}
+
+bool wr_netns_refill(struct wr_netns_pool *pool)
+{
+    struct wr_error err;
+    struct wr_netns made;
+
+    if (pool->count >= pool->target)
+        return false;
+    if (make(pool, &made, &err) < 0) {
+        /* The next request makes its own and reports why it cannot. */
+        pool->target = pool->count;
+        return false;
+    }
+    pool->spare[pool->count++] = made;
+    return pool->count < pool->target;
+}

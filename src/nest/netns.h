@@ -1,0 +1,32 @@
+/*
+ * Network namespaces of sandboxes, made ahead of need and used once. They belong to the nest's user namespace, so that root
+ * inside a sandbox can change neither addresses, routes nor rules. Each holds `lo` and the agent's listening socket.
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+#define WR_NETNS_POOL_MAX 64
+
+struct wr_netns {
+    int ns_fd;     /* the namespace */
+    int listen_fd; /* 127.0.0.1:WR_AGENT_PORT inside it, listening, non-blocking */
+};
+
+struct wr_netns_pool {
+    struct wr_netns spare[WR_NETNS_POOL_MAX];
+    size_t count;
+    size_t target; /* how many to keep ready */
+    int home_fd;   /* the nest's own namespace */
+};
+
+/* Opens the home namespace and brings its lo up. */
+int wr_netns_pool_init(struct wr_netns_pool *pool, struct wr_error *err) WR_MUST_CHECK;
+/* From the pool, or made now. Both descriptors become the caller's. */
+int wr_netns_take(struct wr_netns_pool *pool, struct wr_netns *ret, struct wr_error *err) WR_MUST_CHECK;
+/* Makes one more if the pool is short of its target; true while it still is. */
+bool wr_netns_refill(struct wr_netns_pool *pool);
+/* Moves the calling process. */
+int wr_netns_enter(int ns_fd, struct wr_error *err) WR_MUST_CHECK;
