@@ -1,0 +1,497 @@
+#include "http/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "http/uri.h"
+#include "json/jwrite.h"
+
+/* A rest of a request body up to this size is read away to keep the connection; above it, closing
+ * is cheaper. */
+#define DROP_MAX         (64 * 1024)
+/* Closing with unread input makes the kernel reset the connection, and the peer may lose the
+ * response. */
+#define LINGER_MAX       (1024 * 1024)
+#define LINGER_MS        2000
+/* Pipelined requests served in one run before the other connections get their turn. */
+#define REQUESTS_PER_RUN 32
+
+static void run(struct wr_server_conn *conn);
+static void on_timer(struct wr_timer *timer, void *data);
+
+/* Frees the last exchange that ended and remembers `ex` in its place. */
+static void doom(struct wr_server_conn *conn, struct wr_exchange *ex)
+{
+    if (conn->doomed)
+        wr_buf_done(&conn->doomed->collect.buf);
+    free(conn->doomed);
+    conn->doomed = ex;
+}
+
+static void free_conn(struct wr_server_conn *conn)
+{
+    doom(conn, NULL);
+    wr_http_io_done(&conn->io);
+    free(conn);
+}
+
+void wr_server_conn_release(struct wr_server_conn *conn)
+{
+    if (conn->dead)
+        return;
+    conn->dead = true;
+    wr_timer_stop(&conn->timer);
+    wr_http_io_close(&conn->io);
+    wr_list_remove(&conn->link);
+    conn->server->count--;
+    conn->server = NULL;
+    if (conn->ex) {
+        conn->ex->closed = true;
+        doom(conn, wr_steal_ptr(&conn->ex));
+    }
+    if (!conn->busy)
+        free_conn(conn);
+}
+
+/* Tells the handler that its exchange is over. The connection may be dead afterwards. */
+static void end_exchange(struct wr_server_conn *conn, bool aborted)
+{
+    struct wr_exchange *ex = wr_steal_ptr(&conn->ex);
+
+    if (!ex)
+        return;
+    ex->closed = true;
+    if (ex->ops->on_close)
+        ex->ops->on_close(ex, aborted, ex->data);
+    doom(conn, ex);
+}
+
+void wr_server_conn_close(struct wr_server_conn *conn)
+{
+    if (conn->dead)
+        return;
+    bool busy = conn->busy;
+    /* Held, so that nothing that on_close does frees the connection under us. */
+    conn->busy = true;
+    if (conn->phase == WR_CONN_EXCHANGE && conn->ex && conn->ex->state != WR_RESPONSE_NONE) {
+        /* A response cut short must not look complete, even where only the end of the stream
+         * delimits it. */
+        const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+        (void)setsockopt(conn->io.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    }
+    end_exchange(conn, true);
+    conn->busy = busy;
+    if (!conn->dead)
+        wr_server_conn_release(conn);
+    else if (!busy)
+        free_conn(conn);
+}
+
+static void arm(struct wr_server_conn *conn, uint64_t delay_ms)
+{
+    struct wr_error err = {0};
+
+    if (wr_timer_start(conn->io.loop, &conn->timer, delay_ms, on_timer, conn, &err) < 0)
+        conn->cut = true;
+}
+
+static void enter_head(struct wr_server_conn *conn)
+{
+    conn->phase = WR_CONN_HEAD;
+    conn->scanned = 0;
+    conn->head_started = false;
+    wr_buf_trim(&conn->io.in, 0);
+    wr_buf_trim(&conn->io.out, 0);
+    arm(conn, conn->server->opts.idle_timeout_ms);
+}
+
+static void enter_linger(struct wr_server_conn *conn)
+{
+    conn->phase = WR_CONN_LINGER;
+    conn->dropped = 0;
+    arm(conn, LINGER_MS);
+}
+
+/* Answers a request that never became an exchange, then closes. */
+static void refuse(struct wr_server_conn *conn, int status, const char *why)
+{
+    wr_auto_buf body = WR_BUF(1024);
+    struct wr_buf *out = &conn->io.out;
+    struct wr_jw w;
+
+    wr_jw_init(&w, &body);
+    wr_jw_object(&w);
+    wr_jw_ki64(&w, "code", status);
+    wr_jw_kstr(&w, "message", why);
+    wr_jw_end(&w);
+    if (wr_jw_finish(&w) < 0 || wr_h1_write_status(out, status, NULL) < 0 ||
+        wr_h1_write_header(out, "Content-Type", "application/json") < 0 ||
+        wr_buf_printf(out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", body.len) < 0 ||
+        wr_buf_append(out, wr_buf_ptr(&body), body.len) < 0)
+        conn->cut = true;
+    enter_linger(conn);
+}
+
+/* Bad framing or a full server in the middle of an exchange: the handler hears of an abort, the
+ * peer gets a reason if nothing was sent. */
+static void fail_exchange(struct wr_server_conn *conn, int status, const char *why)
+{
+    if (conn->ex->state != WR_RESPONSE_NONE) {
+        conn->cut = true;
+        return;
+    }
+    end_exchange(conn, true);
+    if (!conn->dead)
+        refuse(conn, status, why);
+}
+
+/* Makes the pointers of a parsed head point to a copy of the parsed bytes. */
+static void rebase(struct wr_h1_head *head, const char *from, const char *to)
+{
+    head->method = to + (head->method - from);
+    head->target = to + (head->target - from);
+    for (size_t i = 0; i < head->header_count; i++) {
+        head->headers[i].name = to + (head->headers[i].name - from);
+        head->headers[i].value = to + (head->headers[i].value - from);
+    }
+}
+
+static void set_path(struct wr_exchange *ex, char *path, size_t cap)
+{
+    const struct wr_h1_head *head = &ex->head;
+    struct wr_error ignored = {0};
+
+    ex->path = path;
+    ex->query = head->target + head->target_len;
+    /* A path that cannot be decoded becomes "", which no route matches; a proxying handler uses the
+     * raw target. */
+    if (wr_uri_split(head->target, head->target_len, path, cap, &ex->query, &ex->query_len,
+                     &ignored) < 0)
+        path[0] = '\0';
+}
+
+static struct wr_exchange *new_exchange(struct wr_server_conn *conn, const struct wr_h1_head *head,
+                                        size_t head_len)
+{
+    static const struct wr_exchange_ops no_ops;
+    size_t path_cap = head->target_len + 2;
+    struct wr_exchange *ex = malloc(sizeof(*ex) + head_len + path_cap);
+
+    if (!ex)
+        return NULL;
+    /* Not the table of fields: clearing 3 KiB per request is waste. */
+    memset(ex, 0, offsetof(struct wr_exchange, head));
+    memcpy(&ex->head, head, offsetof(struct wr_h1_head, headers));
+    memcpy(ex->head.headers, head->headers, head->header_count * sizeof(head->headers[0]));
+    memcpy(&ex->head.header_count, &head->header_count,
+           sizeof(*head) - offsetof(struct wr_h1_head, header_count));
+    memcpy(ex->bytes, wr_buf_ptr(&conn->io.in), head_len);
+    rebase(&ex->head, wr_buf_ptr(&conn->io.in), ex->bytes);
+    set_path(ex, ex->bytes + head_len, path_cap);
+    ex->conn = conn;
+    ex->ops = &no_ops;
+    ex->expect_pending =
+        head->expect_continue && (head->framing == WR_H1_BODY_CHUNKED || head->content_length > 0);
+    return ex;
+}
+
+/* Whether parsing an unfinished head again can tell more: a line was finished, or there is twice as
+ * much. So a sender of single bytes costs at most one scan per field line. */
+static bool worth_parsing(const struct wr_server_conn *conn)
+{
+    const struct wr_buf *in = &conn->io.in;
+
+    if (conn->scanned == 0 || in->len >= 2 * conn->scanned || in->len >= WR_HTTP_MAX_HEAD)
+        return true;
+    return memchr(wr_buf_ptr(in) + conn->scanned, '\n', in->len - conn->scanned) != NULL;
+}
+
+/* Nothing more can be read where more is needed: true when that is because the stream has ended. */
+static bool peer_ended(struct wr_server_conn *conn)
+{
+    if (conn->eof)
+        conn->cut = true;
+    return conn->cut;
+}
+
+static bool step_head(struct wr_server_conn *conn)
+{
+    struct wr_h1_head head;
+    struct wr_error err = {0};
+    struct wr_buf *in = &conn->io.in;
+    int status = 400;
+
+    if (in->len == 0)
+        return peer_ended(conn);
+    if (!conn->head_started) {
+        conn->head_started = true;
+        arm(conn, conn->server->opts.head_timeout_ms);
+    }
+    if (conn->cut || !worth_parsing(conn))
+        return conn->cut;
+    ssize_t n = wr_h1_parse_request(wr_buf_ptr(in), in->len, &head, &status, &err);
+    if (n == 0) {
+        conn->scanned = in->len;
+        return peer_ended(conn);
+    }
+    if (n < 0) {
+        refuse(conn, status, err.msg);
+        return true;
+    }
+    conn->ex = new_exchange(conn, &head, (size_t)n);
+    if (!conn->ex) {
+        refuse(conn, 503, "out of memory");
+        return true;
+    }
+    wr_buf_consume(in, (size_t)n);
+    wr_h1_body_init(&conn->body, &head);
+    wr_timer_stop(&conn->timer);
+    conn->phase = WR_CONN_EXCHANGE;
+    conn->server->opts.handler(conn->ex, conn->server->opts.data);
+    return true;
+}
+
+/* One piece of the request body to the handler. */
+static bool step_body(struct wr_server_conn *conn)
+{
+    struct wr_exchange *ex = conn->ex;
+    struct wr_buf *in = &conn->io.in;
+    struct wr_error err = {0};
+    const char *data = NULL;
+    size_t len = 0;
+
+    if (conn->body.done) {
+        if (ex->body_end_told)
+            return false;
+        ex->body_end_told = true;
+        wr_buf_trim(in, 0);
+        if (ex->ops->on_body_end)
+            ex->ops->on_body_end(ex, ex->data);
+        return true;
+    }
+    if (in->len == 0) {
+        if (ex->expect_pending && ex->state == WR_RESPONSE_NONE) {
+            ex->expect_pending = false;
+            if (wr_buf_append_str(&conn->io.out, "HTTP/1.1 100 Continue\r\n\r\n") < 0)
+                conn->cut = true;
+        }
+        return peer_ended(conn);
+    }
+    ex->expect_pending = false;
+    ssize_t n = wr_h1_body_decode(&conn->body, wr_buf_ptr(in), in->len, &data, &len, &err);
+    if (n < 0) {
+        fail_exchange(conn, 400, err.msg);
+        return true;
+    }
+    /* Before the callback: it may hand the rest of the buffer over. The bytes themselves stay until
+     * the next read. */
+    wr_buf_consume(in, (size_t)n);
+    if (len > 0 && ex->ops->on_body)
+        ex->ops->on_body(ex, data, len, ex->data);
+    return true;
+}
+
+/* The response is out. */
+static void finish(struct wr_server_conn *conn)
+{
+    bool keep = conn->ex->keep && !conn->ex->expect_pending;
+
+    end_exchange(conn, false);
+    if (conn->dead)
+        return;
+    if (!keep) {
+        enter_linger(conn);
+    } else if (conn->body.done) {
+        enter_head(conn);
+    } else {
+        conn->phase = WR_CONN_DROP;
+        conn->dropped = 0;
+        arm(conn, conn->server->opts.head_timeout_ms);
+    }
+}
+
+static bool step_exchange(struct wr_server_conn *conn)
+{
+    if (!conn->ex->paused && conn->ex->state != WR_RESPONSE_ENDED && step_body(conn))
+        return true;
+    if (wr_http_io_flush(&conn->io) < 0) {
+        conn->cut = true;
+        return true;
+    }
+    if (conn->ex->state == WR_RESPONSE_ENDED && conn->io.out.len == 0) {
+        finish(conn);
+        return true;
+    }
+    if (!conn->drained && wr_http_io_take_drain(&conn->io)) {
+        conn->drained = true;
+        if (conn->ex->state == WR_RESPONSE_STREAM && conn->ex->ops->on_drain)
+            conn->ex->ops->on_drain(conn->ex, conn->ex->data);
+        return true;
+    }
+    return false;
+}
+
+static bool step_drop(struct wr_server_conn *conn)
+{
+    struct wr_buf *in = &conn->io.in;
+    struct wr_error err = {0};
+    const char *data = NULL;
+    size_t len = 0;
+
+    if (conn->body.done) {
+        enter_head(conn);
+        return true;
+    }
+    if (in->len == 0)
+        return peer_ended(conn);
+    ssize_t n = wr_h1_body_decode(&conn->body, wr_buf_ptr(in), in->len, &data, &len, &err);
+    if (n < 0) {
+        enter_linger(conn);
+        return true;
+    }
+    wr_buf_consume(in, (size_t)n);
+    conn->dropped += (size_t)n;
+    if (conn->dropped > DROP_MAX)
+        enter_linger(conn);
+    return true;
+}
+
+static bool step_linger(struct wr_server_conn *conn)
+{
+    conn->dropped += conn->io.in.len;
+    wr_buf_clear(&conn->io.in);
+    if (conn->dropped > LINGER_MAX || wr_http_io_flush(&conn->io) < 0) {
+        conn->cut = true;
+        return true;
+    }
+    if (conn->io.out.len == 0 && !conn->shut) {
+        conn->shut = true;
+        wr_buf_done(&conn->io.in);
+        (void)shutdown(conn->io.fd, SHUT_WR);
+    }
+    return conn->io.out.len == 0 && peer_ended(conn);
+}
+
+static bool step(struct wr_server_conn *conn)
+{
+    if (conn->cut) {
+        wr_server_conn_close(conn);
+        return false;
+    }
+    switch (conn->phase) {
+    case WR_CONN_HEAD:
+        return step_head(conn);
+    case WR_CONN_EXCHANGE:
+        return step_exchange(conn);
+    case WR_CONN_DROP:
+        return step_drop(conn);
+    case WR_CONN_LINGER:
+        return step_linger(conn);
+    }
+    return false;
+}
+
+/* While a response is under way the socket is not read: a pipelined request waits there, and so
+ * does the end of a half-closed stream. A peer that is really gone shows by EPOLLHUP, EPOLLERR or a
+ * failing write. */
+static bool wants_input(const struct wr_server_conn *conn)
+{
+    if (conn->eof)
+        return false;
+    if (conn->phase != WR_CONN_EXCHANGE)
+        return conn->io.in.len < WR_HTTP_MAX_HEAD;
+    return !conn->body.done && !conn->ex->paused && conn->io.in.len == 0 &&
+           conn->ex->state != WR_RESPONSE_ENDED;
+}
+
+static void run(struct wr_server_conn *conn)
+{
+    unsigned requests = 0;
+    bool more = true;
+
+    conn->busy = true;
+    conn->drained = false;
+    conn->io.round_bytes = 0;
+    while (more && !conn->dead && requests < REQUESTS_PER_RUN) {
+        requests += conn->phase == WR_CONN_HEAD;
+        more = step(conn);
+    }
+    conn->busy = false;
+    if (conn->dead) {
+        free_conn(conn);
+        return;
+    }
+    doom(conn, NULL);
+    wr_http_io_trim_input(&conn->io);
+    if (more || (conn->io.want_drain && conn->io.out.len < WR_HTTP_OUT_LOW))
+        wr_http_io_kick(&conn->io);
+    wr_source_set_events(&conn->io.source, (wants_input(conn) ? (uint32_t)EPOLLIN : 0u) |
+                                               (conn->io.out.len > 0 ? (uint32_t)EPOLLOUT : 0u));
+}
+
+static void on_kick(struct wr_timer *timer, void *data)
+{
+    (void)timer;
+    run(data);
+}
+
+static void on_timer(struct wr_timer *timer, void *data)
+{
+    struct wr_server_conn *conn = data;
+
+    (void)timer;
+    if (conn->phase == WR_CONN_HEAD && conn->head_started)
+        refuse(conn, 408, "the request head took too long");
+    else
+        conn->cut = true;
+    run(conn);
+}
+
+static void on_event(struct wr_source *source, uint32_t events, void *data)
+{
+    struct wr_server_conn *conn = data;
+
+    (void)source;
+    if (events & EPOLLOUT)
+        conn->io.blocked = false;
+    if (events & (EPOLLERR | EPOLLHUP)) {
+        conn->cut = true;
+    } else if ((events & EPOLLIN) && wants_input(conn)) {
+        ssize_t n = wr_http_io_fill(&conn->io);
+        conn->eof = n == 0;
+        if (n < 0 && n != -EAGAIN)
+            conn->cut = true;
+        /* What was not worth parsing before is worth it now. */
+        if (n == 0 && conn->phase == WR_CONN_HEAD)
+            conn->scanned = 0;
+    }
+    run(conn);
+}
+
+int wr_server_conn_new(struct wr_http_server *server, int fd, struct wr_error *err)
+{
+    struct wr_server_conn *conn = wr_calloc(1, sizeof(*conn));
+
+    if (!conn) {
+        (void)close(fd);
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "new connection");
+    }
+    int r = wr_http_io_init(&conn->io, server->loop, fd, on_event, on_kick, conn, err);
+    if (r < 0) {
+        free_conn(conn);
+        return r;
+    }
+    conn->server = server;
+    wr_list_append(&server->conns, &conn->link);
+    server->count++;
+    enter_head(conn);
+    if (conn->cut) {
+        wr_server_conn_release(conn);
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "new connection");
+    }
+    return 0;
+}

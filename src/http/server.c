@@ -1,0 +1,95 @@
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "http/conn.h"
+
+/* Connections taken per event, so that a flood of them does not starve the open ones. */
+#define ACCEPTS_PER_EVENT 64
+#define RETRY_MS          100
+
+static void on_retry(struct wr_timer *timer, void *data)
+{
+    struct wr_http_server *server = data;
+
+    (void)timer;
+    wr_source_set_events(&server->source, EPOLLIN);
+}
+
+static void on_accept(struct wr_source *source, uint32_t events, void *data)
+{
+    struct wr_http_server *server = data;
+    struct wr_error err = {0};
+    const int on = 1;
+
+    (void)events;
+    for (unsigned i = 0; i < ACCEPTS_PER_EVENT; i++) {
+        int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            bool exhausted =
+                errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+            /* The listener stays readable meanwhile: looking away is what keeps the loop from
+             * spinning. */
+            if (exhausted &&
+                wr_timer_start(server->loop, &server->retry, RETRY_MS, on_retry, server, &err) == 0)
+                wr_source_set_events(source, 0);
+            return;
+        }
+        if (server->count >= server->opts.max_connections) {
+            (void)wr_close(fd);
+            continue;
+        }
+        /* Fails on unix sockets, which have no such delay. */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        /* Without memory for one more, the descriptor is closed and the peer sees that. */
+        (void)!wr_server_conn_new(server, fd, &err);
+    }
+}
+
+int wr_http_server_new(struct wr_loop *loop, int listen_fd, const struct wr_http_server_opts *opts,
+                       struct wr_http_server **ret, struct wr_error *err)
+{
+    wr_auto_close int fd = listen_fd;
+    wr_auto_free struct wr_http_server *server = wr_calloc(1, sizeof(*server));
+
+    if (!server)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "new HTTP server");
+    int r = wr_fd_set_nonblock(fd, true);
+    if (r < 0)
+        return wr_fail(err, WR_E_INTERNAL, -r, "listening socket %d of the HTTP server", fd);
+    server->loop = loop;
+    server->opts = *opts;
+    if (server->opts.head_timeout_ms == 0)
+        server->opts.head_timeout_ms = WR_HTTP_HEAD_TIMEOUT_MS;
+    if (server->opts.idle_timeout_ms == 0)
+        server->opts.idle_timeout_ms = WR_HTTP_IDLE_TIMEOUT_MS;
+    wr_list_init(&server->conns);
+    r = wr_source_add(loop, &server->source, fd, EPOLLIN, on_accept, server, err);
+    if (r < 0)
+        return r;
+    server->fd = wr_steal_fd(&fd);
+    *ret = wr_steal_ptr(&server);
+    return 0;
+}
+
+struct wr_http_server *wr_http_server_free(struct wr_http_server *server)
+{
+    if (!server)
+        return NULL;
+    wr_source_remove(&server->source);
+    wr_timer_stop(&server->retry);
+    server->fd = wr_close(server->fd);
+    while (!wr_list_empty(&server->conns))
+        wr_server_conn_close(wr_list_entry(server->conns.next, struct wr_server_conn, link));
+    free(server);
+    return NULL;
+}
+
+size_t wr_http_server_connections(const struct wr_http_server *server)
+{
+    return server->count;
+}

@@ -1,0 +1,106 @@
+/*
+ * HTTP/1.1 server side on the loop. One exchange = one request and its response; a connection
+ * carries them one after the other (a pipelined request waits in the socket).
+ *
+ * Streaming contract, both directions: the connection buffers a bounded amount; a producer that was
+ * told "full" waits for on_drain; a consumer that cannot take more calls wr_exchange_pause().
+ * Memory per connection therefore stays bounded whatever the peer does, and an idle connection
+ * holds no buffers.
+ */
+#pragma once
+
+#include "http/h1.h"
+#include "loop/loop.h"
+
+struct wr_http_server;
+struct wr_exchange;
+
+struct wr_exchange_ops {
+    /* Bytes of the request body, in order. Not called while paused. May be NULL: the body is read
+     * and dropped. */
+    void (*on_body)(struct wr_exchange *ex, const char *data, size_t len, void *data_ptr);
+    /* The request is complete. May be NULL. */
+    void (*on_body_end)(struct wr_exchange *ex, void *data_ptr);
+    /* Output fell below WR_HTTP_OUT_LOW after wr_exchange_write() returned "full". May be NULL. */
+    void (*on_drain)(struct wr_exchange *ex, void *data_ptr);
+    /* Last callback, always exactly once: the response was sent whole (`aborted` false) or the peer
+     * went away, the framing was bad or a limit was hit (`aborted` true). The exchange is invalid
+     * afterwards; free data_ptr here. May be NULL. */
+    void (*on_close)(struct wr_exchange *ex, bool aborted, void *data_ptr);
+};
+
+/* Called when a head is complete. Reads the request, calls wr_exchange_set_ops() if it needs
+ * callbacks, and may answer at once. */
+typedef void (*wr_http_handler)(struct wr_exchange *ex, void *data);
+
+struct wr_http_server_opts {
+    size_t max_connections; /* above it new connections are closed at once */
+    wr_http_handler handler;
+    void *data;
+    uint64_t head_timeout_ms; /* 0: WR_HTTP_HEAD_TIMEOUT_MS */
+    uint64_t idle_timeout_ms; /* 0: WR_HTTP_IDLE_TIMEOUT_MS */
+};
+
+/* `listen_fd` becomes owned (also on failure). */
+int wr_http_server_new(struct wr_loop *loop, int listen_fd, const struct wr_http_server_opts *opts,
+                       struct wr_http_server **ret, struct wr_error *err) WR_MUST_CHECK;
+/* Closes the listener and every connection (on_close with aborted = true). Accepts NULL, returns
+ * NULL. */
+struct wr_http_server *wr_http_server_free(struct wr_http_server *server);
+size_t wr_http_server_connections(const struct wr_http_server *server);
+
+/* The request. Valid until on_close. */
+const struct wr_h1_head *wr_exchange_head(const struct wr_exchange *ex);
+bool wr_exchange_is(const struct wr_exchange *ex, const char *method);
+const char *wr_exchange_path(const struct wr_exchange *ex); /* decoded path, NUL-terminated */
+/* 1 found, 0 absent, -WR_E_INVALID_ARGUMENT. */
+int wr_exchange_query(const struct wr_exchange *ex, const char *name, char *out, size_t cap,
+                      struct wr_error *err) WR_MUST_CHECK;
+struct wr_loop *wr_exchange_loop(const struct wr_exchange *ex);
+
+void wr_exchange_set_ops(struct wr_exchange *ex, const struct wr_exchange_ops *ops, void *data_ptr);
+/* Stops and restarts delivery of the request body; the socket is not read meanwhile. on_body is
+ * never called from inside resume. */
+void wr_exchange_pause(struct wr_exchange *ex, bool paused);
+
+/* Collects the body in memory (at most `max` bytes, else it answers 413) and then calls `fn` once;
+ * `body` is borrowed. Replaces ops; `on_close` (may be NULL) is called as above. */
+void wr_exchange_collect(struct wr_exchange *ex, size_t max,
+                         void (*fn)(struct wr_exchange *ex, const char *body, size_t len,
+                                    void *data_ptr),
+                         void (*on_close)(struct wr_exchange *ex, bool aborted, void *data_ptr),
+                         void *data_ptr);
+
+/*
+ * The response. Order: begin, headers, then either send (head only or with a whole body) or
+ * write...end. A function that fails (a handler's header with control bytes, no memory) cuts the
+ * connection; on_close tells.
+ */
+void wr_exchange_begin(struct wr_exchange *ex, int status);
+void wr_exchange_header(struct wr_exchange *ex, const char *name, const char *value);
+void wr_exchange_header_n(struct wr_exchange *ex, const char *name, size_t name_len,
+                          const char *value, size_t value_len);
+/* Whole response: adds Content-Length (not with 1xx, 204, 304) and finishes. The body is copied. */
+void wr_exchange_send(struct wr_exchange *ex, const void *body, size_t len);
+/* Streamed response: Content-Length when content_length >= 0, else chunked (HTTP/1.0: until close).
+ * Sends the head at once. */
+void wr_exchange_stream(struct wr_exchange *ex, int64_t content_length);
+enum wr_http_flow {
+    WR_HTTP_MORE = 0, /* go on */
+    WR_HTTP_FULL = 1, /* stop, wait for on_drain */
+    WR_HTTP_GONE = 2, /* the connection is cut; on_close will be or was called */
+};
+enum wr_http_flow wr_exchange_write(struct wr_exchange *ex, const void *data, size_t len);
+/* Response complete. If the request body was not read to its end, the connection closes afterwards.
+ */
+void wr_exchange_end(struct wr_exchange *ex);
+/* Cuts the connection at once (mid-body failures: the peer must see a truncated body). on_close is
+ * called from the loop. */
+void wr_exchange_abort(struct wr_exchange *ex);
+/* begin + content-type + send. */
+void wr_exchange_reply(struct wr_exchange *ex, int status, const char *content_type,
+                       const void *body, size_t len);
+/* After a 101 or before any response: gives up the socket. `ret_rest` (initialised by the caller)
+ * receives bytes already read. The exchange is gone without on_close. The pending output (a 101
+ * head) is left in `ret_out`. */
+int wr_exchange_hijack(struct wr_exchange *ex, struct wr_buf *ret_rest, struct wr_buf *ret_out);

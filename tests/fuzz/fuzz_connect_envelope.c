@@ -1,0 +1,25 @@
+/* A stream of Connect envelopes; every one that is read is written back to the same bytes. */
+#include "fuzz.h"
+#include "rpc/connect.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    size_t pos = 0;
+
+    while (pos < size) {
+        struct wr_error err;
+        uint8_t flags = 0;
+        const char *payload = NULL;
+        size_t len = 0;
+        ssize_t n = wr_connect_read_envelope((const char *)data + pos, size - pos, &flags, &payload,
+                                             &len, &err);
+        if (n <= 0)
+            break;
+        HOLDS((size_t)n <= size - pos && (size_t)n == len + WR_CONNECT_HEADER_LEN);
+        wr_auto_buf out = WR_BUF(WR_CONNECT_MAX_MESSAGE + WR_CONNECT_HEADER_LEN);
+        HOLDS(wr_connect_write_envelope(&out, flags, payload, len) == 0);
+        HOLDS(out.len == (size_t)n && memcmp(wr_buf_ptr(&out), data + pos, out.len) == 0);
+        pos += (size_t)n;
+    }
+    return 0;
+}

@@ -1,0 +1,169 @@
+#include <errno.h>
+#include <unistd.h>
+
+#include "peer.h"
+#include "rpc/connect.h"
+#include "test.h"
+
+static struct wr_error err;
+
+static ssize_t read_envelope(const char *data, size_t len)
+{
+    uint8_t flags = 0xff;
+    const char *payload = NULL;
+    size_t payload_len = 0;
+    return wr_connect_read_envelope(data, len, &flags, &payload, &payload_len, &err);
+}
+
+TEST(envelopes)
+{
+    wr_auto_buf out = WR_BUF(64);
+    uint8_t flags = 0;
+    const char *payload = NULL;
+    size_t payload_len = 0;
+
+    CHECK_INT(wr_connect_write_envelope(&out, WR_CONNECT_END_STREAM, "{}", 2), 0);
+    CHECK(out.len == 7 && memcmp(wr_buf_ptr(&out), "\x02\0\0\0\x02{}", 7) == 0);
+    for (size_t n = 0; n < 7; n++)
+        CHECK_INT(read_envelope(wr_buf_ptr(&out), n), 0);
+    CHECK_INT(wr_connect_read_envelope(wr_buf_ptr(&out), 7, &flags, &payload, &payload_len, &err),
+              7);
+    CHECK(flags == 2 && payload_len == 2 && memcmp(payload, "{}", 2) == 0);
+
+    CHECK_INT(read_envelope("\x01", 1), -WR_E_UNIMPLEMENTED);
+    CHECK_INT(read_envelope("\x04", 1), -WR_E_INVALID_ARGUMENT);
+    CHECK_INT(read_envelope("\0\0\x40\0\0", 5), 0); /* 4 MiB */
+    CHECK_INT(read_envelope("\0\0\x40\0\x01", 5), -WR_E_RESOURCE_EXHAUSTED);
+    CHECK_INT(read_envelope("\0\xff\xff\xff\xff", 5), -WR_E_RESOURCE_EXHAUSTED);
+    wr_auto_buf small = WR_BUF(6);
+    CHECK_INT(wr_connect_write_envelope(&small, 0, "{}", 2), -ENOBUFS);
+}
+
+static uint64_t timeout_ms;
+
+static void unary(const struct wr_connect_call *call, void *data)
+{
+    (void)data;
+    timeout_ms = call->timeout_ms;
+    if (json_object_get(call->request, "fail")) {
+        (void)wr_fail(&err, WR_E_NOT_FOUND, 0, "no \"thing\"");
+        wr_connect_reply_error(call->ex, &err);
+    } else {
+        wr_connect_reply(call->ex, NULL, 0);
+    }
+}
+
+static void streaming(const struct wr_connect_call *call, void *data)
+{
+    (void)data;
+    wr_connect_stream_start(call->ex);
+    (void)wr_connect_stream_message(call->ex, "{\"n\":1}", 7);
+    (void)wr_fail(&err, WR_E_ABORTED, 0, "enough");
+    wr_connect_stream_end(call->ex, json_object_get(call->request, "fail") ? &err : NULL);
+}
+
+static const struct wr_connect_method methods[] = {
+    {"/t.T/Unary", false, unary},
+    {"/t.T/Stream", true, streaming},
+};
+
+static void handler(struct wr_exchange *ex, void *data)
+{
+    if (!wr_connect_dispatch(methods, WR_ARRAY_SIZE(methods), ex, data))
+        wr_exchange_reply(ex, 404, "text/plain", "-", 1);
+}
+
+static struct bench b;
+
+/* Sends one request and reads what comes; the connection is new each time. */
+static const char *ask(const char *request_line, const char *headers, const char *body, size_t len)
+{
+    static char got[2048];
+    char text[1024];
+    int fd = bench_connect(&b);
+    int n = snprintf(text, sizeof(text),
+                     "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%sContent-Length: %zu\r\n\r\n",
+                     request_line, headers, len);
+    memcpy(text + n, body, len);
+    CHECK_INT(write(fd, text, (size_t)n + len), (size_t)n + len);
+    size_t used = peer_read(&b, fd, got, sizeof(got), sizeof(got));
+    for (size_t i = 0; i < used; i++)
+        if (got[i] == '\0')
+            got[i] = '.';
+    (void)close(fd);
+    return got;
+}
+
+static void check_answer(const char *got, int status, const char *part)
+{
+    char start[32];
+    (void)snprintf(start, sizeof(start), "HTTP/1.1 %d ", status);
+    if (strncmp(got, start, strlen(start)) != 0 || !strstr(got, part))
+        wr_test_fail(__FILE__, __LINE__, "not %d with %s:\n%s", status, part, got);
+}
+
+#define JSON   "Content-Type: application/json\r\n"
+#define STREAM "Content-Type: application/connect+json\r\n"
+
+TEST(unary_calls)
+{
+    bench_start(&b, OVER_UNIX, (struct wr_http_server_opts){.handler = handler});
+    check_answer(ask("POST /t.T/Unary", JSON, "{}", 2), 200, "\r\n\r\n{}");
+    CHECK_INT(timeout_ms, 0);
+    check_answer(
+        ask("POST /t.T/Unary",
+            "Content-Type: application/json; charset=utf-8\r\nConnect-Timeout-Ms: 1500\r\n", "{}",
+            2),
+        200, "\r\n\r\n{}");
+    CHECK_INT(timeout_ms, 1500);
+    check_answer(ask("POST /t.T/Unary", JSON, "{\"fail\":1}", 10), 404,
+                 "{\"code\":\"not_found\",\"message\":\"no \\\"thing\\\"\"}");
+    check_answer(ask("POST /t.T/Unary", JSON, "{", 1), 400, "\"invalid_argument\"");
+    check_answer(ask("POST /t.T/Unary", JSON, "[]", 2), 400, "\"invalid_argument\"");
+    check_answer(ask("POST /t.T/Unary", JSON, "", 0), 400, "\"invalid_argument\"");
+    check_answer(ask("POST /t.T/Unary", JSON "Connect-Timeout-Ms: -1\r\n", "{}", 2), 400,
+                 "Connect-Timeout-Ms");
+    check_answer(ask("POST /t.T/Unary", JSON "Connect-Timeout-Ms: 12345678901\r\n", "{}", 2), 400,
+                 "Connect-Timeout-Ms");
+    check_answer(ask("POST /t.T/Unary", JSON "Content-Encoding: gzip\r\n", "{}", 2), 501,
+                 "\"unimplemented\"");
+    check_answer(ask("POST /t.T/Unary", STREAM, "{}", 2), 415, "Accept-Post: application/json");
+    check_answer(ask("POST /t.T/Unary", "", "{}", 2), 415, "");
+    check_answer(ask("GET /t.T/Unary", "", "", 0), 405, "Allow: POST");
+    check_answer(ask("POST /t.T/Unknown", JSON, "{}", 2), 404, "");
+    bench_stop(&b);
+}
+
+TEST(streaming_calls)
+{
+    bench_start(&b, OVER_UNIX, (struct wr_http_server_opts){.handler = handler});
+    check_answer(ask("POST /t.T/Stream", STREAM, "\0\0\0\0\2{}", 7), 200,
+                 "Content-Type: application/connect+json\r\n");
+    const char *got = ask("POST /t.T/Stream", STREAM, "\0\0\0\0\2{}\2\0\0\0\2{}", 14);
+    check_answer(got, 200, "7\r\n{\"n\":1}\r\n");
+    check_answer(got, 200, "2\r\n{}\r\n0\r\n\r\n");
+    check_answer(ask("POST /t.T/Stream", STREAM, "\0\0\0\0\12{\"fail\":1}", 15), 200,
+                 "{\"error\":{\"code\":\"aborted\",\"message\":\"enough\"}}\r\n0\r\n\r\n");
+    /* Failures before the handler come as a stream too. */
+    check_answer(ask("POST /t.T/Stream", STREAM, "\0\0\0\0\2{", 6), 200, "\"invalid_argument\"");
+    check_answer(ask("POST /t.T/Stream", STREAM, "\1\0\0\0\2{}", 7), 200, "\"unimplemented\"");
+    check_answer(ask("POST /t.T/Stream", STREAM, "\2\0\0\0\2{}", 7), 200, "\"invalid_argument\"");
+    check_answer(ask("POST /t.T/Stream", STREAM, "", 0), 200, "\"invalid_argument\"");
+    check_answer(ask("POST /t.T/Stream", STREAM "Connect-Timeout-Ms: x\r\n", "\0\0\0\0\2{}", 7),
+                 200, "\"invalid_argument\"");
+    check_answer(ask("POST /t.T/Stream", JSON, "{}", 2), 415,
+                 "Accept-Post: application/connect+json");
+    bench_stop(&b);
+}
+
+TEST(a_peer_that_leaves_before_its_message_costs_nothing)
+{
+    bench_start(&b, OVER_UNIX, (struct wr_http_server_opts){.handler = handler});
+    int fd = bench_connect(&b);
+    peer_send(fd, "POST /t.T/Unary HTTP/1.1\r\nHost: x\r\n" JSON "Content-Length: 5\r\n\r\n{");
+    bench_idle(&b, 20);
+    (void)close(fd);
+    bench_idle(&b, 20);
+    CHECK_INT(wr_http_server_connections(b.server), 0);
+    bench_stop(&b);
+}
