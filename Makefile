@@ -1,0 +1,44 @@
+# A thin front: the work is done by Meson and by the scripts in tools/.
+BUILD  ?= build
+PREFIX ?= /usr/local
+
+.PHONY: help build demo test bench lint format fuzz clean install
+
+help:
+	@echo 'make build    compile into $(BUILD)/'
+	@echo 'make demo     install what is needed, build, make the base template, run the examples (root)'
+	@echo 'make test     all builds and all tests; the last line counts them (root)'
+	@echo 'make bench    measure create, exec and file speed (root)'
+	@echo 'make lint     layers, sizes, formatting'
+	@echo 'make format   format all C sources'
+	@echo 'make fuzz     fuzz each parser for FUZZ_SECONDS (default 60)'
+	@echo 'make install  install into PREFIX (default /usr/local)'
+	@echo 'make clean    remove all build directories'
+
+build:
+	@tools/build '$(BUILD)'
+
+demo:
+	@tools/demo
+
+test:
+	@tools/test
+
+bench:
+	@tools/bench
+
+lint:
+	@tools/lint
+
+format:
+	@find src tests -name '*.[ch]' -exec clang-format-14 -i {} +
+
+fuzz:
+	@tools/fuzz
+
+install: build
+	@meson configure '$(BUILD)' --prefix='$(PREFIX)' >/dev/null
+	meson install -C '$(BUILD)'
+
+clean:
+	rm -rf build build-test build-asan build-fuzz
