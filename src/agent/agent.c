@@ -1,0 +1,78 @@
+#include "agent/agent.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/routes.h"
+#include "agent/state.h"
+#include "base/fd.h"
+
+#define MAX_CONNECTIONS 512
+#define TRIM_BYTES \
+    (64 * 1024) /* free memory at the top of the heap above this goes back to the kernel */
+
+/* A process's descriptors are moved to 0..2, so nothing else may ever get these numbers. */
+static int hold_stdio(struct wr_error *err)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        /* The lowest free number is the one that is missing. */
+        if (open("/dev/null", O_RDWR) != fd) // NOLINT(android-cloexec-open): stdio is inherited
+            return wr_fail_errno(err, WR_E_INTERNAL, "open /dev/null as descriptor %d", fd);
+    }
+    return 0;
+}
+
+static int prepare(struct wr_error *err)
+{
+    umask(022);
+    /* Fixed thresholds: glibc would raise them with use and keep what one large transfer needed. */
+    mallopt(M_MMAP_THRESHOLD, TRIM_BYTES);
+    mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
+    /* PID 1 gets all orphans; anywhere else (tests, a debugger in between) this asks for them. */
+    if (getpid() != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "become the reaper of orphans");
+    return hold_stdio(err);
+}
+
+static int serve(struct wr_agent *agent, struct wr_error *err)
+{
+    const struct wr_http_server_opts opts = {
+        .max_connections = MAX_CONNECTIONS, .handler = wr_routes_handle, .data = agent};
+    int rc = wr_pid1_init(&agent->pid1, agent->loop, &agent->processes, err);
+    if (rc < 0) {
+        (void)wr_close(agent->config->listen_fd);
+        return rc;
+    }
+    rc = wr_http_server_new(agent->loop, agent->config->listen_fd, &opts, &agent->server, err);
+    if (rc == 0)
+        rc = wr_loop_run(agent->loop, err);
+    agent->server = wr_http_server_free(agent->server);
+    wr_pid1_done(&agent->pid1);
+    return rc;
+}
+
+int wr_agent_run(const struct wr_agent_config *config)
+{
+    struct wr_agent agent = {.config = config};
+    struct wr_error err = {0};
+
+    int rc = prepare(&err);
+    if (rc == 0)
+        rc = wr_loop_new(&agent.loop, &err);
+    if (rc < 0) {
+        (void)wr_close(config->listen_fd);
+        return 1;
+    }
+    wr_agent_log_init(&agent.log, config->log_max_bytes);
+    wr_process_table_init(&agent.processes, agent.loop, &agent.log);
+    rc = serve(&agent, &err);
+    wr_process_table_done(&agent.processes);
+    wr_agent_log_done(&agent.log);
+    agent.loop = wr_loop_free(agent.loop);
+    return rc < 0 ? 1 : 0;
+}

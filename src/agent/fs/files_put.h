@@ -1,0 +1,7 @@
+/* POST /files: an upload, streamed straight into the file. */
+#pragma once
+
+#include "agent/state.h"
+#include "http/server.h"
+
+void wr_files_post(struct wr_agent *agent, struct wr_exchange *ex);

@@ -1,0 +1,20 @@
+/* What the parts of the agent share: one instance per process. */
+#pragma once
+
+#include "agent/agent.h"
+#include "agent/exec/process.h"
+#include "agent/log.h"
+#include "agent/metrics.h"
+#include "agent/pid1.h"
+
+struct wr_http_server;
+
+struct wr_agent {
+    const struct wr_agent_config *config; /* borrowed */
+    struct wr_loop *loop;
+    struct wr_http_server *server;
+    struct wr_agent_log log;
+    struct wr_process_table processes;
+    struct wr_pid1 pid1;
+    struct wr_cpu_sample cpu; /* of the last GET /metrics */
+};
