@@ -1,0 +1,6 @@
+/* warren logs */
+#pragma once
+
+#include "cli/command.h"
+
+extern const struct wr_command wr_cmd_logs;

@@ -1,0 +1,229 @@
+#include "cli/cmd_run.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "cli/language.h"
+#include "cli/out.h"
+#include "cli/program.h"
+#include "cli/sandbox_opts.h"
+#include "cli/session.h"
+#include "json/jread.h"
+
+/* Exit status when --timeout ended the program, as timeout(1) has it. */
+#define EXIT_TIMED_OUT 124
+
+struct values {
+    struct wr_sandbox_values sandbox;
+    struct wr_opt_list files;
+    const char *lang, *user;
+    uint64_t timeout_ms;
+    bool json, timing, keep;
+};
+
+static const struct wr_opt opts[] = {
+    {"lang", 'l', WR_OPT_STRING, offsetof(struct values, lang), "LANG",
+     "python, js or sh (default: by the extension)", 0, 0, false},
+    {"timeout", 0, WR_OPT_DURATION, offsetof(struct values, timeout_ms), "TIME",
+     "kill the program after TIME; the status is then 124", 1, 86400000, false},
+    WR_SANDBOX_OPTS(offsetof(struct values, sandbox)),
+    {"file", 'f', WR_OPT_LIST, offsetof(struct values, files), "HOST:PATH",
+     "copy a file in first (repeatable)", 0, 0, false},
+    {"user", 'u', WR_OPT_STRING, offsetof(struct values, user), "NAME",
+     "user of the program (the template's)", 0, 0, false},
+    {"json", 0, WR_OPT_FLAG, offsetof(struct values, json), NULL,
+     "collect the output and print one JSON object", 0, 0, false},
+    {"timing", 0, WR_OPT_FLAG, offsetof(struct values, timing), NULL,
+     "say on standard error how long it took", 0, 0, false},
+    {"keep", 0, WR_OPT_FLAG, offsetof(struct values, keep), NULL,
+     "keep the sandbox (for its lifetime of 5m) and print its id", 0, 0, false},
+};
+
+/* Whether standard input can have something for the program: closed and /dev/null cannot. */
+static bool has_input(void)
+{
+    struct stat st;
+
+    if (fstat(STDIN_FILENO, &st) < 0)
+        return false;
+    return !(S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 && minor(st.st_rdev) == 3);
+}
+
+static int print_result(const struct wr_invocation *in, const struct wr_session_result *result,
+                        int status, const char *id, struct wr_error *err)
+{
+    wr_auto_json *json = json_object();
+    uint64_t now = wr_mono_us();
+    int failed = 0;
+
+    failed |= json_object_set_new(json, "sandboxID", json_string(id));
+    failed |= json_object_set_new(json, "exitCode", json_integer(status));
+    failed |= json_object_set_new(json, "signal",
+                                  result->signal ? json_integer(result->signal) : json_null());
+    failed |= json_object_set_new(json, "timedOut", json_boolean(result->timed_out));
+    failed |= json_object_set_new(json, "truncated", json_boolean(result->truncated));
+    failed |=
+        json_object_set_new(json, "durationMs", json_real((double)(now - in->start_us) / 1000));
+    if (result->first_output_us)
+        failed |=
+            json_object_set_new(json, "firstOutputMs",
+                                json_real((double)(result->first_output_us - in->start_us) / 1000));
+    /* Latin-1 would be a lie and base64 a nuisance: bytes that are not UTF-8 become U+FFFD below.
+     */
+    const struct wr_buf *bufs[] = {&result->out, &result->err};
+    const char *const names[] = {"stdout", "stderr"};
+    for (size_t i = 0; i < WR_ARRAY_SIZE(bufs); i++) {
+        wr_auto_free char *text = wr_utf8_repair(wr_buf_ptr(bufs[i]), bufs[i]->len);
+        failed |= !text || json_object_set_new(json, names[i], json_string_nocheck(text));
+    }
+    if (failed)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "result");
+    return wr_print_json(json, err);
+}
+
+static void print_timing(const struct wr_invocation *in, const struct wr_session_result *result,
+                         int status)
+{
+    if (result->first_output_us)
+        fprintf(stderr, "first output after %.1f ms, exit status %d\n",
+                (double)(result->first_output_us - in->start_us) / 1000, status);
+    else
+        fprintf(stderr, "no output, exit status %d\n", status);
+}
+
+static int exit_status(const struct values *values, const struct wr_session_result *result)
+{
+    if (result->interrupted_by)
+        return 128 + result->interrupted_by;
+    if (result->timed_out) {
+        fprintf(stderr, "warren: the program was killed after its time limit of %.6g s\n",
+                (double)values->timeout_ms / 1000);
+        return EXIT_TIMED_OUT;
+    }
+    return result->exit_status;
+}
+
+/* In the sandbox: files, program, its end. */
+static int run_program(const struct wr_invocation *in, struct wr_client *client,
+                       struct wr_session *session, const char *id,
+                       const struct wr_language *language, struct wr_error *err)
+{
+    const struct values *values = in->values;
+    wr_auto_free char *path = wr_calloc(1, WR_FILE_PATH_MAX);
+    wr_auto_free const char **args = wr_calloc(in->arg_count + 1, sizeof *args);
+    struct wr_session_result result;
+
+    if (!path || !args)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "arguments");
+    for (size_t i = 0; i < values->files.count; i++) {
+        int r = wr_program_add_file(client, id, values->files.items[i], err);
+        if (r < 0)
+            return r;
+    }
+    int r = wr_program_upload(client, id, in->args[0], language->file_name, path, err);
+    if (r < 0)
+        return r;
+    args[0] = path;
+    for (size_t i = 1; i < in->arg_count; i++)
+        args[i] = in->args[i];
+    const char *env = language->env;
+    struct wr_session_opts session_opts = {
+        .process = {.sandbox_id = id,
+                    .user = values->user,
+                    .cmd = language->interpreter,
+                    .args = args,
+                    .arg_count = in->arg_count,
+                    .envs = &env,
+                    .env_count = env ? 1 : 0,
+                    .timeout_ms = values->timeout_ms},
+        .forward_input = !wr_streq(in->args[0], "-") && has_input(),
+        .capture = values->json,
+        .keep_alive = true,
+    };
+    r = wr_session_run(session, &session_opts, &result, err);
+    if (r == 0) {
+        int status = exit_status(values, &result);
+        if (values->json)
+            r = print_result(in, &result, status, id, err);
+        if (r == 0)
+            r = status;
+        if (values->timing)
+            print_timing(in, &result, status);
+    }
+    wr_session_result_done(&result);
+    return r;
+}
+
+/* The sandbox goes away whatever happened; a failure of that is told, but does not hide the
+ * program's status. */
+static void clean_up(struct wr_client *client, const char *id, bool keep)
+{
+    struct wr_error err = {0};
+
+    wr_client_interrupt(client, false);
+    if (keep) {
+        fprintf(stderr, "%s\n", id);
+        return;
+    }
+    if (wr_sandbox_kill(client, id, &err) < 0 && err.code != WR_E_NOT_FOUND)
+        fprintf(stderr, "warren: sandbox %s was not removed: %s\n", id, err.msg);
+}
+
+static int run(const struct wr_invocation *in, struct wr_error *err)
+{
+    const struct values *values = in->values;
+    struct wr_sandbox_opts create = wr_sandbox_opts_of(&values->sandbox);
+    const struct wr_language *language = NULL;
+    struct wr_client *client = NULL;
+    struct wr_session *session = NULL;
+    wr_auto_close int check_fd = -1;
+    uint64_t size = 0;
+    char id[WR_ID_LEN + 1];
+
+    int r = wr_language_choose(values->lang, in->args[0], &language, err);
+    /* A wrong name is told before a sandbox is made. */
+    if (r == 0 && !wr_streq(in->args[0], "-"))
+        r = wr_open_regular(in->args[0], &check_fd, &size, err);
+    if (r == 0)
+        r = wr_cli_connect(in, &client, err);
+    if (r == 0)
+        r = wr_session_new(client, &session, err);
+    if (r == 0) {
+        r = wr_sandbox_create(client, &create, id, NULL, err);
+        if (r == 0) {
+            r = run_program(in, client, session, id, language, err);
+            clean_up(client, id, values->keep);
+        }
+        if (r == -WR_E_CANCELED && wr_session_signal(session))
+            r = 128 + wr_session_signal(session);
+    }
+    wr_session_free(session);
+    wr_client_free(client);
+    return r;
+}
+
+const struct wr_command wr_cmd_run = {
+    .name = "run",
+    .summary = "Run a program in a new sandbox",
+    .usage = "[OPTIONS] FILE|- [ARG...]",
+    .details =
+        "The program is copied into the sandbox and run by python3, node or bash there. Standard\n"
+        "input, output and its exit status are the program's (128 + N when signal N killed it).\n"
+        "Ctrl-C interrupts the program; a second one ends the sandbox. The sandbox is deleted at\n"
+        "the end. Arguments behind FILE go to the program.",
+    .opts = opts,
+    .opt_count = WR_ARRAY_SIZE(opts),
+    .values_size = sizeof(struct values),
+    .min_args = 1,
+    .max_args = WR_OPT_MAX_ARGS,
+    .stop_after = 1,
+    .run = run,
+};

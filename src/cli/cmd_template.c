@@ -1,0 +1,166 @@
+#include "cli/cmd_template.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/parse.h"
+#include "base/str.h"
+#include "cli/out.h"
+#include "json/jread.h"
+#include "template/base_template.h"
+#include "template/import.h"
+#include "template/store.h"
+
+struct values {
+    const char *from, *name;
+    bool json, force, quiet;
+};
+
+static const struct wr_opt opts[] = {
+    {"from", 0, WR_OPT_STRING, offsetof(struct values, from), "DIR|TAR",
+     "make-base: from a root file system that is there", 0, 0, false},
+    {"name", 'n', WR_OPT_STRING, offsetof(struct values, name), "NAME",
+     "make-base: name of the template (base)", 0, 0, false},
+    {"force", 0, WR_OPT_FLAG, offsetof(struct values, force), NULL,
+     "make-base: make it again although it is there", 0, 0, false},
+    {"quiet", 'q', WR_OPT_FLAG, offsetof(struct values, quiet), NULL, "make-base: no progress", 0,
+     0, false},
+    {"json", 0, WR_OPT_FLAG, offsetof(struct values, json), NULL, "ls: a JSON array", 0, 0, false},
+};
+
+/* Without a server: the templates are files, and making them needs none. */
+static int open_data_dir(const struct wr_invocation *in, int *ret_fd, struct wr_error *err)
+{
+    if (geteuid() != 0)
+        return wr_fail(err, WR_E_PERMISSION_DENIED, 0,
+                       "templates in %s belong to root; run this command as root",
+                       in->common->data_dir);
+    return wr_data_dir_open(in->common->data_dir, ret_fd, err);
+}
+
+struct listing {
+    json_t *json;
+    struct wr_table *table;
+    bool failed;
+};
+
+static void on_template(const struct wr_template *t, void *data)
+{
+    struct listing *listing = data;
+    uint64_t now = wr_wall_ms();
+    char text[32], created[25];
+
+    wr_format_rfc3339(t->created_ms, created);
+    json_t *item =
+        json_pack("{s:s, s:I, s:I, s:s}", "name", t->name, "layers", (json_int_t)t->layer_count,
+                  "sizeBytes", (json_int_t)t->size_bytes, "createdAt", created);
+    if (!item || json_array_append_new(listing->json, item) < 0)
+        listing->failed = true;
+    wr_table_cell(listing->table, t->name);
+    if (!wr_strformat(text, sizeof text, "%zu", t->layer_count))
+        text[0] = '\0';
+    wr_table_cell(listing->table, text);
+    wr_format_size(t->size_bytes, text, sizeof text);
+    wr_table_cell(listing->table, text);
+    wr_format_span(now > t->created_ms ? now - t->created_ms : 0, text, sizeof text);
+    wr_table_cell(listing->table, text);
+}
+
+static int list(const struct wr_invocation *in, struct wr_error *err)
+{
+    static const char *const headers[] = {"NAME", "LAYERS", "SIZE", "AGE"};
+    const struct values *values = in->values;
+    wr_auto_json *json = json_array();
+    struct wr_table table;
+    struct listing listing = {.json = json, .table = &table};
+    wr_auto_close int fd = -1;
+
+    wr_table_init(&table, headers, WR_ARRAY_SIZE(headers));
+    int r = open_data_dir(in, &fd, err);
+    if (r == 0)
+        r = wr_template_list(fd, on_template, &listing, err);
+    if (r == 0 && listing.failed)
+        r = wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "list of templates");
+    if (r == 0)
+        r = values->json ? wr_print_json(json, err) : wr_table_print(&table, err);
+    wr_table_done(&table);
+    return r;
+}
+
+static int make_base(const struct wr_invocation *in, struct wr_error *err)
+{
+    const struct values *values = in->values;
+    const char *name = values->name ? values->name : "base";
+    FILE *progress = values->quiet ? NULL : stderr;
+    bool was_there = false;
+    wr_auto_close int fd = -1;
+
+    if (!wr_template_name_valid(name))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "option --name: \"%.40s\" is not a template name (a-z, 0-9, '.', '_', '-')",
+                       name);
+    int r = open_data_dir(in, &fd, err);
+    if (r < 0)
+        return r;
+    if (values->from) {
+        r = wr_template_import(fd, name, values->from, progress, err);
+    } else {
+        struct wr_base_opts base = {.name = name,
+                                    .force = values->force,
+                                    .progress = progress,
+                                    .ret_was_there = &was_there};
+        r = wr_template_make_base(fd, &base, err);
+    }
+    if (r == 0)
+        printf("template %s is ready%s\n", name, was_there ? " (its layer was there)" : "");
+    return r;
+}
+
+static int remove_one(const struct wr_invocation *in, struct wr_error *err)
+{
+    wr_auto_close int fd = -1;
+
+    if (in->arg_count < 2)
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "template rm: the name is missing");
+    int r = open_data_dir(in, &fd, err);
+    return r < 0 ? r : wr_template_remove(fd, in->args[1], err);
+}
+
+static int run(const struct wr_invocation *in, struct wr_error *err)
+{
+    static const struct {
+        const char *name;
+        size_t max_args;
+        int (*run)(const struct wr_invocation *in, struct wr_error *err);
+    } actions[] = {{"ls", 1, list}, {"make-base", 1, make_base}, {"rm", 2, remove_one}};
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(actions); i++) {
+        if (!wr_streq(in->args[0], actions[i].name))
+            continue;
+        if (in->arg_count > actions[i].max_args)
+            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "template %s: too many arguments",
+                           in->args[0]);
+        return actions[i].run(in, err);
+    }
+    return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                   "template: \"%.40s\" is not one of ls, make-base, rm", in->args[0]);
+}
+
+const struct wr_command wr_cmd_template = {
+    .name = "template",
+    .summary = "List, make and remove templates",
+    .usage = "ls | make-base [--from DIR|TAR] [--name NAME] | rm NAME",
+    .details =
+        "make-base makes the template \"base\" with mmdebstrap (about a minute and 300 MB of\n"
+        "downloads), or with --from a template out of a directory or a tar archive (plain, gzip,\n"
+        "xz, zstd) that holds a root file system.",
+    .opts = opts,
+    .opt_count = WR_ARRAY_SIZE(opts),
+    .values_size = sizeof(struct values),
+    .min_args = 1,
+    .max_args = 2,
+    .run = run,
+};

@@ -1,0 +1,67 @@
+#include "cli/help.h"
+
+void wr_help_overview(FILE *out, const struct wr_command *const *commands)
+{
+    fputs("Warren runs code that nobody has vetted, in sandboxes that start in milliseconds.\n\n"
+          "usage: warren COMMAND [OPTIONS] [ARGUMENTS]\n\ncommands:\n",
+          out);
+    for (size_t i = 0; commands[i]; i++)
+        fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\noptions of every command:\n", out);
+    wr_opts_print_help(out, wr_common_opts, wr_common_opt_count);
+    fputs("      --help                     help for a command\n\n"
+          "`warren COMMAND --help` shows a command's own options.\n",
+          out);
+}
+
+void wr_help_command(FILE *out, const struct wr_command *command)
+{
+    fprintf(out, "usage: warren %s %s\n\n%s.\n", command->name, command->usage, command->summary);
+    if (command->details)
+        fprintf(out, "\n%s\n", command->details);
+    if (command->opt_count > 0)
+        fputs("\noptions:\n", out);
+    wr_opts_print_help(out, command->opts, command->opt_count);
+    fputs("\noptions of every command:\n", out);
+    wr_opts_print_help(out, wr_common_opts, wr_common_opt_count);
+}
+
+static void print_option_words(FILE *out, const struct wr_opt *opts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!opts[i].hidden)
+            fprintf(out, " --%s", opts[i].name);
+}
+
+void wr_help_bash(FILE *out, const struct wr_command *const *commands)
+{
+    fputs("# Bash completion of warren: source it, or put it into\n"
+          "# /usr/share/bash-completion/completions/warren\n"
+          "_warren()\n{\n    local cur=\"${COMP_WORDS[COMP_CWORD]}\" words=\"\"\n"
+          "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        words=\"",
+          out);
+    for (size_t i = 0; commands[i]; i++)
+        fprintf(out, "%s%s", i ? " " : "", commands[i]->name);
+    fputs("\"\n    else\n        case \"${COMP_WORDS[1]}\" in\n", out);
+    for (size_t i = 0; commands[i]; i++) {
+        fprintf(out, "        %s) words=\"--help", commands[i]->name);
+        print_option_words(out, commands[i]->opts, commands[i]->opt_count);
+        print_option_words(out, wr_common_opts, wr_common_opt_count);
+        fputs("\" ;;\n", out);
+    }
+    fputs("        esac\n    fi\n"
+          "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+          "    [ \"${#COMPREPLY[@]}\" -gt 0 ] || COMPREPLY=($(compgen -f -- \"$cur\"))\n}\n"
+          "complete -F _warren warren\n",
+          out);
+}
+
+void wr_help_markdown(FILE *out, const struct wr_command *const *commands)
+{
+    fputs("# Commands of warren\n\nThis page is the output of `warren help --markdown`.\n", out);
+    for (size_t i = 0; commands[i]; i++) {
+        fprintf(out, "\n## warren %s\n\n```\n", commands[i]->name);
+        wr_help_command(out, commands[i]);
+        fputs("```\n", out);
+    }
+}

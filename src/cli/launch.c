@@ -1,0 +1,207 @@
+#include "cli/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "cli/privileges.h"
+#include "engine/main.h"
+#include "log/log.h"
+#include "server/main.h"
+
+#define LOCK_WAIT_MS 15000 /* an idle server that is ending gives the lock up within that */
+#define BACKLOG      1024
+
+/* The directory of the socket, made if missing, and the lock of the instance. */
+struct place {
+    int dir_fd;
+    int lock_fd;
+    char *dir;        /* owned */
+    const char *name; /* of the socket in it, into opts */
+};
+
+static void place_done(struct place *place)
+{
+    wr_close(place->dir_fd);
+    wr_close(place->lock_fd);
+    free(place->dir);
+}
+
+static int open_place(const struct wr_launch_opts *opts, struct place *place, struct wr_error *err)
+{
+    const char *slash = strrchr(opts->socket_path, '/');
+    struct stat st;
+
+    if (opts->socket_path[0] != '/' || !slash || !slash[1])
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "option --socket: %.100s is not an absolute path of a file",
+                       opts->socket_path);
+    if (opts->data_dir[0] != '/')
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "option --data-dir: %.100s is not an absolute path", opts->data_dir);
+    place->name = slash + 1;
+    place->dir = wr_strndup(opts->socket_path, (size_t)(slash - opts->socket_path) + 1);
+    if (!place->dir)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "socket path");
+    /* The server, which is not root, is found by clients through this directory; nobody else may
+     * list or write it. */
+    int r = wr_mkdir_parents(AT_FDCWD, place->dir, 0711);
+    if (r < 0)
+        return wr_fail(err, wr_code_from_errno(-r), -r, "make directory %s", place->dir);
+    place->dir_fd = open(place->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (place->dir_fd < 0 || fstat(place->dir_fd, &st) < 0)
+        return wr_fail_errno(err, wr_code_from_errno(errno), "open %s", place->dir);
+    if (!opts->fake && (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH))))
+        return wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
+                       "%s can be written by others than root, who could replace the socket; "
+                       "choose another directory or `chmod 711` and `chown root` it",
+                       place->dir);
+    return 0;
+}
+
+/* One instance per socket. The lock lives as long as this process. */
+static int take_lock(struct place *place, uint64_t wait_ms, struct wr_error *err)
+{
+    uint64_t end_ms = wr_mono_ms() + wait_ms;
+    char name[280];
+
+    if (!wr_strformat(name, sizeof name, "%s.lock", place->name))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "option --socket: the name is too long");
+    place->lock_fd = openat(place->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (place->lock_fd < 0)
+        return wr_fail_errno(err, wr_code_from_errno(errno), "open %s%s", place->dir, name);
+    while (flock(place->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return wr_fail_errno(err, WR_E_INTERNAL, "lock %s%s", place->dir, name);
+        if (wr_mono_ms() >= end_ms)
+            return wr_fail(err, WR_E_ALREADY_EXISTS, 0,
+                           "another server runs on %s%s; stop it first or give --socket another "
+                           "path",
+                           place->dir, place->name);
+        (void)poll(NULL, 0, 50);
+    }
+    return 0;
+}
+
+/*
+ * Bound under a temporary name and renamed: clients see either the old socket (refused), nothing,
+ * or one that listens with its final mode. The umask, not a later chmod, makes it 0600.
+ */
+static int bind_socket(const struct place *place, int *ret_fd, struct wr_error *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char temporary[280];
+
+    if (!wr_strformat(temporary, sizeof temporary, "%s.new", place->name) ||
+        !wr_strformat(address.sun_path, sizeof address.sun_path, "%s%s", place->dir, temporary))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "option --socket: longer than %zu bytes with \".new\"",
+                       sizeof address.sun_path - 1);
+    wr_auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "socket");
+    if (unlinkat(place->dir_fd, temporary, 0) < 0 && errno != ENOENT)
+        return wr_fail_errno(err, WR_E_INTERNAL, "remove %s", address.sun_path);
+    mode_t old = umask(0177);
+    int r = bind(fd, (struct sockaddr *)&address, sizeof address);
+    int bind_errno = errno;
+    umask(old);
+    if (r < 0)
+        return wr_fail(err, wr_code_from_errno(bind_errno), bind_errno, "bind %s",
+                       address.sun_path);
+    if (listen(fd, BACKLOG) < 0 ||
+        renameat(place->dir_fd, temporary, place->dir_fd, place->name) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "listen on %s%s", place->dir, place->name);
+    *ret_fd = wr_steal_fd(&fd);
+    return 0;
+}
+
+static int need_root(const struct wr_launch_opts *opts, struct wr_error *err)
+{
+    if (opts->fake || geteuid() == 0)
+        return 0;
+    return wr_fail(err, WR_E_PERMISSION_DENIED, 0,
+                   "the server has to be started as root: its engine makes namespaces and mounts "
+                   "(the part that serves requests drops root at once); try `sudo warren serve`");
+}
+
+int wr_launch_check(const struct wr_launch_opts *opts, struct wr_error *err)
+{
+    struct place place = {.dir_fd = -1, .lock_fd = -1};
+
+    int r = need_root(opts, err);
+    if (r == 0)
+        r = open_place(opts, &place, err);
+    if (r == 0)
+        r = take_lock(&place, 0, err);
+    place_done(&place);
+    return r;
+}
+
+/* From here on nothing is opened or changed in this process that needs rights. */
+static int become_server(const struct wr_launch_opts *opts, const struct wr_server_opts *server,
+                         int lock_fd, struct wr_error *err)
+{
+    const int keep[] = {lock_fd, server->engine_fd, server->listen_fd, server->ready_fd,
+                        opts->ready_fd};
+
+    int r = wr_privileges_close_others(keep, WR_ARRAY_SIZE(keep), err);
+    if (r == 0 && geteuid() == 0)
+        r = wr_privileges_drop(WR_SERVER_USER, WR_SERVER_FALLBACK_ID, err);
+    if (r == 0)
+        wr_log(WR_LOG_INFO, "listening", "socket", opts->socket_path, NULL);
+    return r;
+}
+
+int wr_launch(const struct wr_launch_opts *opts, struct wr_error *err)
+{
+    struct place place = {.dir_fd = -1, .lock_fd = -1};
+    struct wr_server_opts server = {
+        .engine_fd = -1, .listen_fd = -1, .ready_fd = -1, .idle_timeout_ms = opts->idle_timeout_ms};
+    struct wr_engine_opts engine = {.data_dir = opts->data_dir,
+                                    .volume_path = opts->volume_path,
+                                    .volume_size_bytes = opts->volume_size_bytes,
+                                    .fake = opts->fake};
+    pid_t engine_pid = -1;
+
+    int r = need_root(opts, err);
+    if (r == 0)
+        r = open_place(opts, &place, err);
+    if (r == 0)
+        r = take_lock(&place, LOCK_WAIT_MS, err);
+    engine.run_dir = place.dir;
+    if (r == 0)
+        r = wr_engine_start(&engine, &server.engine_fd, &engine_pid, err);
+    if (r == 0)
+        r = bind_socket(&place, &server.listen_fd, err);
+    if (r == 0 && opts->ready_fd >= 0) {
+        server.ready_fd = fcntl(opts->ready_fd, F_DUPFD_CLOEXEC, 3);
+        if (server.ready_fd < 0)
+            r = wr_fail_errno(err, WR_E_INTERNAL, "pipe for readiness");
+    }
+    if (r == 0) {
+        wr_close(place.dir_fd);
+        place.dir_fd = -1;
+        r = become_server(opts, &server, place.lock_fd, err);
+    }
+    if (r == 0) {
+        r = wr_server_run(&server, err);
+    } else {
+        wr_close(server.engine_fd);
+        wr_close(server.listen_fd);
+        wr_close(server.ready_fd);
+    }
+    place_done(&place);
+    return r;
+}

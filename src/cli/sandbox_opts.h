@@ -1,0 +1,77 @@
+/* Options of a new sandbox, shared by run and create. */
+#pragma once
+
+#include "cli/opts.h"
+#include "client/sandbox.h"
+#include "engine/action.h"
+
+#define WR_DEFAULT_TEMPLATE "base"
+
+struct wr_sandbox_values {
+    const char *template_name;
+    uint64_t cpu_millis, memory_bytes, disk_bytes, pids;
+    struct wr_opt_list envs;
+};
+
+/* Rows for an option table; `base` is the offset of the struct wr_sandbox_values in the command's
+ * values. */
+#define WR_SANDBOX_OPTS(base)                                                                     \
+    {"template",                                                                                  \
+     't',                                                                                         \
+     WR_OPT_STRING,                                                                               \
+     (base) + offsetof(struct wr_sandbox_values, template_name),                                  \
+     "NAME",                                                                                      \
+     "template of the sandbox (base)",                                                            \
+     0,                                                                                           \
+     0,                                                                                           \
+     false},                                                                                      \
+        {"cpu",                                                                                   \
+         0,                                                                                       \
+         WR_OPT_CPU,                                                                              \
+         (base) + offsetof(struct wr_sandbox_values, cpu_millis),                                 \
+         "N",                                                                                     \
+         "CPUs, e.g. 0.5 (2)",                                                                    \
+         WR_CPU_MILLIS_MIN,                                                                       \
+         WR_CPU_MILLIS_MAX,                                                                       \
+         false},                                                                                  \
+        {"memory",                                                                                \
+         'm',                                                                                     \
+         WR_OPT_SIZE,                                                                             \
+         (base) + offsetof(struct wr_sandbox_values, memory_bytes),                               \
+         "SIZE",                                                                                  \
+         "memory, e.g. 512M (1G)",                                                                \
+         WR_MEMORY_BYTES_MIN,                                                                     \
+         WR_MEMORY_BYTES_MAX,                                                                     \
+         false},                                                                                  \
+        {"disk",                                                                                  \
+         0,                                                                                       \
+         WR_OPT_SIZE,                                                                             \
+         (base) + offsetof(struct wr_sandbox_values, disk_bytes),                                 \
+         "SIZE",                                                                                  \
+         "disk space, e.g. 10G (4G)",                                                             \
+         WR_DISK_BYTES_MIN,                                                                       \
+         WR_DISK_BYTES_MAX,                                                                       \
+         false},                                                                                  \
+        {"pids",      0,                                                                          \
+         WR_OPT_U64,  (base) + offsetof(struct wr_sandbox_values, pids),                          \
+         "N",         "processes and threads (512)",                                              \
+         WR_PIDS_MIN, WR_PIDS_MAX,                                                                \
+         false},                                                                                  \
+    {                                                                                             \
+        "env", 'e', WR_OPT_LIST, (base) + offsetof(struct wr_sandbox_values, envs), "NAME=VALUE", \
+            "variable of every process (repeatable)", 0, 0, false                                 \
+    }
+
+/* The values as the client library takes them. */
+static inline struct wr_sandbox_opts wr_sandbox_opts_of(const struct wr_sandbox_values *values)
+{
+    return (struct wr_sandbox_opts){
+        .template_name = values->template_name ? values->template_name : WR_DEFAULT_TEMPLATE,
+        .cpu_millis = values->cpu_millis,
+        .memory_bytes = values->memory_bytes,
+        .disk_bytes = values->disk_bytes,
+        .pids = values->pids,
+        .envs = values->envs.items,
+        .env_count = values->envs.count,
+    };
+}

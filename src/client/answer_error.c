@@ -1,0 +1,43 @@
+#include "client/answer_error.h"
+
+#include "json/jread.h"
+
+static enum wr_code code_of_status(int status)
+{
+    static const struct {
+        int status;
+        enum wr_code code;
+    } table[] = {
+        {400, WR_E_INVALID_ARGUMENT},   {401, WR_E_UNAUTHENTICATED},
+        {403, WR_E_PERMISSION_DENIED},  {404, WR_E_NOT_FOUND},
+        {405, WR_E_UNIMPLEMENTED},      {409, WR_E_ALREADY_EXISTS},
+        {413, WR_E_RESOURCE_EXHAUSTED}, {429, WR_E_RESOURCE_EXHAUSTED},
+        {499, WR_E_CANCELED},           {501, WR_E_UNIMPLEMENTED},
+        {502, WR_E_UNAVAILABLE},        {503, WR_E_UNAVAILABLE},
+        {504, WR_E_DEADLINE_EXCEEDED},  {507, WR_E_RESOURCE_EXHAUSTED},
+    };
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(table); i++)
+        if (table[i].status == status)
+            return table[i].code;
+    return status >= 500 ? WR_E_INTERNAL : WR_E_UNKNOWN;
+}
+
+void wr_answer_error(int http_status, const char *body, size_t len, struct wr_error *out)
+{
+    wr_auto_json *json = NULL;
+    struct wr_error ignored = {0};
+    enum wr_code code = code_of_status(http_status);
+    const char *message = NULL;
+
+    if (len > 0 && wr_json_parse(body, len, &json, &ignored) == 0) {
+        const char *name = json_string_value(json_object_get(json, "code"));
+        message = json_string_value(json_object_get(json, "message"));
+        if (name)
+            code = wr_code_from_name(name);
+    }
+    if (message && *message)
+        (void)wr_fail(out, code, 0, "%s", message);
+    else
+        (void)wr_fail(out, code, 0, "the server answered with HTTP status %d", http_status);
+}

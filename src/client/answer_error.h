@@ -1,0 +1,11 @@
+/* The error that an HTTP answer carries. */
+#pragma once
+
+#include "base/error.h"
+
+/*
+ * Understands the forms {"code": <number>, "message"} (control API, ingress, /files) and {"code":
+ * "<connect name>", "message"} (RPC); anything else becomes the code of the HTTP status with the
+ * status in the text. Always fills `out`.
+ */
+void wr_answer_error(int http_status, const char *body, size_t len, struct wr_error *out);

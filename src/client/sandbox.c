@@ -1,0 +1,150 @@
+#include "client/sandbox.h"
+
+#include <errno.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
+#include "client/request.h"
+#include "engine/action.h"
+#include "json/jread.h"
+#include "json/jwrite.h"
+
+static int write_pairs(struct wr_jw *w, const char *key, const char *const *pairs, size_t count,
+                       struct wr_error *err)
+{
+    if (count == 0)
+        return 0;
+    wr_jw_key(w, key);
+    wr_jw_object(w);
+    for (size_t i = 0; i < count; i++) {
+        const char *equals = strchr(pairs[i], '=');
+        if (!equals || equals == pairs[i])
+            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%s: %.60s is not NAME=value", key,
+                           pairs[i]);
+        wr_auto_free char *name = wr_strndup(pairs[i], (size_t)(equals - pairs[i]));
+        if (!name)
+            return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "%s", key);
+        wr_jw_kstr(w, name, equals + 1);
+    }
+    wr_jw_end(w);
+    return 0;
+}
+
+static int write_create(struct wr_buf *out, const struct wr_sandbox_opts *opts,
+                        struct wr_error *err)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } limits[] = {
+        {"cpuMillis", opts->cpu_millis},
+        {"memoryBytes", opts->memory_bytes},
+        {"diskBytes", opts->disk_bytes},
+        {"pids", opts->pids},
+    };
+    struct wr_jw w;
+
+    wr_jw_init(&w, out);
+    wr_jw_object(&w);
+    wr_jw_kstr(&w, "templateID", opts->template_name);
+    if (opts->timeout_s)
+        wr_jw_ku64(&w, "timeout", opts->timeout_s);
+    int r = write_pairs(&w, "envVars", opts->envs, opts->env_count, err);
+    if (r == 0)
+        r = write_pairs(&w, "metadata", opts->metadata, opts->metadata_count, err);
+    if (r < 0)
+        return r;
+    wr_jw_key(&w, "limits");
+    wr_jw_object(&w);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(limits); i++)
+        if (limits[i].value)
+            wr_jw_ku64(&w, limits[i].name, limits[i].value);
+    wr_jw_end(&w);
+    wr_jw_end(&w);
+    r = wr_jw_finish(&w);
+    return r < 0 ? wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "variables and metadata are too large")
+                 : 0;
+}
+
+int wr_sandbox_create(struct wr_client *client, const struct wr_sandbox_opts *opts,
+                      char ret_id[static 21], json_t **ret, struct wr_error *err)
+{
+    wr_auto_buf body = WR_BUF(128 * 1024);
+    wr_auto_json *answer = NULL;
+
+    int r = write_create(&body, opts, err);
+    if (r < 0)
+        return r;
+    struct wr_client_request request = {.method = "POST",
+                                        .target = "/sandboxes",
+                                        .content_type = "application/json",
+                                        .body = wr_buf_ptr(&body),
+                                        .body_len = body.len};
+    r = wr_client_request_json(client, &request, &answer, err);
+    if (r < 0)
+        return r;
+    const char *id = json_string_value(json_object_get(answer, "sandboxID"));
+    if (!id || !wr_id_valid(id))
+        return wr_fail(err, WR_E_INTERNAL, 0, "the server's answer has no sandboxID");
+    memcpy(ret_id, id, WR_ID_LEN + 1);
+    if (ret)
+        *ret = wr_steal_ptr(&answer);
+    return 0;
+}
+
+/* "/sandboxes/<id><rest>"; refuses what is no id before it becomes part of a path. */
+static int sandbox_target(const char *id, const char *rest, char *out, size_t cap,
+                          struct wr_error *err)
+{
+    if (!wr_id_valid(id))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "%.60s is not a sandbox id (20 letters and digits, as `warren ps` shows)",
+                       id);
+    if (!wr_strformat(out, cap, "/sandboxes/%s%s", id, rest))
+        return wr_fail(err, WR_E_INTERNAL, 0, "path for sandbox %s", id);
+    return 0;
+}
+
+int wr_sandbox_kill(struct wr_client *client, const char *id, struct wr_error *err)
+{
+    char target[64];
+    struct wr_client_request request = {.method = "DELETE", .target = target};
+
+    int r = sandbox_target(id, "", target, sizeof target, err);
+    return r < 0 ? r : wr_client_request(client, &request, 0, NULL, err);
+}
+
+static int get_array(struct wr_client *client, const char *target, json_t **ret,
+                     struct wr_error *err)
+{
+    wr_auto_json *answer = NULL;
+    struct wr_client_request request = {.method = "GET", .target = target};
+
+    int r = wr_client_request_json(client, &request, &answer, err);
+    if (r == 0 && !json_is_array(answer))
+        r = wr_fail(err, WR_E_INTERNAL, 0, "GET %s: the answer is not a list", target);
+    if (r == 0)
+        *ret = wr_steal_ptr(&answer);
+    return r;
+}
+
+int wr_sandbox_list(struct wr_client *client, json_t **ret, struct wr_error *err)
+{
+    return get_array(client, "/sandboxes", ret, err);
+}
+
+int wr_template_names(struct wr_client *client, json_t **ret, struct wr_error *err)
+{
+    return get_array(client, "/templates", ret, err);
+}
+
+int wr_sandbox_logs(struct wr_client *client, const char *id, struct wr_buf *ret,
+                    struct wr_error *err)
+{
+    struct wr_client_request request = {
+        .method = "GET", .target = "/logs", .sandbox_id = id, .port = WR_AGENT_PORT};
+    char unused[64];
+
+    int r = sandbox_target(id, "", unused, sizeof unused, err);
+    return r < 0 ? r : wr_client_request(client, &request, 0, ret, err);
+}

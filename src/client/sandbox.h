@@ -1,0 +1,28 @@
+/* The control API from the client's side: sandboxes and templates. Blocking. */
+#pragma once
+
+#include <jansson.h>
+
+#include "client/client.h"
+
+struct wr_sandbox_opts {
+    const char *template_name;
+    uint64_t timeout_s;                                  /* 0: the server's default */
+    uint64_t cpu_millis, memory_bytes, disk_bytes, pids; /* 0: default */
+    const char *const *envs; /* "NAME=value": environment of every process */
+    size_t env_count;
+    const char *const *metadata; /* "key=value" */
+    size_t metadata_count;
+};
+
+/* `ret_id` receives the id; *ret (may be NULL) the whole answer, owned by the caller. */
+int wr_sandbox_create(struct wr_client *client, const struct wr_sandbox_opts *opts,
+                      char ret_id[static 21], json_t **ret, struct wr_error *err) WR_MUST_CHECK;
+/* NOT_FOUND when there is none. */
+int wr_sandbox_kill(struct wr_client *client, const char *id, struct wr_error *err) WR_MUST_CHECK;
+/* Arrays; owned by the caller. */
+int wr_sandbox_list(struct wr_client *client, json_t **ret, struct wr_error *err) WR_MUST_CHECK;
+int wr_template_names(struct wr_client *client, json_t **ret, struct wr_error *err) WR_MUST_CHECK;
+/* The log lines that the agent of a sandbox keeps, as it gives them (text). */
+int wr_sandbox_logs(struct wr_client *client, const char *id, struct wr_buf *ret,
+                    struct wr_error *err) WR_MUST_CHECK;

@@ -1,0 +1,27 @@
+/*
+ * A server on demand: when nobody listens on the socket, the first client starts one and waits
+ * until it serves or says why it cannot.
+ */
+#pragma once
+
+#include "client/client.h"
+
+#define WR_DEFAULT_SOCKET   "/run/warren/warren.sock"
+#define WR_DEFAULT_DATA_DIR "/var/lib/warren"
+#define WR_SERVER_LOG       "/var/log/warren.log"
+#define WR_IDLE_TIMEOUT     "10m" /* of a server that was started on demand */
+#define WR_START_TIMEOUT_MS \
+    60000 /* until the server serves, ms: its engine may have to make a volume */
+
+struct wr_connect_opts {
+    const char *socket_path;
+    const char *data_dir;   /* for a server that has to be started */
+    const char *executable; /* of `serve`; NULL: /proc/self/exe */
+    bool no_start;          /* fail instead */
+};
+
+/* wr_client_open(), and when nobody listens (and no_start is not set) the start of a server.
+ * Concurrent starters agree on one by a lock beside the socket. The server's own error comes back
+ * as `err`. Starting needs root: PERMISSION_DENIED. */
+int wr_client_connect(const struct wr_connect_opts *opts, struct wr_client **ret,
+                      struct wr_error *err) WR_MUST_CHECK;

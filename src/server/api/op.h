@@ -1,0 +1,25 @@
+/*
+ * A request that waits for the engine. The exchange may close at any time (the client went away),
+ * the engine answers once: the op lives until both have happened.
+ */
+#pragma once
+
+#include "http/server.h"
+
+struct wr_server;
+
+struct wr_api_op {
+    struct wr_server *server;
+    struct wr_exchange *ex; /* NULL once closed */
+    bool busy;              /* the engine will call back */
+    char id[64];            /* the sandbox that the request is about, if any */
+};
+
+/* Answers 503 and returns NULL without memory. */
+struct wr_api_op *wr_api_op_new(struct wr_server *server, struct wr_exchange *ex) WR_MUST_CHECK;
+/* The on_close of its exchange. */
+void wr_api_op_on_close(struct wr_exchange *ex, bool aborted, void *op);
+/* For requests without a body that is read. */
+extern const struct wr_exchange_ops wr_api_op_exchange_ops;
+/* Last call of the engine's callback: frees the op when the exchange is closed already. */
+void wr_api_op_end(struct wr_api_op *op);

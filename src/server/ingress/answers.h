@@ -1,0 +1,18 @@
+/* What the ingress answers itself, in the words that E2B clients look for (status and JSON body).
+ */
+#pragma once
+
+#include "http/server.h"
+
+/* 400 text/plain. */
+void wr_ingress_bad_request(struct wr_exchange *ex, const char *text);
+/* 502: unknown or gone. */
+void wr_ingress_no_sandbox(struct wr_exchange *ex, const char *id);
+/* 502: the sandbox runs, nothing listens on the port. */
+void wr_ingress_port_closed(struct wr_exchange *ex, const char *id, uint16_t port);
+/* 429 with the limit. */
+void wr_ingress_too_many(struct wr_exchange *ex, const char *id, unsigned limit);
+/* 404: routes of the agent that only the control plane may use. */
+void wr_ingress_reserved(struct wr_exchange *ex, const char *path);
+/* Any other failure: the code's HTTP status and the error's text. */
+void wr_ingress_failed(struct wr_exchange *ex, const char *id, const struct wr_error *error);

@@ -1,0 +1,13 @@
+/*
+ * The ingress: a request that names a sandbox and a port (E2b-Sandbox-Id, E2b-Sandbox-Port) goes to
+ * that port of the sandbox's loopback. Bodies stream both ways and a slow side stops the other;
+ * what is buffered per request is bounded by the HTTP layer.
+ */
+#pragma once
+
+#include "server/server.h"
+
+/* Whether the request carries either of the two routing headers. */
+bool wr_proxy_wants(const struct wr_exchange *ex);
+/* Takes the exchange over and answers it. */
+void wr_proxy_handle(struct wr_server *server, struct wr_exchange *ex);

@@ -1,0 +1,20 @@
+/*
+ * The server process: control API and ingress on one Unix socket. It holds no privileges; whatever
+ * needs them is asked from the engine (engine/action.h). The caller has dropped privileges before.
+ */
+#pragma once
+
+#include "base/error.h"
+
+struct wr_server_opts {
+    int engine_fd; /* SOCK_SEQPACKET; becomes owned (also on failure) */
+    int listen_fd; /* listening Unix socket; becomes owned (also on failure) */
+    int ready_fd;  /* -1, or a pipe that receives one byte 'R' when requests are served; becomes
+                      owned */
+    uint64_t idle_timeout_ms; /* 0: never; else without request, connection and sandbox for that
+                                 long it ends itself and the engine */
+};
+
+/* Runs until SIGTERM or SIGINT (sandboxes live on), until it was idle for long enough, or until the
+ * engine is lost (UNAVAILABLE). */
+int wr_server_run(const struct wr_server_opts *opts, struct wr_error *err) WR_MUST_CHECK;

@@ -1,0 +1,71 @@
+#include "server/records.h"
+
+#include "base/clock.h"
+#include "json/jread.h"
+#include "server/ingress/upstream.h"
+#include "server/server.h"
+
+int wr_record_call(struct wr_server *server, enum wr_action action, const struct wr_buf *json,
+                   wr_engine_fn fn, void *data, struct wr_error *err)
+{
+    struct wr_engine_request request = {
+        .action = action,
+        .json = wr_buf_ptr(json),
+        .len = json->len,
+        .timeout_ms = action == WR_ACTION_CREATE ? WR_ENGINE_CREATE_TIMEOUT_MS : 0,
+    };
+    return wr_engine_call(server->engine, &request, fn, data, err);
+}
+
+void wr_record_remove(struct wr_server *server, struct wr_sandbox *sandbox)
+{
+    wr_upstream_drop_all(server, sandbox);
+    wr_sandbox_table_remove(server->sandboxes, sandbox);
+    wr_server_touch(server);
+}
+
+int wr_record_read(const json_t *json, struct wr_record *out, struct wr_error *err)
+{
+    const struct wr_json_field fields[] = {
+        {.name = "id", .kind = WR_JSON_STRING, .required = true, .ret = &out->id, .max = 20},
+        {.name = "template",
+         .kind = WR_JSON_STRING,
+         .required = true,
+         .ret = &out->template_name,
+         .max = WR_TEMPLATE_NAME_LEN},
+        {.name = "cpuMillis", .kind = WR_JSON_U64, .ret = &out->limits.cpu_millis},
+        {.name = "memoryBytes", .kind = WR_JSON_U64, .ret = &out->limits.memory_bytes},
+        {.name = "diskBytes", .kind = WR_JSON_U64, .ret = &out->limits.disk_bytes},
+        {.name = "pids", .kind = WR_JSON_U64, .ret = &out->limits.pids},
+        {.name = "openFiles", .kind = WR_JSON_U64, .ret = &out->limits.open_files},
+        {.name = "createdMs", .kind = WR_JSON_U64, .ret = &out->created_ms},
+        {.name = "owner", .kind = WR_JSON_STRING, .ret = &out->owner, .max = WR_ACTION_MAX_OWNER},
+    };
+
+    *out = (struct wr_record){0};
+    int r = wr_json_read(json, fields, WR_ARRAY_SIZE(fields), WR_JSON_IGNORE_UNKNOWN, err);
+    if (r < 0)
+        return wr_wrap(err, "the engine's record of a sandbox");
+    if (!wr_id_valid(out->id) || !wr_template_name_valid(out->template_name))
+        return wr_fail(err, WR_E_INTERNAL, 0, "the engine's record of a sandbox has a bad name");
+    return 0;
+}
+
+int wr_record_add(struct wr_server *server, const struct wr_record *seen, struct wr_sandbox **ret,
+                  struct wr_error *err)
+{
+    struct wr_sandbox *sandbox = NULL;
+
+    int r = wr_sandbox_table_add(server->sandboxes, seen->id, &sandbox, err);
+    if (r < 0)
+        return r;
+    if (!wr_strcopy(sandbox->template_name, sizeof sandbox->template_name, seen->template_name)) {
+        wr_sandbox_table_remove(server->sandboxes, sandbox);
+        return wr_fail(err, WR_E_INTERNAL, 0, "template name of sandbox %s", seen->id);
+    }
+    sandbox->created_ms = seen->created_ms ? seen->created_ms : wr_wall_ms();
+    sandbox->limits = seen->limits;
+    sandbox->seen = true;
+    *ret = sandbox;
+    return 0;
+}

@@ -1,0 +1,114 @@
+#include "server/sandbox_table.h"
+
+#include <errno.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+
+#define BUCKETS 4096u
+
+struct wr_sandbox_table {
+    struct wr_list buckets[BUCKETS];
+    struct wr_list all;
+    size_t count;
+};
+
+/* FNV-1a. Ids are made by this server from random bytes, so nobody can choose colliding ones. */
+static struct wr_list *bucket_of(const struct wr_sandbox_table *table, const char *id)
+{
+    uint32_t hash = 2166136261u;
+
+    for (const char *p = id; *p; p++)
+        hash = (hash ^ (unsigned char)*p) * 16777619u;
+    return (struct wr_list *)(uintptr_t)&table->buckets[hash % BUCKETS];
+}
+
+struct wr_sandbox_table *wr_sandbox_table_new(void)
+{
+    struct wr_sandbox_table *table = wr_calloc(1, sizeof *table);
+
+    if (!table)
+        return NULL;
+    for (size_t i = 0; i < BUCKETS; i++)
+        wr_list_init(&table->buckets[i]);
+    wr_list_init(&table->all);
+    return table;
+}
+
+struct wr_sandbox_table *wr_sandbox_table_free(struct wr_sandbox_table *table)
+{
+    free(table);
+    return NULL;
+}
+
+struct wr_sandbox *wr_sandbox_table_find(const struct wr_sandbox_table *table, const char *id)
+{
+    if (!wr_id_valid(id))
+        return NULL;
+    wr_list_foreach(it, bucket_of(table, id)) {
+        struct wr_sandbox *sandbox = wr_list_entry(it, struct wr_sandbox, bucket_link);
+        if (wr_streq(sandbox->id, id))
+            return sandbox;
+    }
+    return NULL;
+}
+
+int wr_sandbox_table_add(struct wr_sandbox_table *table, const char *id, struct wr_sandbox **ret,
+                         struct wr_error *err)
+{
+    if (!wr_id_valid(id))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "not a sandbox id");
+    if (wr_sandbox_table_find(table, id))
+        return wr_fail(err, WR_E_ALREADY_EXISTS, 0, "sandbox %s exists already", id);
+    if (table->count >= WR_SERVER_MAX_SANDBOXES)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
+                       "you have reached the maximum number of concurrent sandboxes (%d)",
+                       WR_SERVER_MAX_SANDBOXES);
+    struct wr_sandbox *sandbox = wr_calloc(1, sizeof *sandbox);
+    if (!sandbox || !wr_strcopy(sandbox->id, sizeof sandbox->id, id)) {
+        free(sandbox);
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "sandbox %s", id);
+    }
+    wr_list_init(&sandbox->waiters);
+    wr_list_init(&sandbox->connections);
+    wr_list_append(bucket_of(table, id), &sandbox->bucket_link);
+    wr_list_append(&table->all, &sandbox->link);
+    table->count++;
+    *ret = sandbox;
+    return 0;
+}
+
+void wr_sandbox_table_remove(struct wr_sandbox_table *table, struct wr_sandbox *sandbox)
+{
+    wr_timer_stop(&sandbox->deadline);
+    wr_list_remove(&sandbox->bucket_link);
+    wr_list_remove(&sandbox->link);
+    table->count--;
+    json_decref(sandbox->metadata);
+    for (size_t i = 0; i < sandbox->socket_count; i++)
+        wr_close(sandbox->sockets[i]);
+    free(sandbox);
+}
+
+size_t wr_sandbox_table_count(const struct wr_sandbox_table *table)
+{
+    return table->count;
+}
+
+struct wr_list *wr_sandbox_table_all(struct wr_sandbox_table *table)
+{
+    return &table->all;
+}
+
+void wr_sandbox_keep_sockets(struct wr_sandbox *sandbox, int *fds, size_t count)
+{
+    for (size_t i = 0; i < count && sandbox->socket_count < WR_ACTION_MAX_SOCKETS; i++)
+        sandbox->sockets[sandbox->socket_count++] = wr_steal_fd(&fds[i]);
+}
+
+int wr_sandbox_take_socket(struct wr_sandbox *sandbox)
+{
+    if (sandbox->socket_count == 0)
+        return -1;
+    return sandbox->sockets[--sandbox->socket_count];
+}
