@@ -33,7 +33,7 @@ enum wr_action {
     WR_ACTION_PING = 1,
     /* {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles", "envVars": {}, "owner": "<text>", "sockets": n}
      * -> {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles", "createdMs"} + n sockets.
-     * Only id and template are required; 0 or absent limits take the template's or built-in defaults. `owner` is kept and returned by LIST as it
+     * Only template is required; without an id the engine chooses one, which is fast because sandboxes are prepared under ids of their own. 0 or absent limits take the template's or built-in defaults. `owner` is kept and returned by LIST as it
      * is (the server's own record, at most WR_ACTION_MAX_OWNER bytes). */
     WR_ACTION_CREATE = 2,
     /* {"id"} -> {} when every process is gone. Idempotent while the sandbox is being removed; NOT_FOUND afterwards. */

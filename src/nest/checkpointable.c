@@ -35,7 +35,8 @@ struct mapping {
     bool file;
 };
 
-/* Reads at most max - 1 bytes and ends them with NUL. The length, -E2BIG when the file is longer, or a negative errno. */
+/* Reads at most max - 1 bytes and ends them with NUL. The length, -E2BIG when the file is longer,
+ * or a negative errno. */
 static ssize_t read_proc(const char *path, char *text, size_t max)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -54,7 +55,8 @@ static ssize_t read_proc(const char *path, char *text, size_t max)
     return (ssize_t)len;
 }
 
-/* A number in hexadecimal or decimal; moves *text behind it. A missing number is 0 and moves nothing. */
+/* A number in hexadecimal or decimal; moves *text behind it. A missing number is 0 and moves
+ * nothing. */
 static uint64_t scan_number(const char **text, unsigned base)
 {
     const char *p = *text;
@@ -62,10 +64,11 @@ static uint64_t scan_number(const char **text, unsigned base)
 
     for (;; p++) {
         unsigned digit = 16;
-        if (*p >= '0' && *p <= '9')
+        if (*p >= '0' && *p <= '9') {
             digit = (unsigned)(*p - '0');
-        else if (*p >= 'a' && *p <= 'f')
+        } else if (*p >= 'a' && *p <= 'f') {
             digit = (unsigned)(*p - 'a') + 10;
+        }
         if (digit >= base)
             break;
         value = value * base + digit;
@@ -107,12 +110,14 @@ static bool scan_mapping(const char **text, struct mapping *map)
 }
 
 /*
- * The copy may hold this program's own code and writable data: between memcpy() and mremap() nothing may write to memory other
- * than the stack and thread-local errno, neither of which is a file mapping.
+ * The copy may hold this program's own code and writable data: between memcpy() and mremap()
+ * nothing may write to memory other than the stack and thread-local errno, neither of which is a
+ * file mapping.
  */
 static int replace(const struct mapping *map)
 {
-    void *old = (void *)map->start; // NOLINT(performance-no-int-to-ptr): an address out of /proc/self/maps
+    void *old =
+        (void *)map->start; // NOLINT(performance-no-int-to-ptr): an address out of /proc/self/maps
     size_t len = map->end - map->start;
 
     void *copy = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -132,7 +137,8 @@ static int replace(const struct mapping *map)
 
 int wr_make_mappings_private(void)
 {
-    /* Own pages for the text: it may lie neither in a mapping that is replaced nor on the small stack of a fork. */
+    /* Own pages for the text: it may lie neither in a mapping that is replaced nor on the small
+     * stack of a fork. */
     char *text = mmap(NULL, MAPS_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (text == MAP_FAILED)
         return -errno;
@@ -141,10 +147,11 @@ int wr_make_mappings_private(void)
     int error = len < 0 ? (int)len : 0;
     for (const char *p = text; !error && *p;) {
         struct mapping map;
-        if (!scan_mapping(&p, &map))
+        if (!scan_mapping(&p, &map)) {
             error = -EBADMSG;
-        else if (map.file && (!map.shared || !(map.prot & PROT_WRITE)))
+        } else if (map.file && (!map.shared || !(map.prot & PROT_WRITE))) {
             error = replace(&map);
+        }
     }
     (void)munmap(text, MAPS_MAX);
     return error;
@@ -185,7 +192,8 @@ int wr_set_exe_link(int exe_fd)
         /* No auxv: the kernel keeps the one it has. */
         .exe_fd = (uint32_t)exe_fd,
     };
-    /* PR_SET_MM_EXE_FILE would change the link alone, but needs CAP_SYS_RESOURCE in the initial user namespace. */
+    /* PR_SET_MM_EXE_FILE would change the link alone, but needs CAP_SYS_RESOURCE in the initial
+     * user namespace. */
     if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof(map), 0) < 0)
         return -errno;
     return 0;

@@ -109,6 +109,9 @@ static bool any_child(const struct wr_nest *nest)
     return false;
 }
 
+/* New network namespaces are made only when no request came for so long: making one competes with the start of a sandbox. */
+#define REFILL_DELAY_MS 2
+
 /* How long a nest without engine and without sandboxes waits for an engine to come back. */
 #define ORPHAN_WAIT_MS 60000
 
@@ -120,7 +123,7 @@ static int serve_forever(struct wr_nest *nest, int sigchld_fd)
         struct pollfd fds[] = {{LISTEN_FD, POLLIN, 0}, {sigchld_fd, POLLIN, 0}, {engine, POLLIN, 0}};
         bool refill = nest->netns.count < nest->netns.target;
         bool orphan = engine < 0 && !any_child(nest);
-        int ready = poll(fds, WR_ARRAY_SIZE(fds), refill ? 0 : orphan ? ORPHAN_WAIT_MS : -1);
+        int ready = poll(fds, WR_ARRAY_SIZE(fds), refill ? REFILL_DELAY_MS : orphan ? ORPHAN_WAIT_MS : -1);
         if (ready < 0 && errno != EINTR)
             return 1;
         if (ready == 0 && refill)

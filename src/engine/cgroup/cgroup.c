@@ -36,25 +36,25 @@ static void free_cgroup_ptr(struct wr_cgroup **cgroup)
     *cgroup = wr_cgroup_free(*cgroup);
 }
 
-static int make_handle(const struct wr_cgroup_root *root, const char *name, struct wr_cgroup **ret,
-                       struct wr_error *err)
+/* NULL with `err` filled. */
+static struct wr_cgroup *make_handle(const struct wr_cgroup_root *root, const char *name,
+                                     struct wr_error *err)
 {
-    if (!wr_cgroup_name_valid(name))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                       "cgroup name '%.70s': use 1 to %d of a-z, 0-9, '.', '_', '-'", name,
-                       WR_CGROUP_NAME_MAX);
     struct wr_cgroup *cgroup = wr_calloc(1, sizeof(*cgroup));
-    if (!cgroup)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "cgroup %s", name);
+    if (!cgroup) {
+        wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "cgroup %.70s", name);
+        return NULL;
+    }
     cgroup->root = root;
     for (size_t i = 0; i < WR_ARRAY_SIZE(cgroup->join); i++)
         cgroup->join[i] = -1;
-    if (!wr_strcopy(cgroup->name, sizeof(cgroup->name), name)) {
-        wr_cgroup_free(cgroup);
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, ENAMETOOLONG, "cgroup %.70s", name);
+    if (!wr_cgroup_name_valid(name) || !wr_strcopy(cgroup->name, sizeof(cgroup->name), name)) {
+        wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                "cgroup name '%.70s': use 1 to %d of a-z, 0-9, '.', '_', '-'", name,
+                WR_CGROUP_NAME_MAX);
+        return wr_cgroup_free(cgroup);
     }
-    *ret = cgroup;
-    return 0;
+    return cgroup;
 }
 
 static int open_join_fds(struct wr_cgroup *cgroup, struct wr_error *err)
@@ -62,9 +62,10 @@ static int open_join_fds(struct wr_cgroup *cgroup, struct wr_error *err)
     for (size_t i = 0; i < cgroup->root->count; i++) {
         const struct wr_hierarchy *h = &cgroup->root->hierarchies[i];
         int fd = h->ops->join_fd(h, cgroup->name);
-        if (fd < 0)
+        if (fd < 0) {
             return wr_fail(err, wr_code_from_errno(-fd), -fd, "open cgroup %s in %.96s",
                            cgroup->name, h->label);
+        }
         cgroup->join[i] = fd;
     }
     return 0;
@@ -85,18 +86,20 @@ int wr_cgroup_new(struct wr_cgroup_root *root, const char *name,
                   const struct wr_cgroup_limits *limits, struct wr_cgroup **ret,
                   struct wr_error *err)
 {
-    WR_CLEANUP(free_cgroup_ptr) struct wr_cgroup *cgroup = NULL;
+    WR_CLEANUP(free_cgroup_ptr) struct wr_cgroup *cgroup = make_handle(root, name, err);
     bool made[WR_CGROUP_HIERARCHIES_MAX] = {false};
-    int r = make_handle(root, name, &cgroup, err);
-
+    int r = 0;
+    if (!cgroup)
+        return -err->code;
     for (size_t i = 0; r == 0 && i < root->count; i++) {
         const struct wr_hierarchy *h = &root->hierarchies[i];
         made[i] = mkdirat(h->fd, name, 0755) == 0;
-        if (!made[i] && errno != EEXIST)
+        if (!made[i] && errno != EEXIST) {
             r = wr_fail_errno(err, wr_code_from_errno(errno), "make cgroup %s in %.96s", name,
                               h->label);
-        else
+        } else {
             r = h->ops->set_limits(h, name, limits, made[i], err);
+        }
     }
     if (r == 0)
         r = own_procs_file(root, name, err);
@@ -116,10 +119,10 @@ int wr_cgroup_new(struct wr_cgroup_root *root, const char *name,
 int wr_cgroup_open(struct wr_cgroup_root *root, const char *name, struct wr_cgroup **ret,
                    struct wr_error *err)
 {
-    WR_CLEANUP(free_cgroup_ptr) struct wr_cgroup *cgroup = NULL;
-    int r = make_handle(root, name, &cgroup, err);
-    if (r == 0)
-        r = open_join_fds(cgroup, err);
+    WR_CLEANUP(free_cgroup_ptr) struct wr_cgroup *cgroup = make_handle(root, name, err);
+    if (!cgroup)
+        return -err->code;
+    int r = open_join_fds(cgroup, err);
     if (r == 0)
         *ret = wr_steal_ptr(&cgroup);
     return r;
@@ -171,9 +174,10 @@ static bool has_event(const struct wr_cgroup *cgroup, const char *line)
 int wr_cgroup_freeze(struct wr_cgroup *cgroup, bool frozen, struct wr_error *err)
 {
     int r = wr_file_write_str(v2_dir(cgroup), "cgroup.freeze", frozen ? "1" : "0");
-    if (r < 0)
+    if (r < 0) {
         return wr_fail(err, wr_code_from_errno(-r), -r, "%s cgroup %s", frozen ? "freeze" : "thaw",
                        cgroup->name);
+    }
     if (!frozen)
         return 0;
     for (int i = 0; i < FREEZE_POLLS; i++) {

@@ -1,9 +1,9 @@
 /*
- * Limits and accounting of a sandbox by control groups: v2, v1 controllers in separate hierarchies,
- * or hybrid (v1 controllers plus a v2 hierarchy without them, which still freezes and kills). Two
- * small implementations behind one vtable; nobody else knows which it is. All directories live
- * below one directory per hierarchy, named after the engine's instance: <mount>/<own
- * cgroup>/warren-<instance>/<name>.
+ * Limits and accounting of a sandbox by control groups: v2, v1 controllers, or hybrid (v1
+ * controllers plus a v2 hierarchy without them). In every case there is a v2 leaf, which freezes,
+ * kills and counts CPU time. Two small implementations behind one vtable; nobody else knows which
+ * it is. All directories live below one per hierarchy, named after the engine's instance: v1
+ * <mount>/<own cgroup>/warren-<instance>/<name>, v2 <mount>/warren-<instance>/<name>.
  */
 #pragma once
 
@@ -54,14 +54,16 @@ int wr_cgroup_root_open(const char *instance, uid_t member_uid, gid_t member_gid
 struct wr_cgroup_root *wr_cgroup_root_free(struct wr_cgroup_root *root);
 /* Removes the instance directories if they are empty. */
 void wr_cgroup_root_remove(struct wr_cgroup_root *root);
-/* "v2", "v1" or "hybrid". */
+/* "v2", "hybrid", or "v1": no v2 hierarchy was mounted, so that it is mounted for the engine alone.
+ */
 const char *wr_cgroup_root_kind(const struct wr_cgroup_root *root);
 /* Calls fn for every leaf that exists in any hierarchy (at most once per name). */
 int wr_cgroup_root_list(struct wr_cgroup_root *root, void (*fn)(const char *name, void *data),
                         void *data, struct wr_error *err) WR_MUST_CHECK;
 
-/* Makes the leaf with these limits, or opens the one that exists (its limits are then set again).
- * Undoes itself on failure. */
+/* Names: [a-z0-9] then [a-z0-9._-], at most 63 bytes. The root is borrowed and has to outlive the
+ * object. Makes the leaf with these limits, or opens the one that exists (its limits are then set
+ * again). Undoes itself on failure. */
 int wr_cgroup_new(struct wr_cgroup_root *root, const char *name,
                   const struct wr_cgroup_limits *limits, struct wr_cgroup **ret,
                   struct wr_error *err) WR_MUST_CHECK;
@@ -73,9 +75,12 @@ struct wr_cgroup *wr_cgroup_free(struct wr_cgroup *cgroup);
 int wr_cgroup_set_limits(struct wr_cgroup *cgroup, const struct wr_cgroup_limits *limits,
                          struct wr_error *err) WR_MUST_CHECK;
 struct wr_cgroup_join wr_cgroup_join(const struct wr_cgroup *cgroup);
-/* SIGKILL to every member (cgroup.kill, or a bounded loop over cgroup.procs while frozen). Does not
- * wait. */
+/* SIGKILL to every member, frozen ones too (cgroup.kill, kernel 5.14). Does not wait. */
 int wr_cgroup_kill(struct wr_cgroup *cgroup, struct wr_error *err) WR_MUST_CHECK;
+/*
+ * Stops or continues every member. Freezing waits until all have stopped, normally 0.2 ms; after 20
+ * ms it is -WR_E_UNAVAILABLE while the request stands: ask again, or thaw.
+ */
 int wr_cgroup_freeze(struct wr_cgroup *cgroup, bool frozen, struct wr_error *err) WR_MUST_CHECK;
 /* Whether any member is left. */
 bool wr_cgroup_populated(struct wr_cgroup *cgroup);

@@ -52,10 +52,11 @@ static int set_cpu(const struct wr_hierarchy *h, const char *leaf, uint32_t cpu_
     int r = wr_hierarchy_write_u64(h, leaf, "cpu.cfs_period_us", period_us, err);
     if (r == 0)
         r = wr_hierarchy_write_u64(h, leaf, "cpu.cfs_quota_us", quota_us, err);
-    if (r < 0 && err->os_errno == EINVAL)
+    if (r < 0 && err->os_errno == EINVAL) {
         return wr_fail(err, WR_E_FAILED_PRECONDITION, EINVAL,
                        "%u.%03u CPUs are more than %.96s allows: raise the CPU limit of that group",
                        cpu_millis / 1000, cpu_millis % 1000, h->label);
+    }
     return r;
 }
 
@@ -67,9 +68,10 @@ static int set_limits(const struct wr_hierarchy *h, const char *leaf,
         r = set_memory(h, leaf, limits->memory_max_bytes, err);
     if (r == 0 && (h->controllers & WR_CONTROLLER_CPU) && !(fresh && !limits->cpu_millis))
         r = set_cpu(h, leaf, limits->cpu_millis, err);
-    if (r == 0 && (h->controllers & WR_CONTROLLER_PIDS) && !(fresh && !limits->pids_max))
+    if (r == 0 && (h->controllers & WR_CONTROLLER_PIDS) && !(fresh && !limits->pids_max)) {
         r = limits->pids_max ? wr_hierarchy_write_u64(h, leaf, "pids.max", limits->pids_max, err)
                              : wr_hierarchy_write(h, leaf, "pids.max", "max", err);
+    }
     return r;
 }
 
@@ -79,18 +81,21 @@ static int stats(const struct wr_hierarchy *h, const char *leaf, struct wr_cgrou
     int r = 0;
     if (h->controllers & WR_CONTROLLER_MEMORY) {
         r = wr_hierarchy_read_u64(h, leaf, "memory.usage_in_bytes", &ret->memory_bytes, err);
-        if (r == 0)
+        if (r == 0) {
             r = wr_hierarchy_read_u64(h, leaf, "memory.max_usage_in_bytes", &ret->memory_peak_bytes,
                                       err);
-        if (r == 0)
+        }
+        if (r == 0) {
             r = wr_hierarchy_read_u64(h, leaf, "memory.limit_in_bytes", &ret->memory_limit_bytes,
                                       err);
+        }
         /* "No limit" is the largest page-aligned number. */
         if (r == 0 && ret->memory_limit_bytes >= (uint64_t)1 << 62)
             ret->memory_limit_bytes = 0;
-        if (r == 0)
+        if (r == 0) {
             r = wr_hierarchy_read_key(h, leaf, "memory.oom_control", "oom_kill", &ret->oom_kills,
                                       err);
+        }
     }
     if (r == 0 && (h->controllers & WR_CONTROLLER_PIDS))
         r = wr_hierarchy_read_u64(h, leaf, "pids.current", &ret->pids, err);

@@ -22,28 +22,32 @@ int wr_cgroup_v2_enable(int dirfd, const char *what, unsigned controllers, struc
     };
     char enabled[512];
     ssize_t r = wr_file_read_line(dirfd, "cgroup.subtree_control", enabled, sizeof(enabled));
-    if (r < 0)
+    if (r < 0) {
         return wr_fail(err, WR_E_FAILED_PRECONDITION, (int)-r,
                        "read cgroup.subtree_control of %.96s", what);
+    }
     unsigned missing = controllers & ~wr_controllers_parse(enabled);
     for (size_t i = 0; i < WR_ARRAY_SIZE(switches); i++) {
         if (!(missing & switches[i].bit))
             continue;
         /* One by one, so that the message can name the one that is refused. */
         int w = wr_file_write_str(dirfd, "cgroup.subtree_control", switches[i].value);
-        if (w == -EBUSY)
+        if (w == -EBUSY) {
             return wr_fail(err, WR_E_FAILED_PRECONDITION, EBUSY,
                            "enable %s in %.96s: a group with processes cannot have children with "
                            "controllers; move its processes to a child group first",
                            switches[i].value, what);
-        if (w == -EINVAL && switches[i].bit == WR_CONTROLLER_CPU)
+        }
+        if (w == -EINVAL && switches[i].bit == WR_CONTROLLER_CPU) {
             return wr_fail(err, WR_E_FAILED_PRECONDITION, EINVAL,
                            "enable +cpu in %.96s: stop the processes with a real-time scheduling "
                            "policy that are outside of the root group",
                            what);
-        if (w < 0)
+        }
+        if (w < 0) {
             return wr_fail(err, WR_E_FAILED_PRECONDITION, -w, "enable %s in %.96s",
                            switches[i].value, what);
+        }
     }
     return 0;
 }

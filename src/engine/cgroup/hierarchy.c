@@ -14,9 +14,9 @@
 #include "base/str.h"
 #include "engine/storage/mountinfo.h"
 
-#define PERIOD_US     10000u
-#define MAX_PERIOD_US 1000000u /* the kernel's limit */
-#define MIN_QUOTA_US  1000u    /* the kernel's limit */
+#define PERIOD_US     20000U
+#define MAX_PERIOD_US 1000000U /* the kernel's limit */
+#define MIN_QUOTA_US  1000U    /* the kernel's limit */
 
 static const struct {
     const char *name;
@@ -47,9 +47,10 @@ void wr_controllers_format(unsigned bits, char *out, size_t cap)
     size_t used = 0;
     out[0] = '\0';
     for (size_t i = 0; i < WR_ARRAY_SIZE(controllers) && used < cap; i++) {
-        if (bits & controllers[i].bit)
+        if (bits & controllers[i].bit) {
             used += (size_t)snprintf(out + used, cap - used, "%s%s", used ? ", " : "",
                                      controllers[i].name);
+        }
     }
 }
 
@@ -143,14 +144,16 @@ int wr_cgroup_layout_parse(const char *mountinfo, const char *self_cgroup,
             place->controllers = bits;
             ok = set_place(place, &m, self_cgroup, false);
         }
-        if (!ok)
+        if (!ok) {
             return wr_fail(err, WR_E_FAILED_PRECONDITION, ENAMETOOLONG,
                            "the control group mounted at %.64s", m.mount_point);
+        }
     }
-    if (!layout->has_v2 && !layout->v1_count)
+    if (!layout->has_v2 && !layout->v1_count) {
         return wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
                        "no cgroup file system is mounted: run 'mount -t cgroup2 none "
                        "/sys/fs/cgroup', or start the container with its cgroups");
+    }
     *ret = *layout;
     return 0;
 }
@@ -166,9 +169,10 @@ int wr_hierarchy_write(const struct wr_hierarchy *h, const char *leaf, const cha
     char path[NAME_MAX + 1];
     int r = join_path(path, sizeof(path), leaf, file) ? wr_file_write_str(h->fd, path, value)
                                                       : -ENAMETOOLONG;
-    if (r < 0)
+    if (r < 0) {
         return wr_fail(err, wr_code_from_errno(-r), -r, "write '%s' to %s in %.96s", value, path,
                        h->label);
+    }
     return 0;
 }
 
@@ -190,9 +194,10 @@ int wr_hierarchy_read_u64(const struct wr_hierarchy *h, const char *leaf, const 
                     : -ENAMETOOLONG;
     if (r >= 0 && !wr_streq(text, "max"))
         r = wr_parse_u64(text, 0, UINT64_MAX, &value);
-    if (r < 0)
+    if (r < 0) {
         return wr_fail(err, wr_code_from_errno((int)-r), (int)-r, "read %s in %.96s", path,
                        h->label);
+    }
     *ret = value;
     return 0;
 }
@@ -201,13 +206,14 @@ int wr_hierarchy_read_key(const struct wr_hierarchy *h, const char *leaf, const 
                           const char *key, uint64_t *ret, struct wr_error *err)
 {
     char path[NAME_MAX + 1];
-    wr_auto_buf text = WR_BUF(16 * 1024);
+    wr_auto_buf text = WR_BUF(16384);
     int r = join_path(path, sizeof(path), leaf, file) ? wr_file_read(h->fd, path, &text)
                                                       : -ENAMETOOLONG;
     char *line = r < 0 ? NULL : wr_buf_cstr(&text);
-    if (!line)
+    if (!line) {
         return wr_fail(err, wr_code_from_errno(-r), r ? -r : ENOMEM, "read %s in %.96s", path,
                        h->label);
+    }
     size_t len = strlen(key);
     while (line) {
         char *next = strchr(line, '\n');

@@ -15,7 +15,7 @@ enum wr_controller {
     WR_CONTROLLER_CPU = 2,
     WR_CONTROLLER_PIDS = 4,
 };
-#define WR_CONTROLLERS_ALL 7u
+#define WR_CONTROLLERS_ALL 7U
 
 #define WR_CGROUP_PATH_MAX 1024
 /* One hierarchy per controller at most. */
@@ -42,24 +42,22 @@ int wr_cgroup_layout_parse(const char *mountinfo, const char *self_cgroup,
 /* The bits named in a blank- or comma-separated list ("cpu io memory pids"). */
 unsigned wr_controllers_parse(const char *list);
 /* "memory, cpu" for messages. */
-void wr_controllers_format(unsigned controllers, char *out, size_t cap);
+void wr_controllers_format(unsigned bits, char *out, size_t cap);
 
 /*
  * Quota and period of the CFS bandwidth controller for so many thousandths of a CPU (> 0).
- * The period is short (10 ms instead of the kernel's 100 ms), because a sandbox that has used up
- * its quota stands still until the period ends. Below 0.1 CPU it grows, since the kernel refuses
- * quotas under 1 ms.
+ * The period is 20 ms instead of the kernel's 100 ms: a sandbox that has used up its quota, its
+ * agent included, stands still until the period ends. Below 0.05 CPU it grows, since the kernel
+ * refuses quotas under 1 ms.
  */
 void wr_cpu_bandwidth(uint32_t cpu_millis, uint64_t *ret_quota_us, uint64_t *ret_period_us);
 
 struct wr_hierarchy {
     const struct wr_hierarchy_ops *ops;
-    unsigned controllers; /* those whose limits are kept here */
-    bool private_mount;   /* v2 only: parent_fd is the root of a mount of our own that nobody else
-                             sees */
-    bool has_swap_limit;  /* v1 memory: memory.memsw.limit_in_bytes exists */
-    int parent_fd;        /* directory in which the instance directory is */
-    int fd;               /* instance directory */
+    unsigned controllers;                /* those whose limits are kept here */
+    bool has_swap_limit;                 /* v1 memory: memory.memsw.limit_in_bytes exists */
+    int parent_fd;                       /* directory in which the instance directory is */
+    int fd;                              /* instance directory */
     char label[WR_CGROUP_PATH_MAX + 80]; /* path of the instance directory, for messages */
 };
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -35,13 +36,15 @@ static int mount_private_v2(struct wr_error *err)
 {
     wr_auto_close int fs = fsopen("cgroup2", FSOPEN_CLOEXEC);
     int mount = -1;
-    if (fs >= 0 && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+    if (fs >= 0 && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0) {
         mount =
             fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-    if (mount < 0)
+    }
+    if (mount < 0) {
         return wr_fail_errno(err, WR_E_FAILED_PRECONDITION,
                              "no cgroup2 file system is mounted and a private mount failed; run "
                              "'mount -t cgroup2 none /sys/fs/cgroup/unified'");
+    }
     return mount;
 }
 
@@ -57,43 +60,74 @@ static int open_instance(struct wr_hierarchy *h, const char *directory)
 static int fail_instance(const struct wr_hierarchy *h, int os_errno, bool read_only,
                          struct wr_error *err)
 {
-    if (os_errno == EROFS || read_only)
+    if (os_errno == EROFS || read_only) {
         return wr_fail(err, WR_E_FAILED_PRECONDITION, os_errno,
                        "make %.120s: the cgroup file system is read-only; remount it read-write or "
                        "give the container its cgroups",
                        h->label);
-    if (os_errno == EACCES || os_errno == EPERM)
+    }
+    if (os_errno == EACCES || os_errno == EPERM) {
         return wr_fail(err, WR_E_FAILED_PRECONDITION, os_errno,
                        "make %.120s: run the engine as root of the host", h->label);
+    }
     return wr_fail(err, WR_E_FAILED_PRECONDITION, os_errno, "make %.120s", h->label);
+}
+
+/* Opens the instance directory in <mount><parent>; makes it if `make`. 0 or -errno. */
+static int open_below(struct wr_hierarchy *h, const char *mount, const char *parent,
+                      const char *directory, bool make)
+{
+    char path[2 * WR_CGROUP_PATH_MAX];
+    if (!wr_strformat(path, sizeof(path), "%s%s", mount, parent) ||
+        !wr_strformat(h->label, sizeof(h->label), "%s/%s", path, directory))
+        return -ENAMETOOLONG;
+    h->parent_fd = wr_close(h->parent_fd);
+    h->parent_fd = open_dir(AT_FDCWD, path);
+    if (h->parent_fd < 0)
+        return -errno;
+    if (make)
+        return open_instance(h, directory);
+    h->fd = open_dir(h->parent_fd, directory);
+    return h->fd < 0 ? -errno : 0;
 }
 
 /*
  * v1: below our own group, so that limits which the operator gave to the service hold for all
  * sandboxes together. Where that is not allowed, directly below the root of the hierarchy.
+ *
+ * Where it was is noted in an extended attribute of the v2 instance directory: an engine that is
+ * started again from another group (a new login session) has to find the sandboxes of the one
+ * before.
  */
-static int attach_v1(struct wr_cgroup_root *root, const struct wr_cgroup_place *place,
-                     struct wr_error *err)
+static int attach_v1(struct wr_cgroup_root *root, struct wr_hierarchy *h,
+                     const struct wr_cgroup_place *place, struct wr_error *err)
 {
-    struct wr_hierarchy *h = &root->hierarchies[root->count++];
-    const char *tries[] = {place->own, ""};
-    int r = -ENOENT;
+    int v2_fd = root->hierarchies[root->count - 1].fd;
+    char note[32], parent[WR_CGROUP_PATH_MAX];
 
     h->ops = &wr_hierarchy_v1;
     h->controllers = place->controllers;
-    for (size_t i = 0; i < WR_ARRAY_SIZE(tries) && r < 0; i++) {
-        char path[2 * WR_CGROUP_PATH_MAX];
-        if (!wr_strformat(path, sizeof(path), "%s%s", place->mount, tries[i]) ||
-            !wr_strformat(h->label, sizeof(h->label), "%s/%s", path, root->directory)) {
-            r = -ENAMETOOLONG;
-            continue;
-        }
-        h->parent_fd = wr_close(h->parent_fd);
-        h->parent_fd = open_dir(AT_FDCWD, path);
-        r = h->parent_fd < 0 ? -errno : open_instance(h, root->directory);
+    if (!wr_strformat(note, sizeof(note), "trusted.warren.v1.%u", place->controllers))
+        return wr_fail(err, WR_E_INTERNAL, ENAMETOOLONG, "cgroup attribute");
+    ssize_t len = fgetxattr(v2_fd, note, parent, sizeof(parent) - 1);
+    int r = -ENOENT;
+    if (len >= 0) {
+        parent[len] = '\0';
+        r = open_below(h, place->mount, parent, root->directory, false);
+    }
+    if (r == 0)
+        return h->ops->prepare(h, err);
+
+    const char *chosen = place->own;
+    r = open_below(h, place->mount, chosen, root->directory, true);
+    if (r < 0) {
+        chosen = "";
+        r = open_below(h, place->mount, chosen, root->directory, true);
     }
     if (r < 0)
         return fail_instance(h, -r, place->read_only, err);
+    /* Without the note only that start from elsewhere is lost. */
+    (void)fsetxattr(v2_fd, note, chosen, strlen(chosen), 0);
     return h->ops->prepare(h, err);
 }
 
@@ -103,27 +137,27 @@ static int attach_v1(struct wr_cgroup_root *root, const struct wr_cgroup_place *
  * systemd, and one with it is killed with all its children when the service stops; sandboxes have
  * to outlive the engine.
  */
-static int attach_v2(struct wr_cgroup_root *root, const struct wr_cgroup_layout *layout,
-                     unsigned wanted, struct wr_error *err)
+static int attach_v2(struct wr_cgroup_root *root, struct wr_hierarchy *h,
+                     const struct wr_cgroup_layout *layout, unsigned wanted, struct wr_error *err)
 {
-    struct wr_hierarchy *h = &root->hierarchies[root->count++];
     const char *mount = layout->has_v2 ? layout->v2.mount : "(private cgroup2 mount)";
     char available[512];
 
     h->ops = &wr_hierarchy_v2;
-    h->private_mount = !layout->has_v2;
     if (!wr_strformat(h->label, sizeof(h->label), "%s/%s", mount, root->directory))
         return wr_fail(err, WR_E_FAILED_PRECONDITION, ENAMETOOLONG, "%.64s", mount);
-    h->parent_fd = h->private_mount ? mount_private_v2(err) : open_dir(AT_FDCWD, mount);
+    h->parent_fd = layout->has_v2 ? open_dir(AT_FDCWD, mount) : mount_private_v2(err);
+    if (h->parent_fd < 0 && layout->has_v2)
+        return wr_fail_errno(err, WR_E_FAILED_PRECONDITION, "open %.96s", mount);
     if (h->parent_fd < 0)
-        return h->private_mount ? h->parent_fd
-                                : wr_fail_errno(err, WR_E_FAILED_PRECONDITION, "open %.96s", mount);
+        return -err->code;
 
     ssize_t len =
         wr_file_read_line(h->parent_fd, "cgroup.controllers", available, sizeof(available));
-    if (len < 0)
+    if (len < 0) {
         return wr_fail(err, WR_E_FAILED_PRECONDITION, (int)-len, "read %.96s/cgroup.controllers",
                        mount);
+    }
     unsigned missing = wanted & ~wr_controllers_parse(available);
     if (missing) {
         char names[64];
@@ -143,9 +177,10 @@ static int attach_v2(struct wr_cgroup_root *root, const struct wr_cgroup_layout 
     if (r < 0)
         return fail_instance(h, -r, layout->v2.read_only, err);
     /* CLONE_INTO_CGROUP asks for the common ancestor of both groups too. */
-    if (fchownat(h->fd, "cgroup.procs", root->member_uid, root->member_gid, 0) < 0)
+    if (fchownat(h->fd, "cgroup.procs", root->member_uid, root->member_gid, 0) < 0) {
         return wr_fail_errno(err, WR_E_FAILED_PRECONDITION, "chown cgroup.procs of %.96s",
                              h->label);
+    }
     return h->ops->prepare(h, err);
 }
 
@@ -158,10 +193,11 @@ int wr_cgroup_root_attach(const struct wr_cgroup_layout *layout, const char *ins
                           uid_t member_uid, gid_t member_gid, struct wr_cgroup_root **ret,
                           struct wr_error *err)
 {
-    if (!wr_cgroup_name_valid(instance))
+    if (!wr_cgroup_name_valid(instance)) {
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
                        "instance name '%.70s': use 1 to %d of a-z, 0-9, '.', '_', '-'", instance,
                        WR_CGROUP_NAME_MAX);
+    }
     WR_CLEANUP(free_root_ptr) struct wr_cgroup_root *root = wr_calloc(1, sizeof(*root));
     if (!root)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "cgroups");
@@ -173,15 +209,16 @@ int wr_cgroup_root_attach(const struct wr_cgroup_layout *layout, const char *ins
         return wr_fail(err, WR_E_INVALID_ARGUMENT, ENAMETOOLONG, "instance name");
 
     unsigned in_v2 = WR_CONTROLLERS_ALL;
-    for (size_t i = 0; i < layout->v1_count; i++) {
-        int r = attach_v1(root, &layout->v1[i], err);
-        if (r < 0)
-            return r;
+    for (size_t i = 0; i < layout->v1_count; i++)
         in_v2 &= ~layout->v1[i].controllers;
-    }
-    int r = attach_v2(root, layout, in_v2, err);
-    if (r < 0)
+    root->count = layout->v1_count + 1;
+    int r = attach_v2(root, &root->hierarchies[layout->v1_count], layout, in_v2, err);
+    for (size_t i = 0; r == 0 && i < layout->v1_count; i++)
+        r = attach_v1(root, &root->hierarchies[i], &layout->v1[i], err);
+    if (r < 0) {
+        wr_cgroup_root_remove(root); /* only what is empty */
         return r;
+    }
     root->kind = !layout->v1_count ? "v2" : layout->has_v2 ? "hybrid" : "v1";
     *ret = wr_steal_ptr(&root);
     return 0;
@@ -191,7 +228,7 @@ int wr_cgroup_root_open(const char *instance, uid_t member_uid, gid_t member_gid
                         struct wr_cgroup_root **ret, struct wr_error *err)
 {
     wr_auto_buf mounts = WR_BUF(WR_MOUNTINFO_MAX);
-    wr_auto_buf own = WR_BUF(64 * 1024);
+    wr_auto_buf own = WR_BUF(65536);
     wr_auto_free struct wr_cgroup_layout *layout = wr_calloc(1, sizeof(*layout));
     char *mounts_text = NULL;
 
@@ -201,9 +238,10 @@ int wr_cgroup_root_open(const char *instance, uid_t member_uid, gid_t member_gid
     if (r == 0)
         r = wr_file_read(AT_FDCWD, "/proc/self/cgroup", &own);
     char *own_text = r < 0 ? NULL : wr_buf_cstr(&own);
-    if (!own_text)
+    if (!own_text) {
         return wr_fail(err, WR_E_FAILED_PRECONDITION, r ? -r : ENOMEM,
                        "read /proc/self/mountinfo and /proc/self/cgroup: mount /proc");
+    }
     r = wr_cgroup_layout_parse(mounts_text, own_text, layout, err);
     return r < 0 ? r : wr_cgroup_root_attach(layout, instance, member_uid, member_gid, ret, err);
 }

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* Raised when the tables below change: it is part of the layer's name. */
-#define LAYER_FORMAT 2
+#define LAYER_FORMAT 3
 
 struct entry {
     const char *path;
@@ -41,6 +41,8 @@ static const struct entry entries[] = {
     {"sys", S_IFDIR | 0555, 0, 0, NULL},
     {"run", S_IFDIR | 0755, 0, 0, NULL},
     {".warren", S_IFDIR | 0755, 0, 0, NULL},
+    {".warren/blank", S_IFREG | 0444, 0, 0, NULL},
+    {".warren/empty", S_IFDIR | 0555, 0, 0, NULL},
 };
 
 static int make_entry(int dirfd, const struct entry *e, struct wr_error *err)

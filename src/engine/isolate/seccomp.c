@@ -67,13 +67,18 @@ static const struct rule rules[] = {
     {"personality", ALLOW, 1, {{0, ~(uint32_t)ADDR_NO_RANDOMIZE, PER_LINUX}}},
     {"personality", ALLOW, 1, {{0, WHOLE, WHOLE}}},
     {"personality", REFUSE, 0, {{0}}},
-    /* Local, internet, and the netlink protocols that getifaddrs and ss use; not AF_PACKET, AF_VSOCK, AF_ALG, netfilter, ... */
+    /* Local, internet, and the netlink protocols that getifaddrs and ss use; not AF_PACKET, AF_VSOCK, AF_ALG, netfilter, ...
+     * The kernel turns AF_INET with SOCK_PACKET into AF_PACKET (flags are above the low four bits of the type). */
+    {"socket", NOFAM, 1, {{1, 0xf, SOCK_PACKET}}},
     {"socket", ALLOW, 1, {{0, WHOLE, AF_UNIX}}},
     {"socket", ALLOW, 1, {{0, WHOLE, AF_INET}}},
     {"socket", ALLOW, 1, {{0, WHOLE, AF_INET6}}},
     {"socket", ALLOW, 2, {{0, WHOLE, AF_NETLINK}, {2, WHOLE, NETLINK_ROUTE}}},
     {"socket", ALLOW, 2, {{0, WHOLE, AF_NETLINK}, {2, WHOLE, NETLINK_SOCK_DIAG}}},
     {"socket", NOFAM, 0, {{0}}},
+    /* It creates sockets of the family before it finds that most have no pairs. */
+    {"socketpair", ALLOW, 1, {{0, WHOLE, AF_UNIX}}},
+    {"socketpair", NOFAM, 0, {{0}}},
 };
 
 struct answer {
@@ -150,10 +155,12 @@ static void emit_search(struct program *p, const struct range *ranges, size_t co
         return;
     }
     size_t half = count / 2;
-    emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, ranges[half].first, 0, 1));
-    size_t far_jump = emit(p, (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, 0));
+    size_t jump = emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, ranges[half].first, 0, 0));
     emit_search(p, ranges, half);
-    p->code[far_jump].k = (uint32_t)(p->count - far_jump - 1);
+    size_t distance = p->count - jump - 1;
+    if (distance > UINT8_MAX) /* a conditional jump reaches 255 instructions; the tables are not that long */
+        p->overflow = true;
+    p->code[jump].jt = (uint8_t)distance;
     emit_search(p, ranges + half, count - half);
 }
 
@@ -215,7 +222,7 @@ int wr_seccomp_compile(int *ret_fd, struct wr_error *err)
     emit_load(&p, offsetof(struct seccomp_data, nr));
     emit_search(&p, ranges, find_ranges(answers, ranges));
     if (p.overflow)
-        return wr_fail(err, WR_E_INTERNAL, 0, "the seccomp program has more than %d instructions", MAX_PROGRAM);
+        return wr_fail(err, WR_E_INTERNAL, 0, "the seccomp program is too long");
     wr_auto_close int fd = memfd_create("warren-seccomp", MFD_CLOEXEC);
     if (fd < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "make a memfd");

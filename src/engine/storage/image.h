@@ -9,8 +9,9 @@ struct wr_quota;
 #define WR_VOLUME_IMAGE     "volume.img"
 #define WR_VOLUME_DIRECTORY "volume"
 #define WR_VOLUME_MIN_BYTES ((uint64_t)384 << 20) /* XFS wants 300 MiB */
-#define WR_VOLUME_MAX_BYTES ((uint64_t)256 << 30) /* of the default; an operator may ask for more \
-                                                   */
+#define WR_VOLUME_MAX_BYTES                                               \
+    ((uint64_t)256 << 30) /* of the default; an operator may ask for more \
+                           */
 
 /*
  * Size in bytes of a new image: `wanted`, or for 0 three quarters of what is free, at most

@@ -81,10 +81,11 @@ int wr_loop_open(int image_fd, char ret_path[static WR_LOOP_PATH_MAX], int *ret_
         return 0;
     }
     wr_auto_close int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-    if (control < 0)
+    if (control < 0) {
         return wr_fail_errno(err, WR_E_FAILED_PRECONDITION,
                              "open /dev/loop-control: load the kernel module 'loop', or give the "
                              "volume as a directory on a file system with quotas");
+    }
     for (int i = 0; i < ATTEMPTS; i++) {
         int number = ioctl(control, LOOP_CTL_GET_FREE);
         if (number < 0)

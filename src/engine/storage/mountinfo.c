@@ -33,12 +33,13 @@ static bool parse_line(char *line, struct wr_mountinfo *ret)
     char *save = NULL;
 
     for (char *field = strtok_r(line, " ", &save); field; field = strtok_r(NULL, " ", &save)) {
-        if (count < FIXED)
+        if (count < FIXED) {
             before[count++] = field;
-        else if (!separator)
+        } else if (!separator) {
             separator = wr_streq(field, "-"); /* optional fields end here */
-        else if (tail < WR_ARRAY_SIZE(after))
+        } else if (tail < WR_ARRAY_SIZE(after)) {
             after[tail++] = field;
+        }
     }
     uint64_t id = 0;
     if (count < FIXED || tail < WR_ARRAY_SIZE(after) ||

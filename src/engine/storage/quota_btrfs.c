@@ -27,7 +27,7 @@
 #include "engine/storage/quota.h"
 
 /* linux/btrfs.h of Debian 12 (6.1) lacks it. */
-#define QUOTA_CTL_ENABLE_SIMPLE 4u
+#define QUOTA_CTL_ENABLE_SIMPLE 4U
 #define COLLECT_STEPS           64
 
 struct btrfs_quota {
@@ -70,10 +70,11 @@ static int switch_on(int volume_fd, unsigned enable, struct wr_error *err)
 {
     struct btrfs_ioctl_quota_ctl_args simple = {.cmd = QUOTA_CTL_ENABLE_SIMPLE};
     struct btrfs_ioctl_quota_ctl_args classic = {.cmd = BTRFS_QUOTA_CTL_ENABLE};
-    if (!enable)
+    if (!enable) {
         return wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
                        "this btrfs has no quotas: run 'btrfs quota enable --simple <directory>' "
                        "(without --simple on kernels before 6.7)");
+    }
     if ((enable & WR_BTRFS_ENABLE_SIMPLE) && ioctl(volume_fd, BTRFS_IOC_QUOTA_CTL, &simple) == 0)
         return 0;
     if ((enable & WR_BTRFS_ENABLE_QGROUPS) && ioctl(volume_fd, BTRFS_IOC_QUOTA_CTL, &classic) == 0)
@@ -178,11 +179,12 @@ static int btrfs_remove(struct wr_quota *quota, int parent_fd, const char *name,
     int r = subvolume_ioctl(parent_fd, BTRFS_IOC_SNAP_DESTROY, name);
     if (r == -ENOENT)
         return 0;
-    if (r == -ENOTEMPTY)
+    if (r == -ENOTEMPTY) {
         return wr_fail(err, WR_E_FAILED_PRECONDITION, -r,
                        "remove subvolume %s: it has a subvolume inside, which no sandbox can make; "
                        "remove that with 'btrfs subvolume delete'",
                        name);
+    }
     if (r < 0)
         return wr_fail(err, wr_code_from_errno(-r), -r, "remove subvolume %s", name);
     self(quota)->stale = true;
@@ -272,9 +274,10 @@ int wr_quota_btrfs_open(int volume_fd, unsigned enable, struct wr_quota **ret, s
             return r;
         sysfs_fd = open_sysfs(volume_fd);
     }
-    if (sysfs_fd < 0)
+    if (sysfs_fd < 0) {
         return wr_fail(err, WR_E_FAILED_PRECONDITION, -sysfs_fd,
                        "open the volume's directory in /sys/fs/btrfs: mount /sys");
+    }
     struct btrfs_quota *q = wr_calloc(1, sizeof(*q));
     if (!q)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "btrfs quota");

@@ -25,8 +25,8 @@
 #include "engine/storage/quota.h"
 
 /* Away from the small numbers that people put into /etc/projid. */
-#define PROJECT_FIRST    0x40000000u
-#define PROJECT_LAST     0x7fffffffu
+#define PROJECT_FIRST    0x40000000U
+#define PROJECT_LAST     0x7fffffffU
 #define PROJECT_ATTEMPTS 65536 /* more than sandboxes that one host holds */
 
 #define BYTES_PER_INODE 8192
@@ -249,10 +249,11 @@ bool wr_quota_empty_trash(int trash_fd, unsigned steps)
          * error, which stays for the next engine. */
         if (unlinkat(trash_fd, e->d_name, AT_REMOVEDIR) == 0)
             continue;
-        if (errno == ENOTDIR)
+        if (errno == ENOTDIR) {
             (void)unlinkat(trash_fd, e->d_name, 0);
-        else if (left == 0)
+        } else if (left == 0) {
             more = true;
+        }
     }
     closedir(dir);
     return more;
@@ -277,10 +278,11 @@ int wr_quota_project_open(int volume_fd, const char *kind, struct wr_quota **ret
 {
     struct fs_quota_statv state = {.qs_version = FS_QSTATV_VERSION1};
     int r = quota_call(volume_fd, Q_XGETQSTATV, 0, &state);
-    if (r < 0 || !(state.qs_flags & FS_QUOTA_PDQ_ENFD))
+    if (r < 0 || !(state.qs_flags & FS_QUOTA_PDQ_ENFD)) {
         return wr_fail(err, WR_E_FAILED_PRECONDITION, -r,
                        "project quotas are off: mount the file system with 'prjquota' (ext4: after "
                        "'tune2fs -O project,quota'; the kernel needs quota support)");
+    }
     if (mkdirat(volume_fd, "trash", 0700) < 0 && errno != EEXIST)
         return wr_fail_errno(err, wr_code_from_errno(errno), "make directory trash");
     wr_auto_close int trash_fd =

@@ -63,22 +63,25 @@ static int bind_directory(const struct wr_volume_opts *opts, int *ret_fd, struct
     int r = wr_image_directory(opts->data_dirfd, &fd, &mount_id, err);
     if (r < 0)
         return r;
-    if (stat(opts->path, &theirs) < 0 || fstat(fd, &ours) < 0)
+    if (stat(opts->path, &theirs) < 0 || fstat(fd, &ours) < 0) {
         return wr_fail_errno(err, WR_E_FAILED_PRECONDITION, "the volume's directory %.120s",
                              opts->path);
+    }
     bool same = theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
-    if (mount_id && !same)
+    if (mount_id && !same) {
         return wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
                        "something else than %.80s is mounted at %.80s/" WR_VOLUME_DIRECTORY
                        ": unmount it",
                        opts->path, opts->data_dir);
+    }
     if (!mount_id) {
         fd = wr_close(fd);
         if (!wr_strformat(target, sizeof(target), "%s/" WR_VOLUME_DIRECTORY, opts->data_dir))
             return wr_fail(err, WR_E_INVALID_ARGUMENT, ENAMETOOLONG, "data directory");
-        if (mount(opts->path, target, NULL, MS_BIND, NULL) < 0)
+        if (mount(opts->path, target, NULL, MS_BIND, NULL) < 0) {
             return wr_fail_errno(err, WR_E_FAILED_PRECONDITION, "bind %.100s to %.100s", opts->path,
                                  target);
+        }
         if (mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_NOSUID | MS_NODEV | MS_NOATIME,
                   NULL) < 0) {
             int cause = errno;
@@ -103,15 +106,16 @@ static int open_directory(const struct wr_volume_opts *opts, struct wr_volume *v
         return r;
     if (fstatfs(volume->fd, &fs) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "file system of %.120s", opts->path);
-    if (fs.f_type == BTRFS_SUPER_MAGIC)
+    if (fs.f_type == BTRFS_SUPER_MAGIC) {
         r = wr_quota_btrfs_open(volume->fd, WR_BTRFS_ENABLE_NOTHING, &volume->quota, err);
-    else if (fs.f_type == XFS_MAGIC)
+    } else if (fs.f_type == XFS_MAGIC) {
         r = wr_quota_project_open(volume->fd, "xfs-project", &volume->quota, err);
-    else if (fs.f_type == EXT4_SUPER_MAGIC)
+    } else if (fs.f_type == EXT4_SUPER_MAGIC) {
         r = wr_quota_project_open(volume->fd, "ext4-project", &volume->quota, err);
-    else
+    } else {
         r = wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
                     "its file system has no limits per directory: use btrfs, XFS or ext4");
+    }
     return r < 0 ? wr_wrap(err, "volume %.60s", opts->path) : 0;
 }
 
@@ -211,10 +215,11 @@ int wr_volume_upper_new(struct wr_volume *volume, const char *name, uint64_t max
         r = wr_volume_space(volume, &total, &available, err);
     if (r < 0)
         return r;
-    if (available < RESERVE_BYTES)
+    if (available < RESERVE_BYTES) {
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
                        "the volume is full (%u of %u MiB free): remove sandboxes or enlarge it",
                        (unsigned)(available / WR_MIB), (unsigned)(total / WR_MIB));
+    }
     struct wr_quota *quota = volume->quota;
     r = quota->ops->make(quota, volume->uppers_fd, name, max_bytes, &fd, err);
     if (r < 0)

@@ -62,8 +62,19 @@ static void release(struct wr_instance *instance)
     wr_leftovers_add(driver, kit);
 }
 
+/* The outcome of a start is known. */
+static void start_is_over(struct wr_instance *instance)
+{
+    if (!instance->starting)
+        return;
+    instance->starting = false;
+    instance->driver->starting--;
+    wr_native_refill(instance->driver);
+}
+
 void wr_instance_detach(struct wr_instance *instance)
 {
+    start_is_over(instance);
     if (instance->state == WR_INSTANCE_SPAWNING && instance->nest)
         wr_nest_link_forget(instance->nest, instance);
     wr_list_remove(&instance->link);
@@ -175,6 +186,7 @@ static void on_status(struct wr_source *source, uint32_t events, void *data)
     instance->status_fd = wr_close(instance->status_fd);
     wr_timer_stop(&instance->deadline);
     instance->state = WR_INSTANCE_RUNNING;
+    start_is_over(instance);
     instance->driver->callbacks.on_started(instance->owner, NULL);
 }
 
@@ -267,6 +279,8 @@ int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const st
     }
     instance->owner = owner;
     instance->nest = t->nest;
+    instance->starting = true;
+    t->driver->starting++;
     int rc = config ? wr_timer_start(t->driver->loop, &instance->deadline, START_TIMEOUT_MS, on_deadline, instance, err)
                     : -err->code;
     if (rc == 0)

@@ -21,6 +21,7 @@ struct wr_instance {
     void *owner;               /* the engine's sandbox */
     enum wr_instance_state state;
     enum wr_gone_reason reason;
+    bool starting; /* counted in driver->starting */
     int pidfd, ns_fd, status_fd;
     struct wr_source exit_source, status_source;
     struct wr_timer deadline; /* for the start */

@@ -104,9 +104,9 @@ static int open_cgroups(struct wr_driver *driver, struct wr_error *err)
 
 static void native_close(struct wr_driver *driver)
 {
-    wr_idle_cancel(&driver->refill);
     wr_timer_stop(&driver->collect);
     wr_list_foreach(it, &driver->instances) wr_instance_detach(wr_list_entry(it, struct wr_instance, link));
+    wr_idle_cancel(&driver->refill); /* after the detaching, which queues it */
     wr_list_foreach(it, &driver->templates)
     {
         struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
@@ -172,6 +172,8 @@ static void on_refill(struct wr_idle *idle, void *data)
     struct wr_error err;
     bool more = false;
 
+    if (driver->starting > 0)
+        return; /* the last outcome queues it again */
     wr_list_foreach(it, &driver->templates)
     {
         struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
@@ -191,8 +193,10 @@ static void on_refill(struct wr_idle *idle, void *data)
         wr_idle_queue(driver->loop, idle);
 }
 
-static void queue_refill(struct wr_driver *driver)
+void wr_native_refill(struct wr_driver *driver)
 {
+    if (driver->starting > 0)
+        return;
     driver->refill.fn = on_refill;
     driver->refill.data = driver;
     wr_idle_queue(driver->loop, &driver->refill);
@@ -221,7 +225,6 @@ static int native_start(struct wr_driver *driver, struct wr_spec *spec, void *ow
         rc = take_kit(t, spec, &kit, err);
     if (rc < 0)
         return rc;
-    queue_refill(driver);
     rc = wr_kit_apply(driver, kit, spec, err);
     if (rc < 0) {
         wr_leftovers_add(driver, kit);

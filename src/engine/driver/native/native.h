@@ -18,6 +18,7 @@ struct wr_native_template {
     struct wr_list link; /* driver->templates */
     struct wr_driver *driver;
     struct wr_template t;
+    uint64_t manifest_version; /* changes with the file; see manifest_version() */
     int layer_fds[WR_OVERLAY_MAX_LAYERS]; /* highest first; the device layer is the first */
     size_t layer_count;
     struct wr_nest_link *nest; /* owned; NULL until the first sandbox */
@@ -38,9 +39,13 @@ struct wr_driver {
     struct wr_list templates;
     struct wr_list instances;
     struct wr_idle refill;   /* makes kits when there is nothing else to do */
+    size_t starting;         /* instances whose start has no outcome yet: refilling waits for them */
     struct wr_timer collect; /* removes what could not be removed at once */
     struct wr_list leftovers;
 };
+
+/* native/native.c: makes kits as soon as the loop is idle and nothing is starting. */
+void wr_native_refill(struct wr_driver *driver);
 
 /* native/templates.c: the template with its layers open and its nest running. */
 int wr_native_template_get(struct wr_driver *driver, const char *name, struct wr_native_template **ret,

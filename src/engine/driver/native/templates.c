@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void wr_native_template_free(struct wr_native_template *t)
@@ -73,6 +74,18 @@ int wr_native_template_keep(struct wr_driver *driver, const char *name, struct w
     return 0;
 }
 
+/* A manifest is replaced by rename, so inode and time of change tell whether it is the one that was read. 0: unreadable. */
+static uint64_t manifest_version(const struct wr_driver *driver, const char *name)
+{
+    char path[96];
+    struct stat st;
+
+    if (!wr_strformat(path, sizeof(path), "templates/%s.json", name) ||
+        fstatat(driver->data_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    return (uint64_t)st.st_ino * 1000000007u + (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec;
+}
+
 static bool same_layers(const struct wr_template *a, const struct wr_template *b)
 {
     if (a->layer_count != b->layer_count || !a->env_json)
@@ -87,10 +100,15 @@ static bool same_layers(const struct wr_template *a, const struct wr_template *b
 static int refresh(struct wr_native_template *t, struct wr_error *err)
 {
     struct wr_template now = {0};
+    uint64_t version = manifest_version(t->driver, t->t.name);
+
+    if (version != 0 && version == t->manifest_version)
+        return 0;
     int rc = wr_template_load(t->driver->data_dirfd, t->t.name, &now, err);
 
     if (rc < 0)
         return rc;
+    t->manifest_version = version;
     if (same_layers(&t->t, &now)) {
         wr_template_done(&now);
         return 0;
