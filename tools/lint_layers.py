@@ -31,7 +31,7 @@ INTERFACES = {
     ("engine", "nest"): {"nest/protocol.h"},
     ("server", "engine"): {"engine/action.h"},
     ("client", "engine"): {"engine/action.h"},
-    ("cli", "engine"): {"engine/main.h"},
+    ("cli", "engine"): {"engine/main.h", "engine/action.h"},
     ("cli", "server"): {"server/main.h"},
 }
 

@@ -1,0 +1,107 @@
+"""The server under measurement: starting one of our own, and a small client for what need not be fast."""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+
+IDLE_TIMEOUT_S = 5
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 120
+
+
+class Failed(Exception):
+    """What the user is told instead of a table."""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=90)
+        self._path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Control:
+    """Keeps one connection for as long as it lives, so that an idle server does not end meanwhile."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self._connection = _UnixConnection(self.path)
+        self._connection.connect()
+
+    def close(self):
+        self._connection.close()
+
+    def server_pid(self):
+        data = self._connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return struct.unpack("3i", data)[0]
+
+    def request(self, method, target, body=None):
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        self._connection.request(method, target, json.dumps(body) if body is not None else None, headers)
+        response = self._connection.getresponse()
+        text = response.read().decode()
+        if response.status >= 300:
+            raise Failed(f"{method} {target}: {response.status} {text[:300]}")
+        return json.loads(text) if text else None
+
+    def create(self, template):
+        return self.request("POST", "/sandboxes", {"templateID": template, "timeout": 3600})["sandboxID"]
+
+    def kill(self, sandbox_id):
+        self.request("DELETE", f"/sandboxes/{sandbox_id}")
+
+
+def _wait_for(socket_path, server, log):
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            break
+        with contextlib.suppress(OSError):
+            return Control(socket_path)
+        time.sleep(0.02)
+    log.seek(0)
+    raise Failed("the server did not start:\n" + log.read()[-2000:] + "\nWith a server that runs already: --socket PATH")
+
+
+@contextlib.contextmanager
+def own_server(warren, data_dir):
+    """A server on a socket of its own; it ends itself, with its engine and nests, once nobody is connected."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="warren-bench.", dir="/run"))
+    os.chmod(directory, 0o711)
+    path = directory / "warren.sock"
+    command = [warren, "serve", "--socket", str(path), "--data-dir", data_dir, "--idle-timeout", f"{IDLE_TIMEOUT_S}s"]
+    with open(directory / "log", "w+", encoding="utf-8") as log:
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            control = _wait_for(path, server, log)
+            try:
+                yield control
+            finally:
+                control.close()
+                # Not killed, also after a failure: a server that ends for idleness takes its nests and mounts with it.
+                server.wait(timeout=STOP_TIMEOUT_S)
+        finally:
+            if server.poll() is None:
+                server.terminate()
+                server.wait()
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running_server(path):
+    control = Control(path)
+    try:
+        yield control
+    finally:
+        control.close()

@@ -1,0 +1,113 @@
+"""Percentiles and tables."""
+import datetime
+import math
+import os
+import pathlib
+import platform
+
+# (series, what it is, target p50 in ms, target p95 in ms); targets are docs/benchmarks.md's.
+ROWS = (
+    ("create", "create: POST /sandboxes until 201", 2, 4),
+    ("create_first_output", "create and `echo`: until its first byte", 4, 8),
+    ("create_true", "create and `/bin/true`: until its end", 4, 8),
+    ("exec_true", "`/bin/true` in a live sandbox", 2, 4),
+    ("exec_true_first", "the first `/bin/true` of a sandbox", None, None),
+    ("kill", "kill: DELETE until 204, all processes gone", None, None),
+)
+BURST_ROWS = (
+    ("creates_at_once", "{n} creates at once: until the last 201", 200, None),
+    ("create_in_burst", "each of {n} creates at once", None, None),
+    ("kills_at_once", "{n} kills at once: until the last 204", None, None),
+)
+MEMORY_TARGET_MB = 0.7
+
+
+def percentile(values, q):
+    """Nearest rank: a value that was measured."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
+
+
+def summary(values_us):
+    result = {name: percentile(values_us, q) / 1000 for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))}
+    return {"n": len(values_us), "min": min(values_us) / 1000, **result}
+
+
+def machine():
+    info = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    model = next((line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")), "unknown CPU")
+    memory = next(line for line in pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines() if "MemTotal" in line)
+    return {
+        "date": datetime.date.today().isoformat(),
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(int(memory.split()[1]) / 1024 / 1024, 1),
+        "kernel": platform.release(),
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def _target(p50, p95):
+    if p50 is None:
+        return ""
+    return f"{p50} ({p95})" if p95 else str(p50)
+
+
+def _latency_rows(result):
+    count = result["burst_count"]
+    for key, text, p50, p95 in ROWS:
+        if key in result["series"]:
+            yield text, result["series"][key], _target(p50, p95)
+    for key, text, p50, p95 in BURST_ROWS:
+        if key in result["series"]:
+            yield text.format(n=count), result["series"][key], _target(p50, p95)
+    for name in result["baselines"]:
+        text = name if name.startswith("fork") else f"{name}: start to exit of `/bin/true`"
+        yield text, result["series"][name], ""
+
+
+def _cells(result):
+    """All tables as (title, header, rows of text)."""
+    rows = [[text, str(s["n"]), *(f"{s[k]:.2f}" for k in ("min", "p50", "p95", "p99")), target]
+            for text, s, target in _latency_rows(result)]
+    rows += [[f"{name}: start to exit of `/bin/true`", "", "", "", "", "", f"cannot run here: {why}"]
+             for name, why in result["refused"].items()]
+    if rows:
+        yield "Time in ms", ["what", "n", "min", "p50", "p95", "p99", "target p50 (p95)"], rows
+    rows = [[str(m["n"]), *(f"{m[k]:.0f}" for k in ("agent_kib", "hosts_kib", "kernel_kib", "total_kib", "available_kib")),
+             f"{MEMORY_TARGET_MB} MB"] for m in result["memory"]]
+    if rows:
+        yield ("Memory per idle sandbox in KiB",
+               ["sandboxes", "PSS of the agent", "growth of server, engine, nest", "kernel", "sum", "loss of MemAvailable", "target of the sum"],
+               rows)
+
+
+def _aligned(header, rows):
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    # A long reason in the last column needs no room in the others' lines.
+    widths[-1] = len(header[-1])
+    return ["  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
+            for row in [header, *rows]]
+
+
+def text_lines(result):
+    m = result["machine"]
+    yield f"{m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB, Linux {m['kernel']}, {m['date']}, load before {m['load_before']:.2f}"
+    for title, header, rows in _cells(result):
+        yield ""
+        yield title
+        yield from _aligned(header, rows)
+
+
+def markdown_lines(result):
+    m = result["machine"]
+    yield (f"Machine: {m['cpu']}, {m['cores']} cores, {m['memory_gib']} GiB of memory, Linux {m['kernel']}, {m['date']}; "
+           f"load average before the run {m['load_before']:.2f}. Command: `{result['command']}`.")
+    for title, header, rows in _cells(result):
+        yield ""
+        yield f"{title}:"
+        yield ""
+        yield "| " + " | ".join(header) + " |"
+        yield "|---" * len(header) + "|"
+        for row in rows:
+            yield "| " + " | ".join(row) + " |"

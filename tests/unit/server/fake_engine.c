@@ -1,0 +1,212 @@
+#include "fake_engine.h"
+
+#include "base/fd.h"
+#include "engine/action.h"
+#include "sys/message.h"
+#include "test.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MAX_SANDBOXES 64
+
+struct record {
+    char id[WR_ID_LEN + 1];
+    char owner[WR_ACTION_MAX_OWNER + 1];
+};
+
+static struct record records[MAX_SANDBOXES];
+static size_t record_count;
+static int sock;
+
+static void send_json(unsigned kind, unsigned flags, uint32_t sequence, json_t *json, size_t fd_count)
+{
+    char message[WR_ACTION_MAX];
+    int fds[WR_ACTION_MAX_SOCKETS];
+    char *text = json_dumps(json, JSON_COMPACT);
+    struct wr_action_header header = {.magic = WR_ACTION_MAGIC,
+                                      .version = WR_ACTION_VERSION,
+                                      .kind = (uint16_t)kind,
+                                      .flags = flags,
+                                      .sequence = sequence,
+                                      .length = (uint32_t)strlen(text)};
+
+    memcpy(message, &header, sizeof header);
+    memcpy(message + sizeof header, text, header.length);
+    for (size_t i = 0; i < fd_count; i++)
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (wr_message_send(sock, message, sizeof header + header.length, fds, fd_count) < 0)
+        _exit(2);
+    for (size_t i = 0; i < fd_count; i++)
+        close(fds[i]);
+    free(text);
+    json_decref(json);
+}
+
+static struct record *find(const char *id)
+{
+    for (size_t i = 0; i < record_count; i++)
+        if (wr_streq(records[i].id, id))
+            return &records[i];
+    return NULL;
+}
+
+static void add(const char *id, const char *owner)
+{
+    struct record *r = &records[record_count++];
+    if (record_count > MAX_SANDBOXES || !wr_strcopy(r->id, sizeof r->id, id) ||
+        !wr_strcopy(r->owner, sizeof r->owner, owner ? owner : ""))
+        _exit(3);
+}
+
+static json_t *describe(const char *id, const char *owner)
+{
+    json_t *json = json_pack("{s:s, s:s, s:i, s:I, s:I, s:i, s:i, s:I}", "id", id, "template", "base",
+                             "cpuMillis", 1500, "memoryBytes", (json_int_t)(512 * WR_MIB),
+                             "diskBytes", (json_int_t)WR_GIB, "pids", 64, "openFiles", 1024,
+                             "createdMs", (json_int_t)1700000000000);
+    if (owner && *owner)
+        json_object_set_new(json, "owner", json_string(owner));
+    return json;
+}
+
+static void on_create(const json_t *request, uint32_t sequence)
+{
+    const char *id = json_string_value(json_object_get(request, "id"));
+    const char *template = json_string_value(json_object_get(request, "template"));
+    const char *owner = json_string_value(json_object_get(request, "owner"));
+    size_t sockets = (size_t)json_integer_value(json_object_get(request, "sockets"));
+
+    if (wr_streq(template, "silent"))
+        return;
+    if (wr_streq(template, "restart")) {
+        send_json(WR_EVENT_READY | WR_ACTION_EVENT, 0, 0, json_object(), 0);
+        return;
+    }
+    if (wr_streq(template, "fail")) {
+        send_json(WR_ACTION_CREATE | WR_ACTION_REPLY, WR_ACTION_FLAG_ERROR, sequence,
+                  json_pack("{s:i, s:s}", "code", 9, "message", "this template fails"), 0);
+        return;
+    }
+    add(id, owner);
+    send_json(WR_ACTION_CREATE | WR_ACTION_REPLY, 0, sequence, describe(id, NULL), sockets);
+    if (wr_streq(template, "dies")) {
+        send_json(WR_EVENT_GONE | WR_ACTION_EVENT, 0, 0,
+                  json_pack("{s:s, s:s}", "id", id, "reason", "oom"), 0);
+        records[--record_count].id[0] = '\0';
+    }
+}
+
+/* Two per page, so that paging is used. */
+static void on_list(const json_t *request, uint32_t sequence)
+{
+    const char *after = json_string_value(json_object_get(request, "after"));
+    json_t *list = json_array();
+    bool more = false;
+
+    for (;;) {
+        const struct record *next = NULL;
+        for (size_t i = 0; i < record_count; i++)
+            if (strcmp(records[i].id, after) > 0 &&
+                (!next || strcmp(records[i].id, next->id) < 0))
+                next = &records[i];
+        if (!next)
+            break;
+        if (json_array_size(list) == 2) {
+            more = true;
+            break;
+        }
+        json_array_append_new(list, describe(next->id, next->owner));
+        after = next->id;
+    }
+    send_json(WR_ACTION_LIST | WR_ACTION_REPLY, 0, sequence,
+              json_pack("{s:o, s:b}", "sandboxes", list, "more", more), 0);
+}
+
+static void answer(unsigned kind, uint32_t sequence, const json_t *request)
+{
+    const char *id = json_string_value(json_object_get(request, "id"));
+    const char *owner = json_string_value(json_object_get(request, "owner"));
+    struct record *record = id ? find(id) : NULL;
+    json_t *json = json_object();
+    size_t fds = 0;
+
+    if (id && !record) {
+        send_json(kind | WR_ACTION_REPLY, WR_ACTION_FLAG_ERROR, sequence,
+                  json_pack("{s:i, s:s}", "code", 5, "message", "no such sandbox"), 0);
+        json_decref(json);
+        return;
+    }
+    if (kind == WR_ACTION_KILL) {
+        *record = records[--record_count];
+    } else if (kind == WR_ACTION_SET_OWNER) {
+        if (!wr_strcopy(record->owner, sizeof record->owner, owner))
+            _exit(4);
+    } else if (kind == WR_ACTION_SOCKETS) {
+        fds = (size_t)json_integer_value(json_object_get(request, "count"));
+    } else if (kind == WR_ACTION_STATS) {
+        json_object_set_new(json, "memoryBytes", json_integer(4096));
+        json_object_set_new(json, "cpuUsec", json_integer(1000));
+    } else if (kind == WR_ACTION_TEMPLATES) {
+        json_object_set_new(json, "templates", json_pack("[{s:s, s:i}]", "name", "base", "layers", 1));
+    }
+    send_json(kind | WR_ACTION_REPLY, 0, sequence, json, fds);
+}
+
+static void serve(void)
+{
+    static char message[WR_ACTION_MAX];
+
+    for (;;) {
+        int fds[WR_MESSAGE_MAX_FDS];
+        size_t fd_count = 0;
+        struct wr_action_header header;
+        ssize_t n = wr_message_recv(sock, message, sizeof message, fds, &fd_count);
+
+        if (n == -EINTR)
+            continue;
+        if (n < (ssize_t)sizeof header)
+            _exit(0);
+        memcpy(&header, message, sizeof header);
+        json_t *request = json_loadb(message + sizeof header, header.length, 0, NULL);
+        if (!request || header.magic != WR_ACTION_MAGIC)
+            _exit(5);
+        if (header.kind == WR_ACTION_CREATE)
+            on_create(request, header.sequence);
+        else if (header.kind == WR_ACTION_LIST)
+            on_list(request, header.sequence);
+        else
+            answer(header.kind, header.sequence, request);
+        json_decref(request);
+        if (header.kind == WR_ACTION_SHUTDOWN)
+            _exit(42);
+    }
+}
+
+pid_t fake_engine_start(int *ret_sock, unsigned preset, const char *owner)
+{
+    int pair[2];
+
+    CHECK(wr_message_pair(pair) == 0);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(pair[0]);
+        sock = pair[1];
+        for (unsigned i = 0; i < preset; i++) {
+            char id[WR_ID_LEN + 1] = "";
+            memset(id, 'a' + (int)i, WR_ID_LEN);
+            add(id, owner);
+        }
+        send_json(WR_EVENT_READY | WR_ACTION_EVENT, 0, 0, json_object(), 0);
+        serve();
+    }
+    close(pair[1]);
+    *ret_sock = pair[0];
+    return pid;
+}

@@ -1,0 +1,52 @@
+#include "server/sandbox_table.h"
+#include "test.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#define ID_A "aaaaaaaaaaaaaaaaaaaa"
+#define ID_B "bbbbbbbbbbbbbbbbbbbb"
+
+TEST(add_find_remove)
+{
+    struct wr_error err = {0};
+    struct wr_sandbox *a = NULL, *b = NULL, *none = NULL;
+    struct wr_sandbox_table *table = wr_sandbox_table_new();
+    CHECK(table);
+    CHECK_INT(wr_sandbox_table_add(table, ID_A, &a, &err), 0);
+    CHECK_INT(wr_sandbox_table_add(table, ID_B, &b, &err), 0);
+    CHECK_INT(wr_sandbox_table_count(table), 2);
+    CHECK(wr_sandbox_table_find(table, ID_A) == a);
+    CHECK(wr_sandbox_table_find(table, ID_B) == b);
+    CHECK_INT(wr_sandbox_table_add(table, ID_A, &none, &err), -WR_E_ALREADY_EXISTS);
+    CHECK_INT(wr_sandbox_table_add(table, "short", &none, &err), -WR_E_INVALID_ARGUMENT);
+    CHECK(!none);
+    wr_sandbox_table_remove(table, a);
+    CHECK(!wr_sandbox_table_find(table, ID_A));
+    CHECK(!wr_sandbox_table_find(table, "../../etc/passwd"));
+    wr_sandbox_table_remove(table, b);
+    CHECK_INT(wr_sandbox_table_count(table), 0);
+    wr_sandbox_table_free(table);
+}
+
+TEST(spare_sockets_are_bounded_and_closed)
+{
+    struct wr_error err = {0};
+    struct wr_sandbox *a = NULL;
+    struct wr_sandbox_table *table = wr_sandbox_table_new();
+    int fds[WR_ACTION_MAX_SOCKETS + 1];
+    CHECK_INT(wr_sandbox_table_add(table, ID_A, &a, &err), 0);
+    CHECK_INT(wr_sandbox_take_socket(a), -1);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(fds); i++)
+        fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int kept = fds[0];
+    wr_sandbox_keep_sockets(a, fds, WR_ARRAY_SIZE(fds));
+    CHECK_INT(fds[0], -1);
+    CHECK(fds[WR_ACTION_MAX_SOCKETS] >= 0);
+    int taken = wr_sandbox_take_socket(a);
+    CHECK(taken >= 0);
+    wr_sandbox_table_remove(table, a);
+    CHECK(fcntl(kept, F_GETFD) < 0);
+    CHECK(fcntl(taken, F_GETFD) >= 0);
+    wr_sandbox_table_free(table);
+}
