@@ -15,16 +15,18 @@ static char **find(const struct wr_env *env, const char *name)
 
 int wr_env_set(struct wr_env *env, const char *name, const char *value, struct wr_error *err)
 {
-    if (name[0] == '\0' || strchr(name, '='))
+    if (name[0] == '\0' || strchr(name, '=')) {
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
                        "environment variable name '%.64s' is empty or contains '='", name);
+    }
     size_t size = strlen(name) + strlen(value) + 2;
     char **slot = find(env, name);
     size_t old = slot ? strlen(*slot) + 1 : 0;
-    if ((!slot && env->count >= WR_ENV_MAX_VARS) || env->bytes - old + size > WR_ENV_MAX_BYTES)
+    if ((!slot && env->count >= WR_ENV_MAX_VARS) || env->bytes - old + size > WR_ENV_MAX_BYTES) {
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
-                       "the environment is too large: at most %d variables and %d bytes",
+                       "the environment is too large: at most %d variables and %zu bytes",
                        WR_ENV_MAX_VARS, WR_ENV_MAX_BYTES);
+    }
 
     wr_auto_free char *text = wr_asprintf("%s=%s", name, value);
     if (!text)
@@ -49,14 +51,16 @@ int wr_env_merge(struct wr_env *env, const json_t *vars, const char *what, struc
     const char *name;
     json_t *value;
     /* jansson's iteration takes a non-const object and does not change it. */
-    json_t *object = (json_t *)(uintptr_t)vars;
+    json_t *object = (json_t *)(uintptr_t)vars; // NOLINT(performance-no-int-to-ptr)
 
     if (!vars)
         return 0;
     json_object_foreach(object, name, value) {
-        if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
+        if (!json_is_string(value) ||
+            strlen(json_string_value(value)) != json_string_length(value)) {
             return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
                            "%s: '%.64s' is not a string without NUL bytes", what, name);
+        }
         int rc = wr_env_set(env, name, json_string_value(value), err);
         if (rc < 0)
             return rc;

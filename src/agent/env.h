@@ -8,7 +8,7 @@
 #include "base/error.h"
 
 #define WR_ENV_MAX_VARS  1024
-#define WR_ENV_MAX_BYTES (1024 * 1024) /* of all names and values */
+#define WR_ENV_MAX_BYTES ((size_t)1024 * 1024) /* of all names and values */
 
 #define WR_ENV_DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

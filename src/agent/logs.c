@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "json/jwrite.h"
 
-#define RECORD_JSON_MAX (32 * 1024) /* a full line, every byte escaped */
+#define RECORD_JSON_MAX ((size_t)32 * 1024) /* a full line, every byte escaped */
 
 struct reader {
     struct wr_agent *agent;

@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "json/jwrite.h"
 
-#define PROC_FILE_MAX (1024 * 1024)
+#define PROC_FILE_MAX ((size_t)1024 * 1024)
 #define STAT_COLUMNS  8 /* user nice system idle iowait irq softirq steal */
 #define STAT_IDLE     3
 #define STAT_IOWAIT   4

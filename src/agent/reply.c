@@ -2,7 +2,7 @@
 
 #include "json/jwrite.h"
 
-#define ERROR_BODY_MAX (32 * 1024) /* a path of PATH_MAX bytes, escaped, fits */
+#define ERROR_BODY_MAX ((size_t)32 * 1024) /* a path of PATH_MAX bytes, escaped, fits */
 
 static void send_json(struct wr_exchange *ex, int status, const struct wr_buf *json, bool nosniff)
 {

@@ -9,7 +9,7 @@
 #include "http/router.h"
 #include "json/jwrite.h"
 
-#define ENVS_MAX    (8 * 1024 * 1024)
+#define ENVS_MAX    ((size_t)8 * 1024 * 1024)
 #define METRICS_MAX 4096
 
 static void get_health(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
@@ -29,7 +29,7 @@ static void get_envs(struct wr_exchange *ex, const struct wr_route_match *match,
     const char *name;
     json_t *value;
     /* jansson's iteration takes a non-const object and does not change it. */
-    json_t *envs = (json_t *)(uintptr_t)agent->config->env;
+    json_t *envs = (json_t *)(uintptr_t)agent->config->env; // NOLINT(performance-no-int-to-ptr)
 
     (void)match;
     wr_jw_init(&w, &out);
@@ -37,10 +37,11 @@ static void get_envs(struct wr_exchange *ex, const struct wr_route_match *match,
     json_object_foreach(envs, name, value)
         wr_jw_kstr(&w, name, json_string_value(value));
     wr_jw_end(&w);
-    if (wr_jw_finish(&w) < 0)
+    if (wr_jw_finish(&w) < 0) {
         wr_reply_error(ex, 500, "the environment is too large to be shown");
-    else
+    } else {
         wr_reply_json(ex, 200, &out);
+    }
 }
 
 static void get_metrics(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
@@ -49,10 +50,11 @@ static void get_metrics(struct wr_exchange *ex, const struct wr_route_match *mat
     wr_auto_buf out = WR_BUF(METRICS_MAX);
 
     (void)match;
-    if (wr_metrics_write(&out, &agent->cpu) < 0)
+    if (wr_metrics_write(&out, &agent->cpu) < 0) {
         wr_reply_error(ex, 500, "no memory for the metrics");
-    else
+    } else {
         wr_reply_json(ex, 200, &out);
+    }
 }
 
 static void get_logs(struct wr_exchange *ex, const struct wr_route_match *match, void *data)

@@ -94,10 +94,11 @@ bool wr_user_find(const char *passwd, size_t len, const char *name, struct wr_us
             continue;
         *out = (struct wr_user){.uid = uid, .gid = gid, .group_count = 1, .groups = {gid}};
         memcpy(out->name, name, name_len);
-        if (home->len > 0 && home->ptr[0] == '/')
+        if (home->len > 0 && home->ptr[0] == '/') {
             memcpy(out->home, home->ptr, home->len);
-        else
+        } else {
             out->home[0] = '/';
+        }
         return true;
     }
     return false;

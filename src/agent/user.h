@@ -10,8 +10,8 @@
 
 #include "base/error.h"
 
-#define WR_USER_FILE_MAX   (1024 * 1024) /* bytes of passwd or group that are looked at */
-#define WR_USER_LINE_MAX   4096          /* longer lines are skipped */
+#define WR_USER_FILE_MAX   ((size_t)1024 * 1024) /* bytes of passwd or group that are looked at */
+#define WR_USER_LINE_MAX   4096                  /* longer lines are skipped */
 #define WR_USER_NAME_MAX   64
 #define WR_USER_HOME_MAX   1024
 #define WR_USER_MAX_GROUPS 64 /* further supplementary groups are left out */

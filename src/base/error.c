@@ -87,6 +87,14 @@ int wr_wrap(struct wr_error *err, const char *fmt, ...)
     return -err->code;
 }
 
+int wr_error_received(struct wr_error *err)
+{
+    err->msg[sizeof(err->msg) - 1] = '\0';
+    if (err->code < 0 || err->code >= WR_E_MAX_)
+        err->code = WR_E_INTERNAL;
+    return -err->code;
+}
+
 const char *wr_code_name(enum wr_code code)
 {
     return row_of(code)->name;

@@ -45,6 +45,10 @@ int wr_fail_errno(struct wr_error *err, enum wr_code code, const char *fmt, ...)
 /* Prefixes the message already in `err` ("prefix: old") and returns -err->code. */
 int wr_wrap(struct wr_error *err, const char *fmt, ...) WR_PRINTF(2, 3);
 
+/* For a struct that another process sent: ends the text and turns a code that does not exist into
+ * INTERNAL. Returns -code, 0 for success. */
+int wr_error_received(struct wr_error *err);
+
 /* Attributes of a code, from one table. `name` is the Connect name, e.g. "not_found". */
 const char *wr_code_name(enum wr_code code);
 int wr_code_http_status(enum wr_code code);

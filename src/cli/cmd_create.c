@@ -5,7 +5,7 @@
 #include "cli/out.h"
 #include "cli/sandbox_opts.h"
 #include "json/jread.h"
-#include "server/lifecycle.h"
+#include "server/main.h"
 
 struct values {
     struct wr_sandbox_values sandbox;

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -103,9 +104,14 @@ static void check_unpriv_userns(const struct wr_doctor_place *place, struct wr_f
     }
 }
 
-static bool listed_filesystem(const char *name)
+/* A module that is not loaded yet is no lack: the kernel loads it when somebody mounts. */
+static bool has_filesystem(const char *name)
 {
     wr_auto_buf text = WR_BUF(64 * 1024);
+    wr_auto_close int context = fsopen(name, FSOPEN_CLOEXEC);
+
+    if (context >= 0)
+        return true; /* root only */
 
     if (wr_file_read(AT_FDCWD, "/proc/filesystems", &text) < 0)
         return false;
@@ -117,11 +123,11 @@ static bool listed_filesystem(const char *name)
 static void check_overlay(const struct wr_doctor_place *place, struct wr_finding *f)
 {
     (void)place;
-    if (listed_filesystem("overlay")) {
+    if (has_filesystem("overlay")) {
         FOUND(f, "there");
         return;
     }
-    FOUND(f, "not loaded");
+    FOUND(f, "cannot be opened");
     say(f, WR_HEALTH_FAIL, "no root file system for sandboxes",
         "`modprobe overlay`, or a kernel with CONFIG_OVERLAY_FS");
 }
@@ -210,7 +216,7 @@ static void check_volume_tool(const struct wr_doctor_place *place, struct wr_fin
 
 static void check_quota(const struct wr_doctor_place *place, struct wr_finding *f)
 {
-    bool btrfs = listed_filesystem("btrfs"), xfs = listed_filesystem("xfs");
+    bool btrfs = has_filesystem("btrfs"), xfs = has_filesystem("xfs");
 
     (void)place;
     FOUND(f, "kernel has %s",

@@ -79,7 +79,8 @@ int wr_table_print(const struct wr_table *table, struct wr_error *err)
 
 int wr_print_json(const json_t *json, struct wr_error *err)
 {
-    if (json_dumpf(json, stdout, JSON_INDENT(2)) < 0 || putchar('\n') == EOF || fflush(stdout) != 0)
+    if (json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(8)) < 0 ||
+        putchar('\n') == EOF || fflush(stdout) != 0)
         return wr_fail_errno(err, WR_E_UNKNOWN, "write to standard output");
     return 0;
 }

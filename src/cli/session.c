@@ -32,6 +32,7 @@ struct wr_session {
     bool input_busy; /* a chunk is under way */
     bool done;
     struct wr_error error;
+    char chunk[WR_PROCESS_INPUT_CHUNK];
 };
 
 /* ---- signals ---- */
@@ -107,10 +108,9 @@ static void end_input(struct wr_session *session)
 
 static void read_input(struct wr_session *session)
 {
-    char chunk[WR_PROCESS_INPUT_CHUNK / 4];
     struct wr_error error = {0};
 
-    ssize_t n = read(STDIN_FILENO, chunk, sizeof chunk);
+    ssize_t n = read(STDIN_FILENO, session->chunk, sizeof session->chunk);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (n <= 0) {
@@ -121,7 +121,7 @@ static void read_input(struct wr_session *session)
     }
     session->input_busy = true;
     wr_source_set_events(&session->input, 0);
-    if (wr_process_input(session->process, chunk, (size_t)n, &error) < 0)
+    if (wr_process_input(session->process, session->chunk, (size_t)n, &error) < 0)
         end_input(session);
 }
 
@@ -261,7 +261,7 @@ static void arm_keep_alive(struct wr_session *session)
     /* Without it the sandbox ends at its first deadline, which is an error of its own. */
     if (session->opts->keep_alive)
         (void)!wr_timer_start(wr_client_loop(session->client), &session->keep_alive,
-                             KEEP_ALIVE_EVERY_MS, on_keep_alive, session, &ignored);
+                              KEEP_ALIVE_EVERY_MS, on_keep_alive, session, &ignored);
 }
 
 static void on_keep_alive(struct wr_timer *timer, void *data)
@@ -304,6 +304,23 @@ static void finish(struct wr_session *session)
     session->result->interrupted_by = session->fatal_signal;
 }
 
+/* A stream that was cut says little; whether the sandbox still exists says more. */
+static int explain_cut(struct wr_session *session, struct wr_error *err)
+{
+    char target[64];
+    struct wr_client_request request = {.method = "GET", .target = target};
+    struct wr_error why = {0};
+    const char *id = session->opts->process.sandbox_id;
+
+    if (err->code == WR_E_UNAVAILABLE && wr_strformat(target, sizeof target, "/sandboxes/%s", id) &&
+        wr_client_request(session->client, &request, 0, NULL, &why) == -WR_E_NOT_FOUND)
+        return wr_fail(err, WR_E_ABORTED, 0,
+                       "sandbox %s ended while the program ran (killed, its deadline, or out of "
+                       "memory)",
+                       id);
+    return -err->code;
+}
+
 int wr_session_run(struct wr_session *session, const struct wr_session_opts *opts,
                    struct wr_session_result *ret, struct wr_error *err)
 {
@@ -331,7 +348,7 @@ int wr_session_run(struct wr_session *session, const struct wr_session_opts *opt
     }
     if (r == 0 && session->error.code != WR_OK) {
         *err = session->error;
-        r = -err->code;
+        r = explain_cut(session, err);
     }
     return r;
 }

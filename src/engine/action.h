@@ -36,7 +36,8 @@ enum wr_action {
      * Only template is required; without an id the engine chooses one, which is fast because sandboxes are prepared under ids of their own. 0 or absent limits take the template's or built-in defaults. `owner` is kept and returned by LIST as it
      * is (the server's own record, at most WR_ACTION_MAX_OWNER bytes). */
     WR_ACTION_CREATE = 2,
-    /* {"id"} -> {} when every process is gone. Idempotent while the sandbox is being removed; NOT_FOUND afterwards. */
+    /* {"id"} -> {} when every process is gone. Idempotent while the sandbox is being removed; NOT_FOUND afterwards. A CREATE that
+     * has no answer yet gets ABORTED. */
     WR_ACTION_KILL = 3,
     /* {"after": "<id>"} -> {"sandboxes": [{as the reply of CREATE, "owner"}], "more": bool}; ids ascend; "" starts. */
     WR_ACTION_LIST = 4,

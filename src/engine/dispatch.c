@@ -100,6 +100,9 @@ static int do_create(const struct request *r, struct wr_error *err)
         wr_engine_drop(s);
         return rc;
     }
+    /* The agent has them now; they may be secrets. */
+    json_decref(s->spec.env);
+    s->spec.env = NULL;
     wr_engine_insert(s);
     return WAITS;
 }
@@ -111,12 +114,12 @@ static int do_kill(const struct request *r, struct wr_error *err)
 
     if (rc < 0)
         return rc;
+    if (s->kill_count == WR_ENGINE_MAX_KILLS)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "%d requests wait already for the end of sandbox %s",
+                       WR_ENGINE_MAX_KILLS, s->spec.id);
+    s->kill_sequences[s->kill_count++] = r->sequence;
     if (s->state == WR_SANDBOX_STARTING)
-        return wr_fail(err, WR_E_UNAVAILABLE, 0, "sandbox %s is starting", s->spec.id);
-    /* A second KILL takes over the waiting: only one answer can be owed. */
-    if (s->kill_sequence)
-        wr_engine_reply(r->engine, r->kind, s->kill_sequence, "{}", NULL, 0);
-    s->kill_sequence = r->sequence;
+        return WAITS; /* it is killed as soon as it has started */
     s->state = WR_SANDBOX_STOPPING;
     r->engine->ops->kill(s->instance);
     return WAITS;
@@ -143,8 +146,8 @@ static int do_list(const struct request *r, struct wr_error *err)
         const struct wr_engine_sandbox *s = wr_list_entry(it, struct wr_engine_sandbox, link);
         if (s->state != WR_SANDBOX_RUNNING || strcmp(s->spec.id, after) <= 0)
             continue;
-        /* Six bytes for each byte of text is the most that JSON escaping makes of it. */
-        if (count == WR_ACTION_LIST_PAGE || (count > 0 && 6 * strlen(s->spec.owner) + 1024 > wr_buf_room(&text))) {
+        /* Escaping doubles a text without control characters at most. */
+        if (count == WR_ACTION_LIST_PAGE || 2 * strlen(s->spec.owner) + 1024 > wr_buf_room(&text)) {
             more = true;
             break;
         }
@@ -243,18 +246,24 @@ static int do_set_owner(const struct request *r, struct wr_error *err)
 
     if (rc < 0)
         return rc;
-    char *copy = wr_strdup(owner);
+    rc = wr_spec_check_owner(owner, err);
+    if (rc < 0)
+        return rc;
+    char *before = s->spec.owner, *copy = wr_strdup(owner);
     if (!copy)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "keep the owner text");
-    free(s->spec.owner);
     s->spec.owner = copy;
     rc = r->engine->ops->save(s->instance, &s->spec, err);
+    if (rc < 0)
+        s->spec.owner = before;
+    free(rc < 0 ? copy : before);
     return rc ? rc : answer_empty(r);
 }
 
 static int do_shutdown(const struct request *r, struct wr_error *err)
 {
-    (void)err;
+    if (r->engine->shutdown_sequence)
+        return wr_fail(err, WR_E_UNAVAILABLE, 0, "the engine is shutting down already");
     r->engine->shutdown_sequence = r->sequence;
     wr_list_foreach(it, &r->engine->sandboxes)
     {

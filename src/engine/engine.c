@@ -21,8 +21,6 @@ void wr_engine_check_shutdown(struct wr_engine *engine)
 {
     if (!engine->shutdown_sequence || engine->sandbox_count > 0)
         return;
-    engine->ops->teardown(engine->driver);
-    wr_engine_reply(engine, WR_ACTION_SHUTDOWN, engine->shutdown_sequence, "{}", NULL, 0);
     wr_loop_stop(engine->loop, EXIT_SHUTDOWN);
 }
 
@@ -59,6 +57,12 @@ static void answer_create(struct wr_engine_sandbox *s)
     s->start_sequence = 0;
 }
 
+static void answer_kills(const struct wr_engine_sandbox *s)
+{
+    for (size_t i = 0; i < s->kill_count; i++)
+        wr_engine_reply(s->engine, WR_ACTION_KILL, s->kill_sequences[i], "{}", NULL, 0);
+}
+
 static void on_started(void *owner, const struct wr_error *error)
 {
     struct wr_engine_sandbox *s = owner;
@@ -66,16 +70,22 @@ static void on_started(void *owner, const struct wr_error *error)
 
     if (error) {
         wr_engine_reply_error(engine, WR_ACTION_CREATE, s->start_sequence, error);
+        answer_kills(s);
         wr_engine_drop(s);
         wr_engine_check_shutdown(engine);
         return;
     }
     s->state = WR_SANDBOX_RUNNING;
-    answer_create(s);
-    if (engine->shutdown_sequence && s->state == WR_SANDBOX_RUNNING) {
-        s->state = WR_SANDBOX_STOPPING;
-        engine->ops->kill(s->instance);
+    if (s->kill_count == 0 && !engine->shutdown_sequence) {
+        answer_create(s);
+        return;
     }
+    struct wr_error killed;
+    (void)wr_fail(&killed, WR_E_ABORTED, 0, "sandbox %s was killed while it started", s->spec.id);
+    wr_engine_reply_error(engine, WR_ACTION_CREATE, s->start_sequence, &killed);
+    s->start_sequence = 0;
+    s->state = WR_SANDBOX_STOPPING;
+    engine->ops->kill(s->instance);
 }
 
 static void on_gone(void *owner, enum wr_gone_reason reason)
@@ -84,9 +94,8 @@ static void on_gone(void *owner, enum wr_gone_reason reason)
     struct wr_engine_sandbox *s = owner;
     struct wr_engine *engine = s->engine;
 
-    if (s->kill_sequence)
-        wr_engine_reply(engine, WR_ACTION_KILL, s->kill_sequence, "{}", NULL, 0);
-    else
+    answer_kills(s);
+    if (s->kill_count == 0)
         wr_engine_event_gone(engine, s->spec.id, names[reason]);
     wr_engine_drop(s);
     wr_engine_check_shutdown(engine);
@@ -165,6 +174,10 @@ int wr_engine_run(const struct wr_engine_opts *opts, int sock, int ready_fd)
     int status = EXIT_FAILED;
     if (rc == 0) {
         status = wr_loop_run(engine.loop, &err);
+        if (engine.shutdown_sequence && engine.sandbox_count == 0) {
+            engine.ops->teardown(engine.driver);
+            wr_engine_reply(&engine, WR_ACTION_SHUTDOWN, engine.shutdown_sequence, "{}", NULL, 0);
+        }
         wr_source_remove(&engine.source);
         wr_list_foreach(it, &engine.sandboxes) wr_engine_drop(wr_list_entry(it, struct wr_engine_sandbox, link));
     }

@@ -10,6 +10,9 @@ enum wr_sandbox_state {
     WR_SANDBOX_STOPPING = 2,
 };
 
+/* Clients that may wait for the end of one sandbox. */
+#define WR_ENGINE_MAX_KILLS 8
+
 struct wr_engine_sandbox {
     struct wr_list link; /* engine->sandboxes, ordered by id */
     struct wr_engine *engine;
@@ -17,7 +20,8 @@ struct wr_engine_sandbox {
     struct wr_instance *instance;
     enum wr_sandbox_state state;
     uint32_t start_sequence; /* the CREATE that waits for an answer; 0: none */
-    uint32_t kill_sequence;  /* the KILL that waits; 0: none */
+    uint32_t kill_sequences[WR_ENGINE_MAX_KILLS]; /* KILLs that wait */
+    size_t kill_count;
 };
 
 struct wr_engine {
@@ -40,7 +44,7 @@ struct wr_action_header;
 void wr_engine_dispatch(struct wr_engine *engine, const struct wr_action_header *header, const char *payload);
 
 /* engine/table.c */
-/* engine/engine.c: answers a SHUTDOWN and stops the loop once no sandbox is left. */
+/* engine/engine.c: stops the loop once a SHUTDOWN was asked for and no sandbox is left. The rest is done outside of all callbacks. */
 void wr_engine_check_shutdown(struct wr_engine *engine);
 
 struct wr_engine_sandbox *wr_engine_find(struct wr_engine *engine, const char *id);

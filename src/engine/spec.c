@@ -53,6 +53,14 @@ static int check_env(const json_t *env, struct wr_error *err)
     return 0;
 }
 
+int wr_spec_check_owner(const char *owner, struct wr_error *err)
+{
+    for (const char *p = owner; *p; p++)
+        if ((unsigned char)*p < 0x20)
+            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the owner text has a control character");
+    return 0;
+}
+
 static int adopt(const struct raw *raw, struct wr_spec *spec, struct wr_error *err)
 {
     if (raw->id && !wr_id_valid(raw->id))
@@ -63,6 +71,8 @@ static int adopt(const struct raw *raw, struct wr_spec *spec, struct wr_error *e
     if (raw->id)
         memcpy(spec->id, raw->id, sizeof(spec->id));
     int rc = raw->env ? check_env(raw->env, err) : 0;
+    if (rc == 0 && raw->owner)
+        rc = wr_spec_check_owner(raw->owner, err);
     if (rc < 0)
         return rc;
     spec->env = raw->env ? json_incref(raw->env) : json_object();

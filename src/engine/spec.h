@@ -22,7 +22,7 @@ struct wr_spec {
     uint64_t created_ms;
     uint64_t slot;  /* the driver's */
     uint64_t sockets; /* of a CREATE: how many to hand out; not kept */
-    json_t *env;    /* owned object of strings */
+    json_t *env;    /* owned object of strings; NULL once the agent has it */
     char *owner;    /* owned text, never NULL */
 };
 
@@ -30,6 +30,8 @@ void wr_spec_done(struct wr_spec *spec);
 
 /* Reads a CREATE payload. Absent or zero limits stay 0: wr_spec_complete() fills them. */
 int wr_spec_read(const json_t *payload, struct wr_spec *ret, struct wr_error *err) WR_MUST_CHECK;
+/* An owner text has no control characters, so that LIST pages stay bounded. */
+int wr_spec_check_owner(const char *owner, struct wr_error *err) WR_MUST_CHECK;
 struct wr_template;
 /* Limits that were not asked for come from the template, then from the built-in defaults. Limits out of range are refused. */
 int wr_spec_complete(struct wr_spec *spec, const struct wr_template *t, struct wr_error *err) WR_MUST_CHECK;

@@ -28,7 +28,8 @@ static const struct mount_row fixed[] = {
 
 static const struct mount_row mounts[] = {
     {"proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL},
-    {"devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,gid=5,mode=620,ptmxmode=0666"},
+    /* max: pseudo-terminals are counted for the whole host (kernel.pty.max). */
+    {"devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,gid=5,mode=620,ptmxmode=0666,max=128"},
     {"tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=755,size=64m,nr_inodes=16k"},
 };
 

@@ -101,6 +101,7 @@ int wr_userns_limits_apply(struct wr_error *err)
     } rows[] = {
         {"/proc/sys/user/max_user_namespaces", "0"},
         {"/proc/sys/user/max_inotify_instances", "128"},
+        {"/proc/sys/user/max_inotify_watches", "65536"},
     };
 
     for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {

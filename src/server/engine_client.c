@@ -172,7 +172,11 @@ static void handle_reply(struct wr_engine_client *client, const struct wr_action
 
     if (!p || header->kind != ((unsigned)p->action | WR_ACTION_REPLY)) {
         /* The answer of a request that timed out: its descriptors are closed by the caller. */
+        const char *id = json_string_value(json_object_get(reply->json, "id"));
         wr_log(WR_LOG_DEBUG, "late reply of the engine", NULL);
+        if (!p && header->kind == (WR_ACTION_CREATE | WR_ACTION_REPLY) &&
+            !(header->flags & WR_ACTION_FLAG_ERROR) && id && wr_id_valid(id))
+            client->events->on_orphan(id, client->data);
         return;
     }
     if (header->flags & WR_ACTION_FLAG_ERROR) {

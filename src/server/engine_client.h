@@ -9,10 +9,10 @@
 #include "engine/action.h"
 #include "loop/loop.h"
 
-#define WR_ENGINE_MAX_PENDING     1024  /* requests without a reply; above it calls are refused */
-#define WR_ENGINE_CALL_TIMEOUT_MS 30000 /* default of a call, ms */
-/* The engine gives up on a start after 20 s, so this only ends when the engine itself hangs; what it makes later is found by the
- * next LIST. */
+#define WR_ENGINE_MAX_PENDING       1024  /* requests without a reply; above it calls are refused */
+#define WR_ENGINE_CALL_TIMEOUT_MS   30000 /* default of a call, ms */
+/* The engine gives up on a start after 20 s, so this only ends when the engine itself hangs; what
+ * it makes later is found by the next LIST. */
 #define WR_ENGINE_CREATE_TIMEOUT_MS 60000
 
 struct wr_engine_client;
@@ -34,6 +34,8 @@ struct wr_engine_events {
     void (*on_ready)(void *data);
     /* `id` is a valid sandbox id, `reason` at most 31 bytes; both borrowed. */
     void (*on_gone)(const char *id, const char *reason, void *data);
+    /* A CREATE that had timed out was carried out after all: nobody knows of this sandbox. */
+    void (*on_orphan)(const char *id, void *data);
     /* The socket is closed or carries nonsense. Requests have been failed; the client can only be
      * freed now. */
     void (*on_lost)(const struct wr_error *error, void *data);

@@ -82,8 +82,8 @@ static void on_deadline(struct wr_timer *timer, void *data)
 /* ---- create ---- */
 
 /* Nobody will ever know this id: removed without a record. */
-static void kill_unknown_reply(const struct wr_engine_reply *reply, const struct wr_error *error,
-                               void *data)
+static void on_orphan_killed(const struct wr_engine_reply *reply, const struct wr_error *error,
+                             void *data)
 {
     (void)reply;
     (void)data;
@@ -91,11 +91,11 @@ static void kill_unknown_reply(const struct wr_engine_reply *reply, const struct
         wr_log(WR_LOG_WARN, "a sandbox without a record was not killed", "error", error->msg, NULL);
 }
 
-static void kill_unknown(struct wr_server *server, const char *id)
+void wr_lifecycle_kill_orphan(struct wr_server *server, const char *id)
 {
     struct wr_error error = {0};
 
-    if (call_with_id(server, WR_ACTION_KILL, id, NULL, NULL, kill_unknown_reply, &error) < 0)
+    if (call_with_id(server, WR_ACTION_KILL, id, NULL, NULL, on_orphan_killed, &error) < 0)
         wr_log(WR_LOG_WARN, "a sandbox without a record was not killed", "sandbox", id, "error",
                error.msg, NULL);
 }
@@ -114,7 +114,7 @@ static void on_created(const struct wr_engine_reply *reply, const struct wr_erro
         if (r == 0) {
             r = wr_record_add(server, &seen, &sandbox, &own);
             if (r < 0)
-                kill_unknown(server, seen.id);
+                wr_lifecycle_kill_orphan(server, seen.id);
         }
         if (r < 0)
             error = &own;

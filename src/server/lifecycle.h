@@ -4,11 +4,9 @@
 
 #include <jansson.h>
 
+#include "server/main.h"
 #include "server/sandbox_table.h"
 
-#define WR_TIMEOUT_DEFAULT_S 300u
-#define WR_TIMEOUT_MAX_S \
-    86400u                  /* a sandbox lives at most this long from the last time it was set */
 #define WR_CREATE_SOCKETS 4 /* spare ingress sockets that come with a new sandbox */
 
 struct wr_server;
@@ -26,7 +24,10 @@ typedef void (*wr_create_fn)(struct wr_sandbox *sandbox, const struct wr_error *
 /* `error` NULL means done. */
 typedef void (*wr_done_fn)(const struct wr_error *error, void *data);
 
-/* Asks the engine for a sandbox under a new random id; `fn` is called once, later. */
+/* Kills a sandbox that has no record and that no client knows. */
+void wr_lifecycle_kill_orphan(struct wr_server *server, const char *id);
+/* Asks the engine for a sandbox, under an id that the engine chooses; `fn` is called once, later.
+ */
 int wr_lifecycle_create(struct wr_server *server, const struct wr_create_spec *spec,
                         wr_create_fn fn, void *data, struct wr_error *err) WR_MUST_CHECK;
 /* Cuts its connections, hides it from clients, and kills it; a failure is retried until the engine

@@ -137,6 +137,11 @@ static void on_engine_gone(const char *id, const char *reason, void *data)
     wr_lifecycle_gone(data, id, reason);
 }
 
+static void on_engine_orphan(const char *id, void *data)
+{
+    wr_lifecycle_kill_orphan(data, id);
+}
+
 static void on_engine_lost(const struct wr_error *error, void *data)
 {
     struct wr_server *server = data;
@@ -150,6 +155,7 @@ static void on_engine_lost(const struct wr_error *error, void *data)
 static const struct wr_engine_events engine_events = {
     .on_ready = on_engine_ready,
     .on_gone = on_engine_gone,
+    .on_orphan = on_engine_orphan,
     .on_lost = on_engine_lost,
 };
 

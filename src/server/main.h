@@ -6,6 +6,10 @@
 
 #include "base/error.h"
 
+/* Lifetime of a sandbox from the last time it was set, seconds. */
+#define WR_TIMEOUT_DEFAULT_S 300u
+#define WR_TIMEOUT_MAX_S     86400u
+
 struct wr_server_opts {
     int engine_fd; /* SOCK_SEQPACKET; becomes owned (also on failure) */
     int listen_fd; /* listening Unix socket; becomes owned (also on failure) */

@@ -2,7 +2,9 @@
 import pathlib
 import time
 
-SETTLE_S = 2.0
+SETTLE_S = 1.5
+# What other programs do to the kernel's memory meanwhile is noise: the median of an odd number of rounds.
+ROUNDS = 5
 # In use by the kernel itself; the page cache is not among them.
 KERNEL_FIELDS = ("Slab", "KernelStack", "PageTables", "Percpu")
 
@@ -70,30 +72,42 @@ def _state(control, ids):
     }
 
 
-def measure(control, template, counts):
-    """[{n, agent_kib, hosts_kib, kernel_kib, total_kib, available_kib}], each per sandbox. One sandbox more exists
-    before, so that what is made once per template does not count."""
-    first = control.create(template)
-    ids, rows = [], []
+def _row(before, now, count):
+    kernel = {k: (now["meminfo"][k] - before["meminfo"][k]) / count for k in KERNEL_FIELDS}
+    row = {
+        "n": count,
+        "agents_found": now["agents"] - before["agents"],
+        "agent_kib": (now["agents_kib"] - before["agents_kib"]) / count,
+        "hosts_kib": (now["hosts_kib"] - before["hosts_kib"]) / count,
+        "kernel_kib": sum(kernel.values()),
+        "kernel_fields_kib": kernel,
+        "available_kib": (before["meminfo"]["MemAvailable"] - now["meminfo"]["MemAvailable"]) / count,
+    }
+    row["total_kib"] = row["agent_kib"] + row["hosts_kib"] + row["kernel_kib"]
+    return row
+
+
+def _round(control, template, first, count):
+    before, ids = _state(control, [first]), []
     try:
-        before = _state(control, [first])
-        for count in counts:
-            while len(ids) < count:
-                ids.append(control.create(template))
-            now = _state(control, [first, *ids])
-            kernel = {k: (now["meminfo"][k] - before["meminfo"][k]) / count for k in KERNEL_FIELDS}
-            row = {
-                "n": count,
-                "agents_found": now["agents"] - before["agents"],
-                "agent_kib": (now["agents_kib"] - before["agents_kib"]) / count,
-                "hosts_kib": (now["hosts_kib"] - before["hosts_kib"]) / count,
-                "kernel_kib": sum(kernel.values()),
-                "kernel_fields_kib": kernel,
-                "available_kib": (before["meminfo"]["MemAvailable"] - now["meminfo"]["MemAvailable"]) / count,
-            }
-            row["total_kib"] = row["agent_kib"] + row["hosts_kib"] + row["kernel_kib"]
-            rows.append(row)
+        while len(ids) < count:
+            ids.append(control.create(template))
+        return _row(before, _state(control, [first, *ids]), count)
     finally:
-        for sandbox_id in [first, *ids]:
+        for sandbox_id in ids:
             control.kill(sandbox_id)
-    return rows
+
+
+def measure(control, template, counts):
+    """Per count the round whose sum is the median, per sandbox, with the least and the largest sum of all rounds.
+    One sandbox more lives all the time, so that what is made once per template does not count."""
+    first = control.create(template)
+    try:
+        rows = []
+        for count in counts:
+            rounds = sorted((_round(control, template, first, count) for _ in range(ROUNDS)), key=lambda row: row["total_kib"])
+            rows.append({**rounds[len(rounds) // 2], "total_min_kib": rounds[0]["total_kib"],
+                         "total_max_kib": rounds[-1]["total_kib"]})
+        return rows
+    finally:
+        control.kill(first)

@@ -74,11 +74,12 @@ def _cells(result):
              for name, why in result["refused"].items()]
     if rows:
         yield "Time in ms", ["what", "n", "min", "p50", "p95", "p99", "target p50 (p95)"], rows
-    rows = [[str(m["n"]), *(f"{m[k]:.0f}" for k in ("agent_kib", "hosts_kib", "kernel_kib", "total_kib", "available_kib")),
-             f"{MEMORY_TARGET_MB} MB"] for m in result["memory"]]
+    columns = ("agent_kib", "hosts_kib", "kernel_kib", "total_kib", "total_min_kib", "total_max_kib", "available_kib")
+    rows = [[str(m["n"]), *(f"{m[k]:.0f}" for k in columns), f"{MEMORY_TARGET_MB} MB"] for m in result["memory"]]
     if rows:
         yield ("Memory per idle sandbox in KiB",
-               ["sandboxes", "PSS of the agent", "growth of server, engine, nest", "kernel", "sum", "loss of MemAvailable", "target of the sum"],
+               ["sandboxes", "PSS of the agent", "growth of server, engine, nest", "kernel", "sum", "least", "largest",
+                "loss of MemAvailable", "target of the sum"],
                rows)
 
 

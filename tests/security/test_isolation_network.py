@@ -47,9 +47,10 @@ def test_configuration_cannot_be_changed(sandbox, user, command):
 
 def test_host_services_are_out_of_reach(sandbox, user):
     """Listeners of the host: on its loopback by TCP, and by an abstract Unix socket."""
+    name = f"\0warren-test-{os.getpid()}-{user}"
     tcp = socket.create_server(("0.0.0.0", 0))
     abstract = socket.socket(socket.AF_UNIX)
-    abstract.bind("\0warren-test-abstract")
+    abstract.bind(name)
     abstract.listen()
     reached = []
 
@@ -65,7 +66,7 @@ def test_host_services_are_out_of_reach(sandbox, user):
     port = tcp.getsockname()[1]
     out = sandbox.python(f"""
 import socket
-for family, address in ((socket.AF_INET, ("127.0.0.1", {port})), (socket.AF_UNIX, "\\0warren-test-abstract")):
+for family, address in ((socket.AF_INET, ("127.0.0.1", {port})), (socket.AF_UNIX, {name!r})):
     s = socket.socket(family)
     s.settimeout(3)
     try:
@@ -74,8 +75,9 @@ for family, address in ((socket.AF_INET, ("127.0.0.1", {port})), (socket.AF_UNIX
     except OSError as error:
         print("refused")
 """, user).out
-    tcp.close()
-    abstract.close()
+    for one in (tcp, abstract):
+        one.shutdown(socket.SHUT_RDWR)  # wakes its thread
+        one.close()
     assert out.split() == ["refused", "refused"] and not reached
 
 

@@ -34,8 +34,8 @@ def test_only_own_processes(sandbox, neighbour, user):
 
 def test_foreign_pids_cannot_be_signalled(sandbox, user):
     """Neither by the host's numbers nor by the widest addresses that kill() has."""
-    victims = [os.getpid(), *sandbox.server.engine_pids_all()] if hasattr(sandbox.server, "engine_pids_all") else [os.getpid()]
-    victims += [pid for pid in warren.all_pids() if pid > 5000][:20]
+    victims = [os.getpid(), sandbox.server.host.engine_pid(), *sandbox.server.host.nest_pids(), sandbox.agent_pid()]
+    assert all(pid > 100 for pid in victims), "the sandbox itself may have such a pid"
     out = sandbox.check("\n".join(f"kill -0 {pid} 2>&1" for pid in victims) + "\ntrue", user)
     assert out.count("No such process") + out.count("not permitted") == len(victims), out
 
@@ -106,14 +106,15 @@ def test_own_session(sandbox):
     assert os.getsid(agent) == agent
     for pid in sandbox.server.host.nest_pids():
         assert os.getsid(pid) != os.getsid(agent)
-    assert sandbox.check("ps -o sid= -p $$").strip() == sandbox.check("echo $$; true").strip() or True
     out = sandbox.check("ps -o pid=,sid= -p $$").split()
     assert out[0] == out[1]
 
 
 def test_agent_is_not_dumpable(sandbox):
-    """From the host: its /proc files belong to real root, which is nobody inside."""
-    assert os.stat(f"/proc/{sandbox.agent_pid()}/environ").st_uid == 0
+    """From the host: its /proc files belong to somebody who is nobody inside."""
+    agent = sandbox.agent_pid()
+    base = int(warren.proc_read(agent, "uid_map").split()[1])
+    assert not base <= os.stat(f"/proc/{agent}/environ").st_uid < base + warren.SLOT_IDS
 
 
 def test_command_line_shows_nothing_of_the_nest(sandbox):

@@ -13,11 +13,8 @@ def server():
     running = warren.Server().start()
     yield running
     running.shut_down()
-    left = {
-        "control groups": running.host.cgroups(),
-        "mounts": running.host.mounts(),
-        "loop devices": running.host.loop_devices(),
-    }
+    warren.wait_for(lambda: not running.host.loop_devices(), 20, "the loop device is detached")
+    left = {"control groups": running.host.cgroups(), "mounts": running.host.mounts()}
     assert not any(left.values()), f"left on the host: {left}"
 
 

@@ -263,8 +263,11 @@ class Server:
         except OSError:
             return False
 
+    def full_log(self):
+        return pathlib.Path(self.log_path).read_text(errors="replace")
+
     def log(self):
-        return pathlib.Path(self.log_path).read_text(errors="replace")[-4000:]
+        return self.full_log()[-4000:]
 
     def terminate(self):
         """SIGTERM: sandboxes live on."""
@@ -404,13 +407,18 @@ class Host:
         for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
             fields, _, tail = line.partition(" - ")
             if tail.split()[0] in ("cgroup", "cgroup2"):
-                mount = pathlib.Path(fields.split()[4])
-                roots += [path for path in mount.rglob(self.instance) if path.is_dir()]
+                for directory, subdirectories, _ in os.walk(fields.split()[4]):
+                    if self.instance in subdirectories:
+                        roots.append(pathlib.Path(directory, self.instance))
         return roots
 
     def cgroups(self):
         """{(hierarchy directory, leaf name)}"""
-        return {(str(root), entry.name) for root in self.cgroup_roots() for entry in root.iterdir() if entry.is_dir()}
+        found = set()
+        for root in self.cgroup_roots():
+            with contextlib.suppress(OSError):
+                found |= {(str(root), entry.name) for entry in os.scandir(root) if entry.is_dir()}
+        return found
 
     def members(self, leaf):
         """Pids in a leaf, of whatever hierarchy."""

@@ -136,10 +136,11 @@ static int wait_for_room(struct wr_input *input, struct wr_exchange *ex, const c
 {
     static const struct wr_exchange_ops ops = {.on_close = on_waiter_close};
 
-    if (*input->waiting_bytes + len > WR_EXEC_INPUT_WAITING)
+    if (*input->waiting_bytes + len > WR_EXEC_INPUT_WAITING) {
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
-                       "more than %d MiB of input wait to be read by processes; send less at once",
-                       WR_EXEC_INPUT_WAITING / (1024 * 1024));
+                       "more than %zu MiB of input wait to be read by processes; send less at once",
+                       (size_t)(WR_EXEC_INPUT_WAITING / WR_MIB));
+    }
     struct waiter *w = wr_calloc(1, sizeof(*w));
     if (!w)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for the input");
@@ -166,9 +167,10 @@ int wr_input_send(struct wr_input *input, struct wr_exchange *ex, const char *da
         if (wr_buf_append(&input->queue, data, len) < 0)
             return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for the input");
         pump(input);
-        if (input->fd < 0)
+        if (input->fd < 0) {
             return wr_fail(err, WR_E_INTERNAL, 0,
                            "error writing to stdin: the process does not read it any more");
+        }
         wr_connect_reply(ex, NULL, 0);
         return 0;
     }

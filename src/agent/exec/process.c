@@ -38,10 +38,11 @@ static void free_process(struct wr_process *process)
     release_streams(process);
     wr_timer_stop(&process->timer);
     wr_list_remove(&process->link);
-    if (process->ended)
+    if (process->ended) {
         table->ended_count--;
-    else
+    } else {
         table->running_count--;
+    }
     json_decref(process->config);
     free(process->tag);
     free(process);
@@ -192,6 +193,13 @@ void wr_process_update_flow(struct wr_process *process)
         wr_output_pause(&process->out[i], process->blocked_count > 0);
 }
 
+static void close_pair(int (*fds)[2])
+{
+    for (size_t i = 0; i < WR_ARRAY_SIZE(*fds); i++)
+        (void)wr_close((*fds)[i]);
+}
+
+/* Takes the descriptors that it could open out of `fds`. */
 static int open_streams(struct wr_process *process, const struct wr_process_opts *opts, int *fds,
                         struct wr_error *err)
 {
@@ -215,9 +223,7 @@ int wr_process_new(struct wr_process_table *table, const struct wr_process_opts 
                    struct wr_process **ret, struct wr_error *err)
 {
     wr_auto_close int input_fd = opts->input_fd;
-    wr_auto_close int out_fd = opts->out_fds[0];
-    wr_auto_close int err_fd = opts->out_fds[1];
-    int fds[2] = {out_fd, err_fd};
+    WR_CLEANUP(close_pair) int fds[2] = {opts->out_fds[0], opts->out_fds[1]};
     struct wr_process *process = wr_calloc(1, sizeof(*process));
     wr_auto_free char *tag = opts->tag ? wr_strdup(opts->tag) : NULL;
 
@@ -231,20 +237,20 @@ int wr_process_new(struct wr_process_table *table, const struct wr_process_opts 
     process->tag = wr_steal_ptr(&tag);
     process->config = json_incref(opts->config);
     wr_list_init(&process->subscribers);
-    for (size_t i = 0; i < WR_ARRAY_SIZE(process->out); i++)
+    for (size_t i = 0; i < WR_ARRAY_SIZE(process->out); i++) {
         process->out[i] = (struct wr_output){
             .fd = -1, .ops = &output_ops, .owner = process, .scratch = &table->chunk};
+    }
     wr_input_init(&process->input, table->loop, wr_steal_fd(&input_fd),
                   &table->input_waiting_bytes);
     wr_list_append(&table->running, &process->link);
     table->running_count++;
 
     int rc = open_streams(process, opts, fds, err);
-    out_fd = fds[0]; /* what was not taken is closed here */
-    err_fd = fds[1];
-    if (rc == 0 && opts->timeout_ms > 0)
+    if (rc == 0 && opts->timeout_ms > 0) {
         rc = wr_timer_start(table->loop, &process->timer, opts->timeout_ms, on_deadline, process,
                             err);
+    }
     if (rc < 0) {
         free_process(process);
         return rc;

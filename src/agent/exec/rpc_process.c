@@ -14,7 +14,7 @@
 #include "json/jwrite.h"
 #include "rpc/connect.h"
 
-#define LIST_MAX (16 * 1024 * 1024) /* bytes of a List answer */
+#define LIST_MAX ((size_t)16 * 1024 * 1024) /* bytes of a List answer */
 
 static void fail_stream(struct wr_exchange *ex, const struct wr_error *err)
 {
@@ -33,14 +33,15 @@ static uint64_t keepalive_ms(const struct wr_exchange *ex)
     return seconds * 1000;
 }
 
-/* The ProcessSelector of a request -> its process. */
-static int select_process(struct wr_agent *agent, const json_t *request, bool with_ended,
-                          struct wr_process **ret, struct wr_error *err)
+/* The process that a request selects, or NULL. */
+static struct wr_process *select_process(struct wr_agent *agent, const json_t *request,
+                                         bool with_ended, struct wr_error *err)
 {
     json_t *selector = NULL;
     const char *tag = NULL;
     uint64_t pid = 0;
     bool has_pid = false;
+    struct wr_process *process = NULL;
     const struct wr_json_field outer[] = {
         {.name = "process", .kind = WR_JSON_OBJECT, .ret = &selector}};
     const struct wr_json_field inner[] = {
@@ -55,19 +56,20 @@ static int select_process(struct wr_agent *agent, const json_t *request, bool wi
     if (rc == 0 && selector)
         rc = wr_json_read(selector, inner, WR_ARRAY_SIZE(inner), WR_JSON_IGNORE_UNKNOWN, err);
     if (rc < 0)
-        return rc;
-    if (!has_pid && !tag)
-        return wr_fail(err, WR_E_UNIMPLEMENTED, 0, "process selector: give a pid or a tag");
+        return NULL;
 
-    struct wr_process *process =
-        has_pid ? wr_process_by_pid(&agent->processes, (uint32_t)pid, with_ended)
-                : wr_process_by_tag(&agent->processes, tag, with_ended);
-    if (!process && has_pid)
-        return wr_fail(err, WR_E_NOT_FOUND, 0, "process with pid %u not found", (uint32_t)pid);
-    if (!process)
-        return wr_fail(err, WR_E_NOT_FOUND, 0, "process with tag %.200s not found", tag);
-    *ret = process;
-    return 0;
+    if (has_pid) {
+        process = wr_process_by_pid(&agent->processes, (uint32_t)pid, with_ended);
+        if (!process)
+            (void)wr_fail(err, WR_E_NOT_FOUND, 0, "process with pid %u not found", (uint32_t)pid);
+    } else if (tag) {
+        process = wr_process_by_tag(&agent->processes, tag, with_ended);
+        if (!process)
+            (void)wr_fail(err, WR_E_NOT_FOUND, 0, "process with tag %.200s not found", tag);
+    } else {
+        (void)wr_fail(err, WR_E_UNIMPLEMENTED, 0, "process selector: give a pid or a tag");
+    }
+    return process;
 }
 
 static void handle_start(const struct wr_connect_call *call, void *data)
@@ -93,15 +95,12 @@ static void handle_start(const struct wr_connect_call *call, void *data)
 
 static void handle_connect(const struct wr_connect_call *call, void *data)
 {
-    struct wr_process *process = NULL;
     struct wr_error err;
     const struct wr_subscriber_opts opts = {.keepalive_ms = keepalive_ms(call->ex),
                                             .timeout_ms = call->timeout_ms};
+    struct wr_process *process = select_process(data, call->request, true, &err);
 
-    int rc = select_process(data, call->request, true, &process, &err);
-    if (rc == 0)
-        rc = wr_subscriber_new(process, call->ex, &opts, &err);
-    if (rc < 0)
+    if (!process || wr_subscriber_new(process, call->ex, &opts, &err) < 0)
         fail_stream(call->ex, &err);
 }
 
@@ -165,44 +164,39 @@ static void handle_list(const struct wr_connect_call *call, void *data)
     wr_connect_reply(call->ex, wr_buf_ptr(&out), out.len);
 }
 
-/* ProcessInput -> its base64 text and which kind it is. */
-static int read_input(const json_t *request, const char **ret_text, bool *ret_pty,
-                      struct wr_error *err)
+/* The base64 text of a ProcessInput and which kind it is; NULL when there is none. */
+static const char *read_input(const json_t *request, bool *ret_pty, struct wr_error *err)
 {
+    const int max = WR_CONNECT_MAX_MESSAGE;
     json_t *input = NULL;
     const char *text = NULL, *pty = NULL;
     const struct wr_json_field outer[] = {{.name = "input", .kind = WR_JSON_OBJECT, .ret = &input}};
     const struct wr_json_field inner[] = {
-        {.name = "stdin", .kind = WR_JSON_STRING, .ret = &text, .max = WR_CONNECT_MAX_MESSAGE},
-        {.name = "pty", .kind = WR_JSON_STRING, .ret = &pty, .max = WR_CONNECT_MAX_MESSAGE},
+        {.name = "stdin", .kind = WR_JSON_STRING, .ret = &text, .max = max},
+        {.name = "pty", .kind = WR_JSON_STRING, .ret = &pty, .max = max},
     };
     int rc = wr_json_read(request, outer, WR_ARRAY_SIZE(outer), WR_JSON_IGNORE_UNKNOWN, err);
     if (rc == 0 && input)
         rc = wr_json_read(input, inner, WR_ARRAY_SIZE(inner), WR_JSON_IGNORE_UNKNOWN, err);
     if (rc < 0)
-        return rc;
+        return NULL;
     if (!text && !pty)
-        return wr_fail(err, WR_E_UNIMPLEMENTED, 0, "input: give stdin or pty");
+        (void)wr_fail(err, WR_E_UNIMPLEMENTED, 0, "input: give stdin or pty");
     *ret_pty = pty != NULL;
-    *ret_text = pty ? pty : text;
-    return 0;
+    return pty ? pty : text;
 }
 
-static int send_input(struct wr_agent *agent, const struct wr_connect_call *call,
+static int send_input(struct wr_process *process, const struct wr_connect_call *call,
                       struct wr_error *err)
 {
-    struct wr_process *process = NULL;
-    const char *text = NULL;
     bool pty = false;
-    int rc = select_process(agent, call->request, false, &process, err);
-    if (rc == 0)
-        rc = read_input(call->request, &text, &pty, err);
-    if (rc < 0)
-        return rc;
-    if (pty != process->is_pty)
+    const char *text = read_input(call->request, &pty, err);
+    if (!text)
+        return -err->code;
+    if (pty != process->is_pty) {
         return wr_fail(err, WR_E_INTERNAL, 0, "process %d %s", process->pid,
                        pty ? "has no pty; send stdin" : "has a pty; send pty input");
-
+    }
     size_t len = strlen(text);
     wr_auto_free char *bytes = malloc(len / 4 * 3 + 3);
     if (!bytes)
@@ -216,30 +210,38 @@ static int send_input(struct wr_agent *agent, const struct wr_connect_call *call
 static void handle_send_input(const struct wr_connect_call *call, void *data)
 {
     struct wr_error err;
-    if (send_input(data, call, &err) < 0)
+    struct wr_process *process = select_process(data, call->request, false, &err);
+
+    if (!process || send_input(process, call, &err) < 0)
         wr_connect_reply_error(call->ex, &err);
 }
 
 static void answer(struct wr_exchange *ex, int rc, const struct wr_error *err)
 {
-    if (rc < 0)
+    if (rc < 0) {
         wr_connect_reply_error(ex, err);
-    else
+    } else {
         wr_connect_reply(ex, NULL, 0);
+    }
+}
+
+static int close_stdin(struct wr_process *process, struct wr_error *err)
+{
+    if (process->is_pty) {
+        return wr_fail(err, WR_E_UNKNOWN, 0,
+                       "process %d has a pty; send it the byte 4 (end of file) instead",
+                       process->pid);
+    }
+    wr_input_close(&process->input);
+    return 0;
 }
 
 static void handle_close_stdin(const struct wr_connect_call *call, void *data)
 {
-    struct wr_process *process = NULL;
     struct wr_error err;
-    int rc = select_process(data, call->request, false, &process, &err);
-    if (rc == 0 && process->is_pty)
-        rc =
-            wr_fail(&err, WR_E_UNKNOWN, 0,
-                    "process %d has a pty; send it the byte 4 (end of file) instead", process->pid);
-    if (rc == 0)
-        wr_input_close(&process->input);
-    answer(call->ex, rc, &err);
+    struct wr_process *process = select_process(data, call->request, false, &err);
+
+    answer(call->ex, process ? close_stdin(process, &err) : -1, &err);
 }
 
 /* The enum by name or by number; SIGINT is ours. */
@@ -265,34 +267,39 @@ static int read_signal(const json_t *request, int *ret, struct wr_error *err)
 
 static void handle_send_signal(const struct wr_connect_call *call, void *data)
 {
-    struct wr_process *process = NULL;
     struct wr_error err;
     int signo = 0;
-    int rc = select_process(data, call->request, false, &process, &err);
-    if (rc == 0)
-        rc = read_signal(call->request, &signo, &err);
+    struct wr_process *process = select_process(data, call->request, false, &err);
+    int rc = process ? read_signal(call->request, &signo, &err) : -1;
+
     if (rc == 0)
         rc = wr_process_signal(process, signo, &err);
     answer(call->ex, rc, &err);
 }
 
+static int update_pty(const struct wr_process *process, json_t *pty, struct wr_error *err)
+{
+    struct wr_pty_size size;
+
+    if (!json_is_object(pty))
+        return 0;
+    int rc = wr_start_parse_pty(pty, &size, err);
+    if (rc < 0)
+        return rc;
+    if (!process->is_pty) {
+        return wr_fail(err, WR_E_INTERNAL, 0, "error resizing tty: process %d has no pty",
+                       process->pid);
+    }
+    return wr_pty_resize(process->out[0].fd, size, err);
+}
+
 static void handle_update(const struct wr_connect_call *call, void *data)
 {
-    struct wr_process *process = NULL;
     struct wr_error err;
-    struct wr_pty_size size;
+    struct wr_process *process = select_process(data, call->request, false, &err);
     json_t *pty = json_object_get(call->request, "pty");
-    int rc = select_process(data, call->request, false, &process, &err);
 
-    if (rc == 0 && json_is_object(pty)) {
-        rc = wr_start_parse_pty(pty, &size, &err);
-        if (rc == 0 && !process->is_pty)
-            rc = wr_fail(&err, WR_E_INTERNAL, 0, "error resizing tty: process %d has no pty",
-                         process->pid);
-        if (rc == 0)
-            rc = wr_pty_resize(process->out[0].fd, size, &err);
-    }
-    answer(call->ex, rc, &err);
+    answer(call->ex, process ? update_pty(process, pty, &err) : -1, &err);
 }
 
 static const struct wr_connect_method methods[] = {

@@ -54,8 +54,9 @@ static void try_exec(const struct wr_spawn_opts *opts, char *path)
     execve(path, opts->argv, opts->envp);
     if (errno != ENOEXEC)
         return;
+    char sh[] = "sh";
     char *saved = opts->argv[0];
-    opts->argv[-1] = (char *)(uintptr_t) "sh";
+    opts->argv[-1] = sh;
     opts->argv[0] = path;
     execve("/bin/sh", opts->argv - 1, opts->envp);
     opts->argv[0] = saved;
@@ -79,10 +80,11 @@ static void search_exec(const struct wr_spawn_opts *opts)
             path[dir_len] = '/';
             memcpy(path + dir_len + (dir_len > 0), opts->cmd, cmd_len + 1);
             try_exec(opts, path);
-            if (errno == EACCES)
+            if (errno == EACCES) {
                 denied = true;
-            else if (errno != ENOENT && errno != ENOTDIR)
+            } else if (errno != ENOENT && errno != ENOTDIR) {
                 return;
+            }
         }
         if (dir[dir_len] == '\0')
             break;
@@ -132,10 +134,11 @@ static WR_NORETURN void child(const struct wr_spawn_opts *opts, struct report *r
         child_fail(report, STEP_CWD);
     reset_signals();
 
-    if (strchr(opts->cmd, '/'))
-        try_exec(opts, (char *)(uintptr_t)opts->cmd);
-    else
+    if (strchr(opts->cmd, '/')) {
+        try_exec(opts, opts->argv[0]);
+    } else {
         search_exec(opts);
+    }
     if (errno != ENOENT && errno != EACCES && errno != ENOTDIR)
         child_fail(report, STEP_EXEC);
 
@@ -150,9 +153,9 @@ static WR_NORETURN void child(const struct wr_spawn_opts *opts, struct report *r
 static __attribute__((noinline)) pid_t start_child(const struct wr_spawn_opts *opts,
                                                    struct report *report)
 {
-    pid_t pid = vfork();
+    pid_t pid = vfork(); // NOLINT(clang-analyzer-security.insecureAPI.vfork): see spawn.h
     if (pid == 0)
-        child(opts, report);
+        child(opts, report); // NOLINT(clang-analyzer-unix.Vfork): system calls only, never returns
     return pid;
 }
 
@@ -172,9 +175,10 @@ int wr_spawn(const struct wr_spawn_opts *opts, pid_t *ret_pid, struct wr_error *
 {
     struct report report = {.step = STEP_DONE};
     pid_t pid = start_child(opts, &report);
-    if (pid < 0)
+    if (pid < 0) {
         return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED,
                              "error starting process '%.100s': no process left", opts->cmd);
+    }
 
     switch (report.step) {
     case STEP_DONE:

@@ -16,9 +16,9 @@
 
 struct wr_spawn_opts {
     const char *cmd; /* a path, or a name that is looked up in `path` */
-    char **
-        argv; /* NULL-terminated; argv[-1] is a writable spare element (for scripts without "#!") */
-    char **envp;      /* NULL-terminated */
+    char **argv;     /* NULL-terminated; argv[0] is `cmd`; argv[-1] is a writable spare element (for
+                        scripts without "#!") */
+    char **envp;     /* NULL-terminated */
     const char *path; /* directories separated by ':' */
     const char *cwd;
     const struct wr_user *user;

@@ -36,9 +36,10 @@ static int check_args(const json_t *args, struct wr_error *err)
 {
     for (size_t i = 0; i < json_array_size(args); i++) {
         const json_t *arg = json_array_get(args, i);
-        if (!json_is_string(arg) || strlen(json_string_value(arg)) != json_string_length(arg))
+        if (!json_is_string(arg) || strlen(json_string_value(arg)) != json_string_length(arg)) {
             return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
                            "args[%zu] is not a string without NUL bytes", i);
+        }
     }
     return 0;
 }
@@ -66,9 +67,10 @@ int wr_start_parse(json_t *message, struct wr_start_request *ret, struct wr_erro
     int rc = wr_json_read(message, fields, WR_ARRAY_SIZE(fields), WR_JSON_IGNORE_UNKNOWN, err);
     if (rc == 0)
         rc = wr_json_read(r.config, config, WR_ARRAY_SIZE(config), WR_JSON_IGNORE_UNKNOWN, err);
-    if (rc == 0 && r.cmd[0] == '\0')
+    if (rc == 0 && r.cmd[0] == '\0') {
         rc =
             wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "process.cmd is empty; name the program to run");
+    }
     if (rc == 0 && r.args)
         rc = check_args(r.args, err);
     if (rc == 0 && pty) {
@@ -151,9 +153,12 @@ static char **make_argv(const struct wr_start_request *request, struct wr_error 
         (void)wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for the arguments");
         return NULL;
     }
-    argv[1] = (char *)(uintptr_t)request->cmd;
-    for (size_t i = 0; i < count; i++)
-        argv[i + 2] = (char *)(uintptr_t)json_string_value(json_array_get(request->args, i));
+    /* execve takes non-const texts and does not change them. */
+    argv[1] = (char *)(uintptr_t)request->cmd; // NOLINT(performance-no-int-to-ptr)
+    for (size_t i = 0; i < count; i++) {
+        const char *arg = json_string_value(json_array_get(request->args, i));
+        argv[i + 2] = (char *)(uintptr_t)arg; // NOLINT(performance-no-int-to-ptr)
+    }
     return argv;
 }
 
@@ -211,10 +216,11 @@ int wr_start_process(struct wr_agent *agent, const struct wr_start_request *requ
 
     if (!config)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for a process");
-    if (agent->processes.running_count >= WR_EXEC_MAX_LIVE)
+    if (agent->processes.running_count >= WR_EXEC_MAX_LIVE) {
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
                        "%d processes are running already; wait for one to end or kill one",
                        WR_EXEC_MAX_LIVE);
+    }
     int rc = request->is_pty ? open_pty(&io, request, user, err)
                              : open_pipes(&io, request->stdin_open, err);
     if (rc == 0)

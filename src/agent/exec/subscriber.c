@@ -82,10 +82,11 @@ static void on_keepalive(struct wr_timer *timer, void *data)
     uint64_t silent_ms = wr_loop_now_ms(loop) - s->last_sent_ms;
     uint64_t next_ms = s->keepalive_ms;
 
-    if (silent_ms < s->keepalive_ms)
+    if (silent_ms < s->keepalive_ms) {
         next_ms -= silent_ms; /* data went out meanwhile: only the rest of the silence is left */
-    else if (!s->blocked && wr_event_keepalive(&s->process->table->message) == 0)
+    } else if (!s->blocked && wr_event_keepalive(&s->process->table->message) == 0) {
         send_message(s);
+    }
     (void)!wr_timer_start(loop, timer, next_ms, on_keepalive, s,
                           &err); /* has its place in the heap already */
 }
@@ -123,9 +124,10 @@ static void send_end(struct subscriber *s)
 int wr_subscriber_new(struct wr_process *process, struct wr_exchange *ex,
                       const struct wr_subscriber_opts *opts, struct wr_error *err)
 {
-    if (process->subscriber_count >= WR_EXEC_MAX_SUBSCRIBERS)
+    if (process->subscriber_count >= WR_EXEC_MAX_SUBSCRIBERS) {
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "process %d has %d readers already",
                        process->pid, WR_EXEC_MAX_SUBSCRIBERS);
+    }
     struct subscriber *s = wr_calloc(1, sizeof(*s));
     if (!s || wr_event_start(&process->table->message, process->pid) < 0) {
         free(s);

@@ -78,10 +78,10 @@ void wr_http_date(int64_t unix_s, char out[static 30])
     if (unix_s < 0)
         unix_s = 0;
     wr_format_rfc3339((uint64_t)unix_s * 1000, iso);
-    size_t month = (size_t)((iso[5] - '0') * 10 + (iso[6] - '0'));
+    int month = (iso[5] - '0') * 10 + (iso[6] - '0');
     bool fits =
         wr_strformat(out, 30, "%.3s, %.2s %.3s %.4s %.8s GMT", days + 3 * (unix_s / DAY_S % 7),
-                     iso + 8, months + 3 * (month - 1), iso, iso + 11);
+                     iso + 8, months + (ptrdiff_t)3 * (month - 1), iso, iso + 11);
     (void)fits; /* 29 characters up to the year 9999 */
 }
 

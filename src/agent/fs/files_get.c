@@ -11,8 +11,8 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 
-#define PIECE           (64 * 1024) /* bytes per read */
-#define PIECES_PER_TURN 16          /* then other connections get theirs */
+#define PIECE           ((size_t)64 * 1024) /* bytes per read */
+#define PIECES_PER_TURN 16                  /* then other connections get theirs */
 
 struct download {
     struct wr_exchange *ex;
@@ -36,7 +36,7 @@ static void on_close(struct wr_exchange *ex, bool aborted, void *data)
 /* One piece. True when another may follow at once. */
 static bool send_piece(struct download *d)
 {
-    size_t want = d->sized ? (size_t)WR_MIN(d->remaining, (uint64_t)PIECE) : PIECE;
+    size_t want = d->sized ? (size_t)WR_MIN(d->remaining, PIECE) : PIECE;
     ssize_t n = want > 0 ? read(d->fd, d->piece, want) : 0;
 
     if (n < 0 && errno == EINTR)

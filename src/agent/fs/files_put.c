@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "json/jwrite.h"
 
-#define ENTRY_MAX (64 * 1024) /* the answer about one file: twice its path, escaped */
+#define ENTRY_MAX ((size_t)64 * 1024) /* the answer about one file: twice its path, escaped */
 
 struct upload {
     int fd;              /* -1: given up; the rest of the body is read and dropped */
@@ -38,15 +38,16 @@ static void on_body(struct wr_exchange *ex, const char *data, size_t len, void *
 
 static void reply_failure(struct wr_exchange *ex, const struct upload *u)
 {
-    if (u->err.code == WR_E_INVALID_ARGUMENT)
+    if (u->err.code == WR_E_INVALID_ARGUMENT) {
         wr_reply_error(ex, 400, "%s", u->err.msg);
-    else if (u->err.code != WR_E_RESOURCE_EXHAUSTED)
+    } else if (u->err.code != WR_E_RESOURCE_EXHAUSTED) {
         wr_reply_error(ex, 500, "%s", u->err.msg);
-    else if (u->length >= 0)
+    } else if (u->length >= 0) {
         wr_reply_error(ex, 507, "attempted to write %lld bytes: not enough disk space available",
                        (long long)u->length);
-    else
+    } else {
         wr_reply_error(ex, 507, "not enough disk space available");
+    }
 }
 
 static void reply_entry(struct wr_exchange *ex, const char *path)
@@ -79,10 +80,11 @@ static void on_body_end(struct wr_exchange *ex, void *data_ptr)
     if (u->fd >= 0 && close(u->fd) < 0)
         (void)wr_file_fail(&u->err, errno, "writing to", u->path);
     u->fd = -1;
-    if (u->err.code)
+    if (u->err.code) {
         reply_failure(ex, u);
-    else
+    } else {
         reply_entry(ex, u->path);
+    }
 }
 
 static void on_close(struct wr_exchange *ex, bool aborted, void *data_ptr)

@@ -40,21 +40,23 @@ int wr_path_resolve(const char *path, const struct wr_user *user, const char *de
         fits = wr_strcopy(resolved, sizeof(resolved), path);
     } else {
         if (path[0] == '~') {
-            if (path[1] != '\0' && path[1] != '/')
+            if (path[1] != '\0' && path[1] != '/') {
                 return wr_fail(
                     err, WR_E_INVALID_ARGUMENT, 0,
                     "error expanding and resolving path '%.100s': cannot expand user-specific home dir",
                     path);
+            }
             rest = path + 1;
         }
         fits = append_clean(resolved, user->home) && append_clean(resolved, rest);
         if (fits && resolved[0] == '\0')
             fits = wr_strcopy(resolved, sizeof(resolved), "/");
     }
-    if (!fits)
+    if (!fits) {
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
                        "error expanding and resolving path '%.100s': longer than %d bytes", path,
                        PATH_MAX - 1);
+    }
     memcpy(out, resolved, strlen(resolved) + 1);
     return 0;
 }

@@ -37,6 +37,15 @@ struct saved_creds {
     struct __user_cap_data_struct caps[2];
 };
 
+static void creds_leave(const struct saved_creds *saved)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+
+    setfsuid(0);
+    setfsgid(0);
+    (void)syscall(SYS_capset, &header, saved->caps); /* raising within the permitted set cannot fail */
+}
+
 static int creds_enter(uid_t host_base, struct saved_creds *saved, struct wr_error *err)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -52,18 +61,12 @@ static int creds_enter(uid_t host_base, struct saved_creds *saved, struct wr_err
         caps[i].effective = caps[i].permitted;
     }
     caps[0].effective &= ~(1U << CAP_SYS_RESOURCE);
-    if (syscall(SYS_capset, &header, caps) < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "set capabilities");
+    if (syscall(SYS_capset, &header, caps) < 0) {
+        int rc = wr_fail_errno(err, WR_E_INTERNAL, "set capabilities");
+        creds_leave(saved);
+        return rc;
+    }
     return 0;
-}
-
-static void creds_leave(const struct saved_creds *saved)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-
-    setfsuid(0);
-    setfsgid(0);
-    (void)syscall(SYS_capset, &header, saved->caps); /* raising within the permitted set cannot fail */
 }
 
 /* index and nfs_export give inotify watches the file handles that a checkpoint needs; redirect_dir makes rename of lower
@@ -228,9 +231,11 @@ int wr_overlay_mount(struct wr_overlay_stage *stage, const struct wr_overlay_opt
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%zu layers; between 1 and %d are possible", opts->layer_count,
                        WR_OVERLAY_MAX_LAYERS);
     int rc = mount_once(stage, opts, ret_fd, err);
-    if (rc < 0 && err->os_errno == EINVAL && !stage->needed && stage->dirfd >= 0) {
+    /* Layers by descriptor need kernel 6.13; between 6.5 and that the refusal is EINVAL, before EOPNOTSUPP. */
+    if (rc < 0 && (err->os_errno == EINVAL || err->os_errno == EOPNOTSUPP) && !stage->needed && stage->dirfd >= 0) {
         stage->needed = true;
         rc = mount_once(stage, opts, ret_fd, err);
+        stage->needed = rc == 0; /* else that was not the reason */
     }
     return rc;
 }

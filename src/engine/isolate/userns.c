@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,11 +33,15 @@ int wr_userns_new(uid_t host_base, uint32_t count, int *ret_fd, struct wr_error 
 {
     struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
     char path[64];
+    const pid_t self = getpid();
     pid_t pid = wr_clone3(&args);
 
-    if (pid == 0)
-        for (;;)
+    if (pid == 0) {
+        /* It holds copies of all our descriptors, the lock of the data directory too: it must not outlive us. */
+        while (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0 && getppid() == self)
             pause();
+        _exit(1);
+    }
     if (pid < 0)
         return wr_fail(err, WR_E_FAILED_PRECONDITION, -pid, "make a user namespace (see user.max_user_namespaces)");
     int rc = wr_userns_write_maps(pid, host_base, count, err);

@@ -50,7 +50,9 @@ static const struct flavour {
         .fs_type = "xfs",
         .mount_data = "prjquota,discard",
         .package = "xfsprogs",
-        .mkfs = {"mkfs.xfs", "-q", "-m", "reflink=1"},
+        /* The sector size of the loop device: XFS refuses to mount smaller ones than its device's.
+         */
+        .mkfs = {"mkfs.xfs", "-q", "-m", "reflink=1", "-s", "size=4096"},
     },
     {
         .name = "btrfs with qgroups",

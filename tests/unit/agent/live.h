@@ -13,6 +13,7 @@
 
 #define LIVE_LOG_MAX  (64 * 1024)
 #define LIVE_SMALL_FS "/mnt/small" /* a tmpfs of 1 MiB, inside */
+#define LIVE_BODY_MAX ((size_t)256 * 1024 * 1024)
 #define LIVE_WAIT_MS  20000
 
 struct live {
@@ -32,6 +33,11 @@ void live_stop(struct live *live);
  * checked. */
 void live_check_rss(const struct live *live, uint64_t max);
 void live_check_private(const struct live *live, uint64_t max);
+
+/* A new connection to the agent. */
+struct wr_http_conn *live_connect(struct live *live);
+/* Host and then "Name: value" strings, NULL-terminated; may be NULL. */
+void live_add_headers(struct wr_http_call *call, const char *const *headers);
 
 /* One plain request. */
 struct reply {
@@ -85,6 +91,13 @@ struct stream_opts {
 /* `request` is stolen. */
 void stream_open(struct stream *s, struct live *live, const struct stream_opts *opts,
                  json_t *request);
+#define LIVE_CONNECT "/process.Process/Connect"
+/* The selector of a process, for json_pack("{s:{s:I}}", ...). */
+#define SELECT(pid)  "process", "pid", (json_int_t)(pid)
+/* {process:{cmd}}. */
+json_t *start_cmd(const char *cmd);
+/* SendSignal, and a check of its answer as in live_expect(). */
+void live_signal(struct live *live, long long pid, const char *name, const char *code);
 /* {process:{cmd,args},stdin:false} of a shell command. */
 json_t *start_shell(const char *command);
 void stream_pause(struct stream *s, bool paused);

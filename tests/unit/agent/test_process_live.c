@@ -1,53 +1,12 @@
-/* process.Process against a running agent. */
+/* process.Process against a running agent: starting, ending, what is listed. */
 #include <unistd.h>
 
 #include "agent/exec/limits.h"
 #include "base/clock.h"
-#include "base/encode.h"
 #include "live.h"
 #include "test.h"
 
-#define SELECT(pid) "process", "pid", (json_int_t)(pid)
-
 static const struct stream_opts plain = {0};
-static const char *const CONNECT = "/process.Process/Connect";
-
-static json_t *start(const char *cmd)
-{
-    return json_pack("{s:{s:s}}", "process", "cmd", cmd);
-}
-
-static void signal_process(struct live *live, long long pid, const char *name, const char *code)
-{
-    live_expect(live, "/process.Process/SendSignal",
-                json_pack("{s:{s:I}, s:s}", SELECT(pid), "signal", name), code);
-}
-
-static json_t *input(long long pid, const char *kind, const char *bytes, size_t len)
-{
-    char *text = malloc(WR_BASE64_LEN(len) + 1);
-    CHECK(text != NULL);
-    text[wr_base64_encode(bytes, len, text)] = '\0';
-    json_t *message = json_pack("{s:{s:I}, s:{s:s}}", SELECT(pid), "input", kind, text);
-    free(text);
-    return message;
-}
-
-/* The same as text, for a request that is answered later. */
-static char *input_text(long long pid, const char *bytes, size_t len)
-{
-    json_t *message = input(pid, "stdin", bytes, len);
-    char *text = json_dumps(message, JSON_COMPACT);
-    CHECK(text != NULL);
-    json_decref(message);
-    return text;
-}
-
-static void send_input(struct live *live, long long pid, const char *kind, const char *text,
-                       const char *code)
-{
-    live_expect(live, "/process.Process/SendInput", input(pid, kind, text, strlen(text)), code);
-}
 
 static size_t list(struct live *live, long long pid)
 {
@@ -74,7 +33,7 @@ TEST(echo_and_exit_codes)
              "/mnt/home\n0022\n/mnt/home user user from the sandbox\n");
     live_run(&live, "ulimit -c >/dev/null; read x; echo $?", 0, "1\n"); /* stdin is /dev/null */
     live_run(&live, "ls /proc/self/fd | wc -l", 0, "4\n");              /* 0 1 2 and ls's own */
-    live_run(&live, "cat /proc/self/oom_score_adj", 0, WR_EXEC_OOM_SCORE_ADJ "\n");
+    live_run(&live, "sleep 0.2; cat /proc/self/oom_score_adj", 0, WR_EXEC_OOM_SCORE_ADJ "\n");
     live_run(&live, "grep -E 'Sig(Blk|Ign)' /proc/self/status", 0,
              "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
 }
@@ -136,12 +95,12 @@ TEST(bad_requests_are_refused)
     auto_live live = {0};
     const struct stream_opts nobody = {.user = "nobody-here"};
     const struct stream_opts garbled = {.authorization = "Basic *"};
-    const struct stream_opts connect = {.path = CONNECT};
+    const struct stream_opts connect = {.path = LIVE_CONNECT};
     const char *bad = "invalid_argument";
     if (!live_start(&live))
         return;
     expect_refused(&live, &plain, json_object(), bad, "process");
-    expect_refused(&live, &plain, start(""), bad, "cmd");
+    expect_refused(&live, &plain, start_cmd(""), bad, "cmd");
     expect_refused(&live, &plain, json_pack("{s:{s:s,s:[i]}}", "process", "cmd", "x", "args", 1),
                    bad, "args[0]");
     expect_refused(&live, &plain,
@@ -155,9 +114,9 @@ TEST(bad_requests_are_refused)
                    "/mnt/locked");
     expect_refused(&live, &plain, json_pack("{s:{s:s,s:s}}", "process", "cmd", "x", "cwd", "~root"),
                    bad, "cannot expand user-specific home dir");
-    expect_refused(&live, &nobody, start("true"), "unauthenticated",
+    expect_refused(&live, &nobody, start_cmd("true"), "unauthenticated",
                    "invalid username: 'nobody-here'");
-    expect_refused(&live, &garbled, start("true"), "unauthenticated", "Authorization");
+    expect_refused(&live, &garbled, start_cmd("true"), "unauthenticated", "Authorization");
     expect_refused(&live, &connect, json_pack("{s:{s:i}}", "process", "pid", 999999), "not_found",
                    "process with pid 999999 not found");
     expect_refused(&live, &connect, json_pack("{s:{s:s}}", "process", "tag", "none"), "not_found",
@@ -180,7 +139,7 @@ static void expect_shell_like(struct live *live, const char *cmd, long long exit
                               const char *err)
 {
     struct stream s;
-    stream_open(&s, live, &plain, start(cmd));
+    stream_open(&s, live, &plain, start_cmd(cmd));
     stream_wait(&s, stream_closed);
     CHECK(s.pid > 1);
     CHECK_INT(s.exit_code, exit_code);
@@ -216,19 +175,19 @@ TEST(signals_end_a_process)
         stream_open(&s, &live, &plain, start_shell("echo ready; exec sleep 1000"));
         stream_wait_text(&s, "ready");
         CHECK_INT(list(&live, s.pid), 1);
-        signal_process(&live, s.pid, cases[i].name, NULL);
+        live_signal(&live, s.pid, cases[i].name, NULL);
         stream_wait(&s, stream_closed);
         CHECK_INT(s.exit_code, -1);
         CHECK(!s.exited);
         CHECK_STR(s.error, cases[i].error);
         CHECK_INT(list(&live, s.pid), 0);
-        signal_process(&live, s.pid, cases[i].name, "not_found");
+        live_signal(&live, s.pid, cases[i].name, "not_found");
         stream_done(&s);
     }
     stream_open(&s, &live, &plain, start_shell("exec sleep 1000"));
     stream_wait(&s, stream_started);
-    signal_process(&live, s.pid, "SIGNAL_UNSPECIFIED", "unimplemented");
-    signal_process(&live, s.pid, "SIGNAL_SIGHUP", "unimplemented");
+    live_signal(&live, s.pid, "SIGNAL_UNSPECIFIED", "unimplemented");
+    live_signal(&live, s.pid, "SIGNAL_SIGHUP", "unimplemented");
     live_expect(&live, "/process.Process/SendSignal",
                 json_pack("{s:{s:I}, s:i}", SELECT(s.pid), "signal", 9), NULL);
     stream_wait(&s, stream_closed);
@@ -245,7 +204,7 @@ TEST(sigint_reaches_the_whole_group_and_may_be_handled)
                 start_shell("trap 'echo got it; exit 5' INT; echo ready; sleep 1000; exit 6"));
     stream_wait_text(&s, "ready");
     live_idle(&live, 50);
-    signal_process(&live, s.pid, "SIGNAL_SIGINT", NULL);
+    live_signal(&live, s.pid, "SIGNAL_SIGINT", NULL);
     stream_wait(&s, stream_closed);
     CHECK_INT(s.exit_code, 5);
     CHECK_STR(wr_buf_cstr(&s.out), "ready\ngot it\n");
@@ -258,10 +217,11 @@ TEST(a_kill_does_not_wait_for_grandchildren_that_hold_the_pipes)
     struct stream s;
     if (!live_start(&live))
         return;
-    stream_open(&s, &live, &plain, start_shell("setsid sleep 1000 & echo ready; exec sleep 1000"));
+    stream_open(&s, &live, &plain,
+                start_shell("setsid sh -c 'echo ready; exec sleep 1000' & exec sleep 1000"));
     stream_wait_text(&s, "ready");
     uint64_t before = wr_mono_ms();
-    signal_process(&live, s.pid, "SIGNAL_SIGKILL", NULL);
+    live_signal(&live, s.pid, "SIGNAL_SIGKILL", NULL);
     stream_wait(&s, stream_closed);
     CHECK(wr_mono_ms() - before < 2000);
     CHECK_STR(s.error, "signal: killed");
@@ -274,205 +234,6 @@ TEST(the_end_waits_for_output_of_grandchildren)
     if (!live_start(&live))
         return;
     live_run(&live, "(sleep 0.3; echo late) & exit 4", 4, "late\n");
-}
-
-TEST(stdin_round_trip)
-{
-    auto_live live = {0};
-    struct stream s;
-    if (!live_start(&live))
-        return;
-    stream_open(
-        &s, &live, &plain,
-        json_pack("{s:{s:s,s:[s,s]}}", "process", "cmd", "sh", "args", "-c", "cat; sleep 0.5"));
-    stream_wait(&s, stream_started);
-    send_input(&live, s.pid, "stdin", "hello\n", NULL);
-    send_input(&live, s.pid, "stdin", "", NULL);
-    stream_wait_text(&s, "hello\n");
-    send_input(&live, s.pid, "pty", "x", "internal");
-    live_expect(&live, "/process.Process/SendInput", json_pack("{s:{s:I}}", SELECT(s.pid)),
-                "unimplemented");
-    live_expect(&live, "/process.Process/SendInput",
-                json_pack("{s:{s:I}, s:{s:s}}", SELECT(s.pid), "input", "stdin", "*"),
-                "invalid_argument");
-    send_input(&live, s.pid, "stdin", "bye\n", NULL);
-    for (int i = 0; i < 2; i++)
-        live_expect(&live, "/process.Process/CloseStdin", json_pack("{s:{s:I}}", SELECT(s.pid)),
-                    NULL);
-    stream_wait(&s, stream_closed);
-    CHECK_STR(wr_buf_cstr(&s.out), "hello\nbye\n");
-    CHECK_INT(s.exit_code, 0);
-    send_input(&live, s.pid, "stdin", "x", "not_found");
-    live_expect(&live, "/process.Process/CloseStdin", json_pack("{s:{s:I}}", SELECT(s.pid)),
-                "not_found");
-    stream_done(&s);
-
-    stream_open(&s, &live, &plain, start_shell("sleep 1000"));
-    stream_wait(&s, stream_started);
-    send_input(&live, s.pid, "stdin", "x", "internal"); /* stdin:false */
-    stream_done(&s);
-}
-
-TEST(a_sender_is_held_back_until_the_process_reads)
-{
-    enum { PIECE = 768 * 1024, PIECES = 6 };
-    auto_live live = {0};
-    struct stream s;
-    struct reply replies[PIECES];
-    static const char *const headers[] = {"Content-Type: application/json", NULL};
-    if (!live_start(&live))
-        return;
-    char *bytes = malloc(PIECE);
-    CHECK(bytes != NULL);
-    stream_open(&s, &live, &plain,
-                json_pack("{s:{s:s,s:[s,s]}}", "process", "cmd", "sh", "args", "-c",
-                          "echo ready; while [ ! -e go ]; do sleep 0.02; done; exec cksum"));
-    stream_wait_text(&s, "ready");
-    for (int i = 0; i < PIECES; i++) {
-        memset(bytes, 'a' + i, PIECE);
-        char *text = input_text(s.pid, bytes, PIECE);
-        live_send(&live, &replies[i], "POST", "/process.Process/SendInput", headers, text,
-                  strlen(text));
-        live_idle(&live, 50); /* they must arrive in this order */
-        free(text);
-    }
-    live_idle(&live, 200);
-    CHECK(replies[0].done && replies[0].status == 200); /* fits into the queue */
-    CHECK(!replies[1].done && !replies[PIECES - 1].done);
-    live_check_rss(&live, 24 * WR_MIB);
-    live_run(&live, "touch go", 0, NULL);
-    for (int i = 0; i < PIECES; i++) {
-        live_wait_reply(&live, &replies[i]);
-        CHECK_INT(replies[i].status, 200);
-        reply_done(&replies[i]);
-    }
-    live_expect(&live, "/process.Process/CloseStdin", json_pack("{s:{s:I}}", SELECT(s.pid)), NULL);
-    stream_wait(&s, stream_closed);
-    /* The same bytes in order, made by the sandbox itself. */
-    CHECK(strncmp(wr_buf_cstr(&s.out), "ready\n", 6) == 0);
-    live_run(&live, "for c in a b c d e f; do head -c 786432 /dev/zero | tr '\\0' $c; done | cksum",
-             0, wr_buf_cstr(&s.out) + 6);
-    stream_done(&s);
-    free(bytes);
-}
-
-TEST(input_to_a_process_that_dies_fails)
-{
-    auto_live live = {0};
-    struct stream s;
-    struct reply reply;
-    static const char *const headers[] = {"Content-Type: application/json", NULL};
-    if (!live_start(&live))
-        return;
-    char *bytes = calloc(1, 2 * WR_MIB);
-    CHECK(bytes != NULL);
-    stream_open(&s, &live, &plain,
-                json_pack("{s:{s:s,s:[s]}}", "process", "cmd", "sleep", "args", "1000"));
-    stream_wait(&s, stream_started);
-    char *text = input_text(s.pid, bytes, 2 * WR_MIB);
-    live_send(&live, &reply, "POST", "/process.Process/SendInput", headers, text, strlen(text));
-    live_idle(&live, 100);
-    CHECK(!reply.done);
-    signal_process(&live, s.pid, "SIGNAL_SIGKILL", NULL);
-    live_wait_reply(&live, &reply);
-    CHECK_INT(reply.status, 500);
-    stream_wait(&s, stream_closed);
-    reply_done(&reply);
-    stream_done(&s);
-    free(text);
-    free(bytes);
-}
-
-TEST(a_terminal_echoes_resizes_and_interrupts)
-{
-    auto_live live = {0};
-    struct stream s;
-    if (!live_start(&live))
-        return;
-    stream_open(&s, &live, &plain,
-                json_pack("{s:{s:s,s:[s,s],s:{s:s,s:s}}, s:{s:{s:i,s:i}}}", "process", "cmd",
-                          "/bin/bash", "args", "--norc", "-i", "envs", "TERM", "xterm", "PS1", "$ ",
-                          "pty", "size", "cols", 81, "rows", 24));
-    stream_wait(&s, stream_started);
-    send_input(&live, s.pid, "pty", "stty size; tty; id -un\n", NULL);
-    stream_wait_text(&s, "24 81\r\n/dev/pts/0\r\nuser\r\n");
-    live_expect(&live, "/process.Process/Update",
-                json_pack("{s:{s:I}, s:{s:{s:i,s:i}}}", SELECT(s.pid), "pty", "size", "cols", 100,
-                          "rows", 30),
-                NULL);
-    send_input(&live, s.pid, "pty", "stty size\n", NULL);
-    stream_wait_text(&s, "30 100\r\n");
-    send_input(&live, s.pid, "stdin", "x", "internal");
-    live_expect(&live, "/process.Process/CloseStdin", json_pack("{s:{s:I}}", SELECT(s.pid)),
-                "unknown");
-    live_expect(&live, "/process.Process/Update",
-                json_pack("{s:{s:I}, s:{s:{s:i}}}", SELECT(s.pid), "pty", "size", "cols", 65536),
-                "invalid_argument");
-
-    send_input(&live, s.pid, "pty", "echo sl''eeping; sleep 1000; echo rc=$?\n", NULL);
-    stream_wait_text(&s, "sleeping\r\n");
-    live_idle(&live, 100);
-    signal_process(&live, s.pid, "SIGNAL_SIGINT", NULL); /* stops the job, not the shell */
-    send_input(&live, s.pid, "pty", "echo still $((40+2)) here\n", NULL);
-    stream_wait_text(&s, "still 42 here");
-    send_input(&live, s.pid, "pty", "exit 9\n", NULL);
-    stream_wait(&s, stream_closed);
-    CHECK_INT(s.exit_code, 9);
-    CHECK_INT(s.out.len, 0);
-    stream_done(&s);
-}
-
-TEST(resizing_a_process_without_terminal_fails)
-{
-    auto_live live = {0};
-    struct stream s;
-    if (!live_start(&live))
-        return;
-    stream_open(&s, &live, &plain, start_shell("sleep 1000"));
-    stream_wait(&s, stream_started);
-    live_expect(
-        &live, "/process.Process/Update",
-        json_pack("{s:{s:I}, s:{s:{s:i,s:i}}}", SELECT(s.pid), "pty", "size", "cols", 1, "rows", 1),
-        "internal");
-    live_expect(&live, "/process.Process/Update", json_pack("{s:{s:I}}", SELECT(s.pid)), NULL);
-    stream_done(&s);
-}
-
-TEST(a_slow_reader_stops_the_writer_and_not_the_memory)
-{
-    auto_live live = {0};
-    struct stream s;
-    const struct stream_opts discard = {.discard = true};
-    if (!live_start(&live))
-        return;
-    live_run(&live, "true", 0, "");
-    stream_open(&s, &live, &discard, start_shell("head -c 16777216 /dev/zero; touch finished"));
-    stream_wait(&s, stream_started);
-    stream_pause(&s, true);
-    live_idle(&live, 500);
-    live_check_rss(&live, 8 * WR_MIB);
-    live_run(&live, "test ! -e finished", 0, NULL); /* and others are served meanwhile */
-    stream_pause(&s, false);
-    stream_wait(&s, stream_closed);
-    CHECK_INT(s.bytes, 16777216);
-    CHECK_INT(s.exit_code, 0);
-    live_check_rss(&live, 8 * WR_MIB);
-    stream_done(&s);
-}
-
-TEST(output_without_a_reader_is_discarded)
-{
-    auto_live live = {0};
-    struct stream s;
-    if (!live_start(&live))
-        return;
-    stream_open(&s, &live, &plain,
-                start_shell("sleep 0.2; head -c 16777216 /dev/zero; touch finished"));
-    stream_wait(&s, stream_started);
-    stream_done(&s); /* the client leaves; the process goes on */
-    live_run(&live, "for i in $(seq 200); do [ -e finished ] && exit 0; sleep 0.05; done; exit 1",
-             0, "");
-    live_check_rss(&live, 8 * WR_MIB);
 }
 
 TEST(the_deadline_kills_the_group)
@@ -497,60 +258,6 @@ TEST(the_deadline_kills_the_group)
     live_run(&live, "sleep 0.6; ps -eo args | grep -c '[s]leep 1000'", 1, "0\n");
 }
 
-TEST(connect_by_pid_and_tag)
-{
-    auto_live live = {0};
-    struct stream first, second, third;
-    const struct stream_opts connect = {.path = CONNECT};
-    if (!live_start(&live))
-        return;
-    json_t *request = json_pack("{s:{s:s,s:[s,s]}, s:s}", "process", "cmd", "sh", "args", "-c",
-                                "echo early; read a; echo got $a; exit 2", "tag", "my tag");
-    stream_open(&first, &live, &plain, request);
-    stream_wait_text(&first, "early");
-    stream_open(&second, &live, &connect, json_pack("{s:{s:I}}", SELECT(first.pid)));
-    stream_open(&third, &live, &connect, json_pack("{s:{s:s}}", "process", "tag", "my tag"));
-    stream_wait(&second, stream_started);
-    stream_wait(&third, stream_started);
-    CHECK_INT(second.pid, first.pid);
-    CHECK_INT(third.pid, first.pid);
-    send_input(&live, first.pid, "stdin", "line\n", NULL);
-    stream_wait(&first, stream_closed);
-    stream_wait(&second, stream_closed);
-    stream_wait(&third, stream_closed);
-    CHECK_STR(wr_buf_cstr(&first.out), "early\ngot line\n");
-    CHECK_STR(wr_buf_cstr(&second.out), "got line\n"); /* live output only */
-    CHECK_STR(wr_buf_cstr(&third.out), "got line\n");
-    CHECK_INT(second.exit_code, 2);
-    stream_done(&second);
-    stream_done(&third);
-    /* It has ended and is remembered. */
-    stream_open(&second, &live, &connect, json_pack("{s:{s:I}}", SELECT(first.pid)));
-    stream_wait(&second, stream_closed);
-    CHECK_INT(second.exit_code, 2);
-    CHECK_STR(second.error, "exit status 2");
-    stream_done(&first);
-    stream_done(&second);
-}
-
-TEST(connect_has_a_timeout_of_its_own)
-{
-    auto_live live = {0};
-    struct stream first, second;
-    const struct stream_opts connect = {.path = CONNECT, .timeout_ms = 200};
-    if (!live_start(&live))
-        return;
-    stream_open(&first, &live, &plain, start_shell("sleep 0.6; echo done"));
-    stream_wait(&first, stream_started);
-    stream_open(&second, &live, &connect, json_pack("{s:{s:I}}", SELECT(first.pid)));
-    stream_wait(&second, stream_closed);
-    CHECK_STR(second.code, "deadline_exceeded");
-    stream_wait(&first, stream_closed);
-    CHECK_STR(wr_buf_cstr(&first.out), "done\n");
-    stream_done(&first);
-    stream_done(&second);
-}
-
 TEST(list_carries_the_config)
 {
     auto_live live = {0};
@@ -569,19 +276,6 @@ TEST(list_carries_the_config)
     CHECK(json_equal(answer, expected));
     json_decref(answer);
     json_decref(expected);
-    stream_done(&s);
-}
-
-TEST(silence_is_broken_by_keepalives)
-{
-    auto_live live = {0};
-    struct stream s;
-    const struct stream_opts opts = {.keepalive_s = 1};
-    if (!live_start(&live))
-        return;
-    stream_open(&s, &live, &opts, start_shell("sleep 2.5"));
-    stream_wait(&s, stream_closed);
-    CHECK_INT(s.keepalives, 2);
     stream_done(&s);
 }
 

@@ -1,16 +1,18 @@
 #include "fake_engine.h"
 
-#include "base/fd.h"
-#include "engine/action.h"
-#include "sys/message.h"
-#include "test.h"
-
 #include <errno.h>
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/fd.h"
+#include "base/rand.h"
+#include "engine/action.h"
+#include "sys/message.h"
+#include "test.h"
 
 #define MAX_SANDBOXES 64
 
@@ -23,9 +25,10 @@ static struct record records[MAX_SANDBOXES];
 static size_t record_count;
 static int sock;
 
-static void send_json(unsigned kind, unsigned flags, uint32_t sequence, json_t *json, size_t fd_count)
+static void send_json(unsigned kind, unsigned flags, uint32_t sequence, json_t *json,
+                      size_t fd_count)
 {
-    char message[WR_ACTION_MAX];
+    static char message[WR_ACTION_MAX];
     int fds[WR_ACTION_MAX_SOCKETS];
     char *text = json_dumps(json, JSON_COMPACT);
     struct wr_action_header header = {.magic = WR_ACTION_MAGIC,
@@ -65,8 +68,8 @@ static void add(const char *id, const char *owner)
 
 static json_t *describe(const char *id, const char *owner)
 {
-    json_t *json = json_pack("{s:s, s:s, s:i, s:I, s:I, s:i, s:i, s:I}", "id", id, "template", "base",
-                             "cpuMillis", 1500, "memoryBytes", (json_int_t)(512 * WR_MIB),
+    json_t *json = json_pack("{s:s, s:s, s:i, s:I, s:I, s:i, s:i, s:I}", "id", id, "template",
+                             "base", "cpuMillis", 1500, "memoryBytes", (json_int_t)(512 * WR_MIB),
                              "diskBytes", (json_int_t)WR_GIB, "pids", 64, "openFiles", 1024,
                              "createdMs", (json_int_t)1700000000000);
     if (owner && *owner)
@@ -81,8 +84,16 @@ static void on_create(const json_t *request, uint32_t sequence)
     const char *owner = json_string_value(json_object_get(request, "owner"));
     size_t sockets = (size_t)json_integer_value(json_object_get(request, "sockets"));
 
+    char own_id[WR_ID_LEN + 1];
+
+    if (!id) {
+        wr_random_id(own_id, WR_ID_LEN);
+        id = own_id;
+    }
     if (wr_streq(template, "silent"))
         return;
+    if (wr_streq(template, "slow"))
+        (void)poll(NULL, 0, 100);
     if (wr_streq(template, "restart")) {
         send_json(WR_EVENT_READY | WR_ACTION_EVENT, 0, 0, json_object(), 0);
         return;
@@ -111,8 +122,7 @@ static void on_list(const json_t *request, uint32_t sequence)
     for (;;) {
         const struct record *next = NULL;
         for (size_t i = 0; i < record_count; i++)
-            if (strcmp(records[i].id, after) > 0 &&
-                (!next || strcmp(records[i].id, next->id) < 0))
+            if (strcmp(records[i].id, after) > 0 && (!next || strcmp(records[i].id, next->id) < 0))
                 next = &records[i];
         if (!next)
             break;
@@ -152,7 +162,8 @@ static void answer(unsigned kind, uint32_t sequence, const json_t *request)
         json_object_set_new(json, "memoryBytes", json_integer(4096));
         json_object_set_new(json, "cpuUsec", json_integer(1000));
     } else if (kind == WR_ACTION_TEMPLATES) {
-        json_object_set_new(json, "templates", json_pack("[{s:s, s:i}]", "name", "base", "layers", 1));
+        json_object_set_new(json, "templates",
+                            json_pack("[{s:s, s:i}]", "name", "base", "layers", 1));
     }
     send_json(kind | WR_ACTION_REPLY, 0, sequence, json, fds);
 }

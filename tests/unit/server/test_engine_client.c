@@ -1,15 +1,15 @@
+#include <unistd.h>
+
 #include "base/fd.h"
 #include "fake_engine.h"
 #include "server/engine_client.h"
 #include "sys/message.h"
 #include "test.h"
 
-#include <unistd.h>
-
 struct seen {
     struct wr_loop *loop;
     struct wr_engine_client *client;
-    int ready, gone, lost, replies;
+    int ready, gone, orphans, lost, replies;
     int code; /* of the last failed reply, 0 when it succeeded */
     char gone_id[32];
     int fds[4];
@@ -28,13 +28,19 @@ static void on_gone(const char *id, const char *reason, void *data)
     CHECK(wr_strcopy(seen->gone_id, sizeof seen->gone_id, id));
 }
 
+static void on_orphan(const char *id, void *data)
+{
+    CHECK_STR(id, "aaaaaaaaaaaaaaaaaaaa");
+    ((struct seen *)data)->orphans++;
+}
+
 static void on_lost(const struct wr_error *error, void *data)
 {
     CHECK(error->code != WR_OK);
     ((struct seen *)data)->lost++;
 }
 
-static const struct wr_engine_events events = {on_ready, on_gone, on_lost};
+static const struct wr_engine_events events = {on_ready, on_gone, on_orphan, on_lost};
 
 static void on_reply(const struct wr_engine_reply *reply, const struct wr_error *error, void *data)
 {
@@ -84,7 +90,7 @@ static void call(struct seen *seen, enum wr_action action, const char *json, uin
     CHECK_INT(seen->replies, before); /* never from inside */
 }
 
-#define CREATE(template)                                                                           \
+#define CREATE(template) \
     "{\"id\":\"aaaaaaaaaaaaaaaaaaaa\",\"template\":\"" template "\",\"sockets\":2}"
 
 TEST(reply_with_descriptors)
@@ -109,6 +115,7 @@ TEST(error_flag_becomes_the_error)
     fake_engine_start(&sock, 0, NULL);
     struct seen seen = start(sock);
     attach(&seen, sock);
+    run_until(&seen, &seen.ready, 1);
     call(&seen, WR_ACTION_CREATE, CREATE("fail"), 0);
     run_until(&seen, &seen.replies, 1);
     CHECK_INT(seen.code, WR_E_FAILED_PRECONDITION);
@@ -121,10 +128,25 @@ TEST(silence_times_out)
     fake_engine_start(&sock, 0, NULL);
     struct seen seen = start(sock);
     attach(&seen, sock);
+    run_until(&seen, &seen.ready, 1);
     call(&seen, WR_ACTION_CREATE, CREATE("silent"), 30);
     run_until(&seen, &seen.replies, 1);
     CHECK_INT(seen.code, WR_E_DEADLINE_EXCEEDED);
     CHECK_INT(seen.lost, 0);
+    finish(&seen);
+}
+
+TEST(late_creation_is_an_orphan)
+{
+    int sock = -1;
+    fake_engine_start(&sock, 0, NULL);
+    struct seen seen = start(sock);
+    attach(&seen, sock);
+    run_until(&seen, &seen.ready, 1);
+    call(&seen, WR_ACTION_CREATE, CREATE("slow"), 20);
+    run_until(&seen, &seen.orphans, 1);
+    CHECK_INT(seen.replies, 1);
+    CHECK_INT(seen.code, WR_E_DEADLINE_EXCEEDED);
     finish(&seen);
 }
 
@@ -152,6 +174,7 @@ TEST(gone_event)
     fake_engine_start(&sock, 0, NULL);
     struct seen seen = start(sock);
     attach(&seen, sock);
+    run_until(&seen, &seen.ready, 1);
     call(&seen, WR_ACTION_CREATE, CREATE("dies"), 0);
     run_until(&seen, &seen.gone, 1);
     CHECK_STR(seen.gone_id, "aaaaaaaaaaaaaaaaaaaa");

@@ -51,7 +51,10 @@ TEST(no_metadata)
 
 TEST(refused_texts_leave_outputs_alone)
 {
-    static const char *const bad[] = {"", "[]", "{}", "{\"format\":2,\"deadlineMs\":1}",
+    static const char *const bad[] = {"",
+                                      "[]",
+                                      "{}",
+                                      "{\"format\":2,\"deadlineMs\":1}",
                                       "{\"format\":1}",
                                       "{\"format\":1,\"deadlineMs\":1,\"metadata\":{\"a\":1}}"};
     for (size_t i = 0; i < WR_ARRAY_SIZE(bad); i++) {

@@ -1,8 +1,8 @@
-#include "server/sandbox_table.h"
-#include "test.h"
-
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "server/sandbox_table.h"
+#include "test.h"
 
 #define ID_A "aaaaaaaaaaaaaaaaaaaa"
 #define ID_B "bbbbbbbbbbbbbbbbbbbb"

@@ -46,7 +46,9 @@ static void on_collect(struct wr_timer *timer, void *data)
 void wr_leftovers_collect(struct wr_driver *driver)
 {
     struct wr_error err;
-    bool more = wr_volume_collect(driver->volume) || !wr_list_empty(&driver->leftovers);
+    bool more = wr_native_retired_collect(driver);
+
+    more |= wr_volume_collect(driver->volume) || !wr_list_empty(&driver->leftovers);
 
     if (more && !driver->collect.loop &&
         wr_timer_start(driver->loop, &driver->collect, COLLECT_RETRY_MS, on_collect, driver, &err) < 0)
@@ -60,6 +62,7 @@ static void release(struct wr_instance *instance)
 
     wr_instance_detach(instance);
     wr_leftovers_add(driver, kit);
+    wr_leftovers_collect(driver); /* it may have been the last of a nest that only waits for that */
 }
 
 /* The outcome of a start is known. */
@@ -126,6 +129,21 @@ static enum wr_gone_reason why_gone(const struct wr_instance *instance)
     return WR_GONE_EXITED;
 }
 
+/* What the first process wrote. 0, -EAGAIN when it has not yet, -EIO when it never will. */
+static int read_status(const struct wr_instance *instance, struct wr_error *ret)
+{
+    struct wr_error status;
+    ssize_t len = read(instance->status_fd, &status, sizeof(status));
+
+    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+        return -EAGAIN;
+    if (len != (ssize_t)sizeof(status))
+        return -EIO;
+    (void)wr_error_received(&status);
+    *ret = status;
+    return 0;
+}
+
 /* PID 1 ended; with it the kernel has ended every process of the sandbox. */
 static void on_process_exit(struct wr_source *source, uint32_t events, void *data)
 {
@@ -141,7 +159,9 @@ static void on_process_exit(struct wr_source *source, uint32_t events, void *dat
     }
     if (instance->state == WR_INSTANCE_BOOTING) {
         struct wr_error error;
-        (void)wr_fail(&error, WR_E_INTERNAL, 0, "the sandbox's first process ended while it started");
+        /* Both descriptors may be ready in one round; the status pipe knows why. */
+        if (read_status(instance, &error) != 0 || error.code == 0)
+            (void)wr_fail(&error, WR_E_INTERNAL, 0, "the sandbox's first process ended while it started");
         fail_start(instance, &error);
         return;
     }
@@ -168,16 +188,11 @@ static void on_status(struct wr_source *source, uint32_t events, void *data)
 
     (void)source;
     (void)events;
-    ssize_t len = read(instance->status_fd, &status, sizeof(status));
-    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+    int rc = read_status(instance, &status);
+    if (rc == -EAGAIN)
         return;
-    if (len != (ssize_t)sizeof(status)) {
+    if (rc < 0)
         (void)wr_fail(&status, WR_E_INTERNAL, 0, "the sandbox's first process died while it started");
-    } else {
-        status.msg[sizeof(status.msg) - 1] = '\0';
-        if (status.code < 0 || status.code >= WR_E_MAX_)
-            status.code = WR_E_INTERNAL;
-    }
     if (status.code) {
         abort_start(instance, &status);
         return;
@@ -213,7 +228,6 @@ static void on_spawned(void *data, const struct wr_nest_sandbox *sandbox, const 
     struct wr_instance *instance = data;
     struct wr_error err;
 
-    instance->nest = NULL;
     if (error) {
         fail_start(instance, error);
         return;
@@ -364,7 +378,7 @@ int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds
     int rc = open_sockets(count, ret_fds, err);
     if (setns(home, CLONE_NEWNET) < 0) {
         wr_log(WR_LOG_ERROR, "the engine cannot return to the host's network namespace", NULL);
-        _exit(1);
+        abort(); /* the supervisor starts another one */
     }
     return rc;
 }

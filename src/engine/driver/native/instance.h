@@ -16,7 +16,7 @@ enum wr_instance_state {
 struct wr_instance {
     struct wr_list link; /* driver->instances, or driver->leftovers when only resources are left */
     struct wr_driver *driver;
-    struct wr_nest_link *nest; /* borrowed while SPAWNING */
+    struct wr_nest_link *nest; /* borrowed; NULL once it is gone */
     struct wr_kit *kit;        /* owned */
     void *owner;               /* the engine's sandbox */
     enum wr_instance_state state;

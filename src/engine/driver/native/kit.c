@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/rand.h"
 #include "engine/action.h"
+#include "engine/driver/native/instance.h"
 #include "engine/driver/native/native.h"
 #include "engine/driver/native/slots.h"
 #include "log/log.h"
@@ -13,7 +14,10 @@
 static int make_upper(struct wr_driver *driver, struct wr_kit *kit, struct wr_error *err)
 {
     kit->disk_bytes = WR_DISK_BYTES_DEFAULT;
-    return wr_volume_upper_new(driver->volume, kit->id, kit->disk_bytes, &kit->upper_fd, err);
+    int rc = wr_volume_upper_new(driver->volume, kit->id, kit->disk_bytes, &kit->upper_fd, err);
+
+    kit->has_upper = rc == 0; /* one that exists already belongs to somebody else */
+    return rc;
 }
 
 static int make_overlay(struct wr_native_template *t, struct wr_kit *kit, struct wr_error *err)
@@ -54,8 +58,7 @@ int wr_kit_new(struct wr_native_template *t, const char *id, struct wr_kit **ret
     if (rc == 0)
         rc = make_cgroup(t->driver, kit, err);
     if (rc < 0) {
-        if (!wr_kit_release(t->driver, kit))
-            wr_log(WR_LOG_ERROR, "a half-made sandbox could not be removed", "sandbox", kit->id, NULL);
+        wr_leftovers_add(t->driver, kit);
         return rc;
     }
     *ret = kit;
@@ -92,7 +95,7 @@ bool wr_kit_release(struct wr_driver *driver, struct wr_kit *kit)
         kit->cgroup = wr_cgroup_free(kit->cgroup);
     }
     kit->upper_fd = wr_close(kit->upper_fd);
-    if (wr_volume_upper_remove(driver->volume, kit->id, &err) < 0) {
+    if (kit->has_upper && wr_volume_upper_remove(driver->volume, kit->id, &err) < 0) {
         static struct wr_log_limit limit;
         wr_log_limited(&limit, WR_LOG_WARN, err.msg, "sandbox", kit->id, NULL);
         return false;

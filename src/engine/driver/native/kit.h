@@ -18,7 +18,7 @@ struct wr_kit {
     struct wr_list link; /* template->kits while unused */
     char id[WR_ID_LEN + 1];
     uint32_t slot;
-    bool has_slot;
+    bool has_slot, has_upper; /* what this kit has to give back */
     int upper_fd;   /* directory sandboxes/<id> on the volume; -1 */
     int overlay_fd; /* -1 once the sandbox has it */
     struct wr_cgroup *cgroup;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "engine/driver/native/instance.h"
 #include "engine/driver/native/kit.h"
 #include "engine/driver/native/nest_link.h"
@@ -17,16 +18,13 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U /* Linux 6.3; glibc 2.36 lacks it */
 #endif
-
-/* Inotify instances are counted for the creator of the outermost user namespace, so all sandboxes and host root share one
- * bucket of usually 128: three sandboxes could exhaust it. */
-#define INOTIFY_INSTANCES_MIN 65536
 
 static int take_lock(struct wr_driver *driver, struct wr_error *err)
 {
@@ -39,16 +37,59 @@ static int take_lock(struct wr_driver *driver, struct wr_error *err)
     return 0;
 }
 
-static void raise_inotify_limit(void)
+/* Inotify instances and watches are counted for the creator of the outermost user namespace, terminals for the host: all sandboxes
+ * and host root share these buckets. Each sandbox has a part of its own (nest/privileges.c, nest/mount_table.c). */
+static void raise_shared_limits(void)
 {
-    static const char path[] = "/proc/sys/fs/inotify/max_user_instances";
-    char text[32];
-    ssize_t len = wr_file_read_line(AT_FDCWD, path, text, sizeof(text));
+    static const struct {
+        const char *path, *value;
+    } rows[] = {
+        {"/proc/sys/fs/inotify/max_user_instances", "65536"},
+        {"/proc/sys/fs/inotify/max_user_watches", "4194304"},
+        {"/proc/sys/kernel/pty/max", "65536"},
+    };
 
-    if (len <= 0 || strtol(text, NULL, 10) >= INOTIFY_INSTANCES_MIN)
-        return;
-    if (wr_file_write_str(AT_FDCWD, path, "65536") == 0)
-        wr_log(WR_LOG_INFO, "raised fs.inotify.max_user_instances, which all sandboxes share", "from", text, NULL);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
+        char text[32];
+        ssize_t len = wr_file_read_line(AT_FDCWD, rows[i].path, text, sizeof(text));
+        if (len <= 0 || strtol(text, NULL, 10) >= strtol(rows[i].value, NULL, 10))
+            continue;
+        if (wr_file_write_str(AT_FDCWD, rows[i].path, rows[i].value) == 0)
+            wr_log(WR_LOG_INFO, "raised a limit that all sandboxes share", "setting", rows[i].path, "from", text, NULL);
+    }
+}
+
+/*
+ * A user namespace keeps the limits that its maker had and applies them to all users inside together, so the nest's would be shared
+ * by its sandboxes: one could use up queued signals, timers and message queues for all. The agent sets limits per user again, memory is
+ * charged to the sandbox.
+ */
+static void raise_own_limits(void)
+{
+    static const struct {
+        __rlimit_resource_t resource;
+        rlim_t value;
+    } rows[] = {
+        {RLIMIT_MSGQUEUE, RLIM_INFINITY}, {RLIMIT_SIGPENDING, RLIM_INFINITY}, {RLIMIT_MEMLOCK, RLIM_INFINITY},
+        {RLIMIT_NPROC, RLIM_INFINITY},
+    };
+
+    bool all = true;
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
+        const struct rlimit wanted = {rows[i].value, rows[i].value};
+        struct rlimit now;
+        if (getrlimit(rows[i].resource, &now) < 0 || now.rlim_cur >= rows[i].value || setrlimit(rows[i].resource, &wanted) == 0)
+            continue;
+        all = false;
+        now.rlim_cur = now.rlim_max;
+        (void)setrlimit(rows[i].resource, &now);
+    }
+    if (!all)
+        wr_log(WR_LOG_WARN,
+               "the engine lacks CAP_SYS_RESOURCE: its limits of timers, queued signals and message queues hold for all sandboxes together, so "
+               "one can use them up; start it with that capability",
+               NULL);
 }
 
 static int open_program(struct wr_driver *driver, struct wr_error *err)
@@ -61,6 +102,9 @@ static int open_program(struct wr_driver *driver, struct wr_error *err)
         driver->program_fd = memfd_create("warren-nest", MFD_CLOEXEC);
     if (driver->program_fd < 0)
         return wr_fail_errno(err, WR_E_FAILED_PRECONDITION, "make an executable memfd (see vm.memfd_noexec)");
+    char hash[2 * WR_SHA256_LEN + 1];
+    wr_sha256_hex(program, len, hash);
+    memcpy(driver->program_hash, hash, WR_NEST_HASH_LEN);
     int rc = wr_write_all(driver->program_fd, program, len);
     if (rc < 0 || fchmod(driver->program_fd, 0755) < 0)
         return wr_fail(err, WR_E_INTERNAL, rc < 0 ? -rc : errno, "write the nest's program");
@@ -160,7 +204,8 @@ static int native_open(struct wr_loop *loop, const struct wr_engine_opts *opts, 
         native_close(driver);
         return rc;
     }
-    raise_inotify_limit();
+    raise_shared_limits();
+    raise_own_limits();
     *ret = driver;
     return 0;
 }
@@ -255,9 +300,9 @@ static void native_teardown(struct wr_driver *driver)
         struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
         wr_list_foreach(kit, &t->kits) wr_leftovers_add(driver, wr_list_entry(kit, struct wr_kit, link));
         t->kit_count = 0;
-        wr_nest_kill(driver, t->t.name);
+        wr_nest_kill(driver, t->nest_name);
         /* The group is removable once the kernel has reaped the nest; a bounded wait, 20 ms each. */
-        for (int i = 0; i < TEARDOWN_ROUNDS && wr_nest_cgroup_name(t->t.name, name, sizeof(name), &err) == 0 &&
+        for (int i = 0; i < TEARDOWN_ROUNDS && wr_nest_cgroup_name(t->nest_name, name, sizeof(name), &err) == 0 &&
                         wr_cgroup_remove(driver->cgroups, name, &err) < 0;
              i++)
             usleep(20000);

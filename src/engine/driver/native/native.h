@@ -11,6 +11,10 @@
 
 struct wr_nest_link;
 
+/* "<template>.<hash of the nest's program>": sandboxes that outlive an upgrade stay with the nest that they came from. */
+#define WR_NEST_NAME_MAX 80
+#define WR_NEST_HASH_LEN 8
+
 /* How many kits and network namespaces are kept ready per template. */
 #define WR_KITS_READY 16
 
@@ -22,6 +26,8 @@ struct wr_native_template {
     int layer_fds[WR_OVERLAY_MAX_LAYERS]; /* highest first; the device layer is the first */
     size_t layer_count;
     struct wr_nest_link *nest; /* owned; NULL until the first sandbox */
+    bool retired;              /* an entry for a nest of another version: it gets no new sandboxes and ends with its last */
+    char nest_name[WR_NEST_NAME_MAX];
     struct wr_list kits;       /* ready ones */
     size_t kit_count;
 };
@@ -36,6 +42,7 @@ struct wr_driver {
     struct wr_overlay_stage stage;
     struct wr_slots slots;
     int seccomp_fd, program_fd, device_layer_fd; /* program: memfd with the nest's binary */
+    char program_hash[WR_NEST_HASH_LEN + 1];
     struct wr_list templates;
     struct wr_list instances;
     struct wr_idle refill;   /* makes kits when there is nothing else to do */
@@ -50,7 +57,9 @@ void wr_native_refill(struct wr_driver *driver);
 /* native/templates.c: the template with its layers open and its nest running. */
 int wr_native_template_get(struct wr_driver *driver, const char *name, struct wr_native_template **ret,
                            struct wr_error *err) WR_MUST_CHECK;
-/* An entry for a nest of an earlier engine, which it takes over; layers are opened when the template is asked for. */
-int wr_native_template_keep(struct wr_driver *driver, const char *name, struct wr_nest_link *nest,
-                            struct wr_native_template **ret, struct wr_error *err) WR_MUST_CHECK;
+/* An entry for the nest of an earlier engine, which it takes over; layers are opened when the template is asked for. */
+int wr_native_template_keep(struct wr_driver *driver, const char *nest_name, struct wr_nest_link *nest, struct wr_error *err)
+    WR_MUST_CHECK;
+/* Ends retired nests that have no sandbox left. True while a control group of one still has to go. */
+bool wr_native_retired_collect(struct wr_driver *driver);
 void wr_native_template_free(struct wr_native_template *t);

@@ -35,7 +35,7 @@ struct wr_nest_link {
     struct wr_cgroup *home;
     struct wr_list waiting; /* in the order of requests */
     uint32_t sequence;
-    char template_name[64];
+    char nest_name[WR_NEST_NAME_MAX];
 };
 
 static struct {
@@ -64,7 +64,7 @@ static int send_request(struct wr_nest_link *link, const char *config, const int
         memcpy(out.config, config, out.request.config_len);
     int rc = wr_message_send(link->sock, &out, sizeof(out.request) + out.request.config_len, fds, fd_count);
     explicit_bzero(out.config, out.request.config_len);
-    return rc < 0 ? wr_fail(err, WR_E_UNAVAILABLE, -rc, "ask the nest of template %s", link->template_name) : 0;
+    return rc < 0 ? wr_fail(err, WR_E_UNAVAILABLE, -rc, "ask the nest %s", link->nest_name) : 0;
 }
 
 static int receive_reply(struct wr_nest_link *link, struct wr_nest_reply *reply, int *fds, size_t *fd_count,
@@ -81,8 +81,8 @@ static int receive_reply(struct wr_nest_link *link, struct wr_nest_reply *reply,
     if (len >= 0)
         close_fds(fds, *fd_count);
     *fd_count = 0;
-    return wr_fail(err, WR_E_UNAVAILABLE, len < 0 ? (int)-len : 0, "the nest of template %s does not answer",
-                   link->template_name);
+    return wr_fail(err, WR_E_UNAVAILABLE, len < 0 ? (int)-len : 0, "the nest %s does not answer",
+                   link->nest_name);
 }
 
 static void finish(struct waiting *w, const struct wr_nest_sandbox *sandbox, const struct wr_error *error)
@@ -104,12 +104,12 @@ static void lose(struct wr_nest_link *link, const char *why)
 
     if (link->sock < 0)
         return;
-    wr_log(WR_LOG_WARN, why, "template", link->template_name, NULL);
+    wr_log(WR_LOG_WARN, why, "nest", link->nest_name, NULL);
     wr_source_remove(&link->source);
     link->sock = wr_close(link->sock);
-    wr_nest_kill(link->driver, link->template_name);
+    wr_nest_kill(link->driver, link->nest_name);
     (void)waitpid(-1, NULL, WNOHANG);
-    (void)wr_fail(&error, WR_E_UNAVAILABLE, 0, "the nest of template %s ended", link->template_name);
+    (void)wr_fail(&error, WR_E_UNAVAILABLE, 0, "the nest %s ended", link->nest_name);
     wr_list_foreach(it, &link->waiting) finish(wr_list_entry(it, struct waiting, link), NULL, &error);
 }
 
@@ -178,7 +178,7 @@ static int connect_to(struct wr_nest_link *link, struct wr_error *err)
 {
     const struct timeval timeout = {.tv_sec = REPLY_TIMEOUT_S};
     struct sockaddr_un address;
-    int rc = wr_nest_address(link->driver, link->template_name, &address, err);
+    int rc = wr_nest_address(link->driver, link->nest_name, &address, err);
 
     if (rc < 0)
         return rc;
@@ -186,14 +186,14 @@ static int connect_to(struct wr_nest_link *link, struct wr_error *err)
     if (link->sock < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "make a socket");
     if (connect(link->sock, (struct sockaddr *)&address, sizeof(address)) < 0)
-        return wr_fail_errno(err, WR_E_NOT_FOUND, "connect to the nest of template %s", link->template_name);
+        return wr_fail_errno(err, WR_E_NOT_FOUND, "connect to the nest %s", link->nest_name);
     if (setsockopt(link->sock, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
         setsockopt(link->sock, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "set timeouts of the nest's socket");
     return setup(link, err);
 }
 
-static int link_new(struct wr_driver *driver, const char *template_name, struct wr_nest_link **ret, struct wr_error *err)
+static int link_new(struct wr_driver *driver, const char *nest_name, struct wr_nest_link **ret, struct wr_error *err)
 {
     char name[96];
     struct wr_nest_link *link = wr_calloc(1, sizeof(*link));
@@ -203,9 +203,9 @@ static int link_new(struct wr_driver *driver, const char *template_name, struct 
     link->driver = driver;
     link->sock = -1;
     wr_list_init(&link->waiting);
-    int rc = wr_strcopy(link->template_name, sizeof(link->template_name), template_name)
-                 ? wr_nest_cgroup_name(template_name, name, sizeof(name), err)
-                 : wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the template name is too long");
+    int rc = wr_strcopy(link->nest_name, sizeof(link->nest_name), nest_name)
+                 ? wr_nest_cgroup_name(nest_name, name, sizeof(name), err)
+                 : wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the nest's name is too long");
     if (rc == 0)
         rc = wr_cgroup_new(driver->cgroups, name, &(struct wr_cgroup_limits){0}, &link->home, err);
     if (rc < 0) {
@@ -227,23 +227,23 @@ static int finish_open(struct wr_nest_link *link, int rc, struct wr_nest_link **
     return rc;
 }
 
-int wr_nest_link_connect(struct wr_driver *driver, const char *template_name, struct wr_nest_link **ret,
+int wr_nest_link_connect(struct wr_driver *driver, const char *nest_name, struct wr_nest_link **ret,
                          struct wr_error *err)
 {
     struct wr_nest_link *link = NULL;
-    int rc = link_new(driver, template_name, &link, err);
+    int rc = link_new(driver, nest_name, &link, err);
 
     return rc < 0 ? rc : finish_open(link, connect_to(link, err), ret, err);
 }
 
-int wr_nest_link_open(struct wr_driver *driver, const char *template_name, struct wr_nest_link **ret, struct wr_error *err)
+int wr_nest_link_open(struct wr_driver *driver, const char *nest_name, struct wr_nest_link **ret, struct wr_error *err)
 {
     struct wr_nest_link *link = NULL;
-    int rc = link_new(driver, template_name, &link, err);
+    int rc = link_new(driver, nest_name, &link, err);
 
     if (rc < 0)
         return rc;
-    rc = wr_nest_start(driver, template_name, link->home, err);
+    rc = wr_nest_start(driver, nest_name, link->home, err);
     if (rc == 0)
         rc = connect_to(link, err);
     return finish_open(link, rc, ret, err);
@@ -269,21 +269,21 @@ bool wr_nest_link_alive(const struct wr_nest_link *link)
     return link && link->sock >= 0;
 }
 
-void wr_nest_kill(struct wr_driver *driver, const char *template_name)
+void wr_nest_kill(struct wr_driver *driver, const char *nest_name)
 {
     struct wr_cgroup *home = NULL;
     struct sockaddr_un address;
     struct wr_error err;
     char name[96];
 
-    if (wr_nest_cgroup_name(template_name, name, sizeof(name), &err) < 0 ||
+    if (wr_nest_cgroup_name(nest_name, name, sizeof(name), &err) < 0 ||
         wr_cgroup_open(driver->cgroups, name, &home, &err) < 0)
         return;
     /* PID 1 of the pid namespace that holds all its sandboxes: they go with it. */
     if (wr_cgroup_kill(home, &err) < 0)
         wr_log(WR_LOG_WARN, err.msg, NULL);
     wr_cgroup_free(home);
-    if (wr_nest_address(driver, template_name, &address, &err) == 0)
+    if (wr_nest_address(driver, nest_name, &address, &err) == 0)
         (void)unlink(address.sun_path);
 }
 
@@ -349,7 +349,7 @@ int wr_nest_link_list(struct wr_nest_link *link,
             return rc;
         if (reply.kind != WR_NEST_LIST || fd_count != 2 * (size_t)reply.count) {
             close_fds(fds, fd_count);
-            return wr_fail(err, WR_E_UNAVAILABLE, 0, "the nest of template %s sent a wrong list", link->template_name);
+            return wr_fail(err, WR_E_UNAVAILABLE, 0, "the nest %s sent a wrong list", link->nest_name);
         }
         for (size_t i = 0; i < reply.count; i++) {
             struct wr_nest_entry *e = &reply.entries[i];

@@ -22,17 +22,17 @@ struct wr_nest_sandbox {
 
 typedef void (*wr_nest_spawned_fn)(void *data, const struct wr_nest_sandbox *sandbox, const struct wr_error *err);
 
-/* Connects to the nest of this template, or starts one. */
-int wr_nest_link_open(struct wr_driver *driver, const char *template_name, struct wr_nest_link **ret, struct wr_error *err)
+/* Connects to the nest of this name, or starts one. */
+int wr_nest_link_open(struct wr_driver *driver, const char *nest_name, struct wr_nest_link **ret, struct wr_error *err)
     WR_MUST_CHECK;
 /* Connects only: NOT_FOUND when none is running. */
-int wr_nest_link_connect(struct wr_driver *driver, const char *template_name, struct wr_nest_link **ret,
+int wr_nest_link_connect(struct wr_driver *driver, const char *nest_name, struct wr_nest_link **ret,
                          struct wr_error *err) WR_MUST_CHECK;
 /* Lets go; the nest lives on. Spawns that wait are failed. Accepts NULL, returns NULL. */
 struct wr_nest_link *wr_nest_link_free(struct wr_nest_link *link);
 bool wr_nest_link_alive(const struct wr_nest_link *link);
 /* Ends the nest with all that it started. */
-void wr_nest_kill(struct wr_driver *driver, const char *template_name);
+void wr_nest_kill(struct wr_driver *driver, const char *nest_name);
 
 /* Asks for a sandbox made of the kit. `config`: the agent's JSON. `fn` is called once, from the loop. */
 int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_kit *kit, const struct wr_spec *spec, const char *config,

@@ -26,19 +26,19 @@ const void *wr_nest_program(size_t *ret_len)
     return wr_nest_blob;
 }
 
-int wr_nest_address(const struct wr_driver *driver, const char *template_name, struct sockaddr_un *ret, struct wr_error *err)
+int wr_nest_address(const struct wr_driver *driver, const char *nest_name, struct sockaddr_un *ret, struct wr_error *err)
 {
     *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (!wr_strformat(ret->sun_path, sizeof(ret->sun_path), "%s/nests/%s.sock", driver->run_dir, template_name))
+    if (!wr_strformat(ret->sun_path, sizeof(ret->sun_path), "%s/nests/%s.sock", driver->run_dir, nest_name))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the path %s/nests/%s.sock is too long for a socket", driver->run_dir,
-                       template_name);
+                       nest_name);
     return 0;
 }
 
-int wr_nest_cgroup_name(const char *template_name, char *out, size_t cap, struct wr_error *err)
+int wr_nest_cgroup_name(const char *nest_name, char *out, size_t cap, struct wr_error *err)
 {
-    if (!wr_strformat(out, cap, "nest-%s", template_name))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the template name %s is too long", template_name);
+    if (!wr_strformat(out, cap, "nest-%s", nest_name))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the nest's name %s is too long", nest_name);
     return 0;
 }
 
@@ -115,13 +115,13 @@ static int release(pid_t pid, const struct wr_cgroup_join *join, int go_write, i
     return wr_wrap(err, "start of the nest");
 }
 
-int wr_nest_start(struct wr_driver *driver, const char *template_name, struct wr_cgroup *home, struct wr_error *err)
+int wr_nest_start(struct wr_driver *driver, const char *nest_name, struct wr_cgroup *home, struct wr_error *err)
 {
     struct wr_cgroup_join join = wr_cgroup_join(home);
     struct sockaddr_un address;
     wr_auto_close int listen_fd = -1;
     int go[2], status[2];
-    int rc = wr_nest_address(driver, template_name, &address, err);
+    int rc = wr_nest_address(driver, nest_name, &address, err);
 
     if (rc == 0)
         rc = listen_at(&address, &listen_fd, err);

@@ -50,9 +50,15 @@ static int rebuild_kit(struct wr_driver *driver, const char *id, uint32_t slot, 
     return wr_cgroup_open(driver->cgroups, id, &kit->cgroup, err);
 }
 
+struct adoption {
+    struct wr_driver *driver;
+    struct wr_nest_link *nest;
+};
+
 static void on_listed(const char *id, uint32_t slot, const struct wr_nest_sandbox *sandbox, void *data)
 {
-    struct wr_driver *driver = data;
+    const struct adoption *adoption = data;
+    struct wr_driver *driver = adoption->driver;
     struct wr_error err = {0};
     struct wr_spec spec = {0};
     struct wr_instance *instance = NULL;
@@ -81,6 +87,7 @@ static void on_listed(const char *id, uint32_t slot, const struct wr_nest_sandbo
         return;
     }
     if (wr_instance_adopt(driver, kit, sandbox, &instance, &err) == 0) {
+        instance->nest = adoption->nest;
         instance->owner = driver->callbacks.on_found(driver->callbacks.data, &spec, instance);
         if (!instance->owner)
             wr_instance_kill(instance);
@@ -98,20 +105,19 @@ static bool is_adopted(const struct wr_driver *driver, const char *name)
     return false;
 }
 
-/* A nest whose template is gone still has its sandboxes; it is kept under a template entry without layers for new ones. */
+/* Its sandboxes are adopted; the nest is kept for new ones of its template, or until its last one ends (another version's). */
 static void adopt_nest(struct wr_driver *driver, const char *name)
 {
     struct wr_error err = {0};
     struct wr_nest_link *nest = NULL;
-    struct wr_native_template *t = NULL;
     int rc = wr_nest_link_connect(driver, name, &nest, &err);
 
     if (rc == 0)
-        rc = wr_nest_link_list(nest, on_listed, driver, &err);
+        rc = wr_nest_link_list(nest, on_listed, &(struct adoption){driver, nest}, &err);
     if (rc == 0)
-        rc = wr_native_template_keep(driver, name, nest, &t, &err);
+        rc = wr_native_template_keep(driver, name, nest, &err);
     if (rc < 0) {
-        wr_log(WR_LOG_INFO, "a nest is gone and is cleaned up", "template", name, "reason", err.msg, NULL);
+        wr_log(WR_LOG_INFO, "a nest is gone and is cleaned up", "nest", name, "reason", err.msg, NULL);
         wr_nest_link_free(nest);
         wr_nest_kill(driver, name);
     }
@@ -122,7 +128,7 @@ static void adopt_nests(struct wr_driver *driver)
     wr_auto_free char *path = wr_asprintf("%s/nests", driver->run_dir);
     DIR *dir = path ? opendir(path) : NULL;
     struct dirent *entry;
-    char name[64];
+    char name[WR_NEST_NAME_MAX];
 
     while (dir && (entry = readdir(dir))) {
         size_t len = strlen(entry->d_name);
@@ -130,8 +136,7 @@ static void adopt_nests(struct wr_driver *driver)
             continue;
         memcpy(name, entry->d_name, len - 5);
         name[len - 5] = '\0';
-        if (wr_template_name_valid(name))
-            adopt_nest(driver, name);
+        adopt_nest(driver, name);
     }
     if (dir)
         closedir(dir);
@@ -164,5 +169,6 @@ int wr_native_recover(struct wr_driver *driver, struct wr_error *err)
     int rc = wr_cgroup_root_list(driver->cgroups, remove_leftover, driver, err);
     if (rc == 0)
         rc = wr_volume_upper_list(driver->volume, remove_leftover, driver, err);
+    wr_leftovers_collect(driver); /* nests of another version that have no sandbox */
     return rc;
 }

@@ -5,6 +5,7 @@
 #include "engine/driver/native/instance.h"
 #include "engine/driver/native/kit.h"
 #include "engine/driver/native/nest_link.h"
+#include "engine/driver/native/nest_start.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +47,8 @@ static int load(struct wr_driver *driver, const char *name, struct wr_native_tem
     t->driver = driver;
     wr_list_init(&t->kits);
     int rc = wr_template_load(driver->data_dirfd, name, &t->t, err);
+    if (rc == 0 && !wr_strformat(t->nest_name, sizeof(t->nest_name), "%s.%s", name, driver->program_hash))
+        rc = wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the template name %s is too long", name);
     if (rc == 0)
         rc = open_layers(driver, t, err);
     if (rc < 0) {
@@ -57,21 +60,70 @@ static int load(struct wr_driver *driver, const char *name, struct wr_native_tem
     return 0;
 }
 
-int wr_native_template_keep(struct wr_driver *driver, const char *name, struct wr_nest_link *nest,
-                            struct wr_native_template **ret, struct wr_error *err)
+/* Cuts ".<hash>" off; false when there is none. */
+static bool split_nest_name(const char *nest_name, char *name, size_t cap, const char **ret_hash)
+{
+    const char *dot = strrchr(nest_name, '.');
+    size_t len = dot ? (size_t)(dot - nest_name) : 0;
+
+    if (len == 0 || len >= cap || strlen(dot + 1) != WR_NEST_HASH_LEN)
+        return false;
+    memcpy(name, nest_name, len);
+    name[len] = '\0';
+    *ret_hash = dot + 1;
+    return true;
+}
+
+int wr_native_template_keep(struct wr_driver *driver, const char *nest_name, struct wr_nest_link *nest, struct wr_error *err)
 {
     struct wr_native_template *t = wr_calloc(1, sizeof(*t));
+    const char *hash = NULL;
 
-    if (!t || !wr_strcopy(t->t.name, sizeof(t->t.name), name)) {
+    if (!t || !wr_strcopy(t->nest_name, sizeof(t->nest_name), nest_name) ||
+        !split_nest_name(nest_name, t->t.name, sizeof(t->t.name), &hash)) {
         free(t);
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "keep a template");
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "\"%s\" is not the name of a nest", nest_name);
     }
     t->driver = driver;
     t->nest = nest;
+    t->retired = !wr_streq(hash, driver->program_hash);
     wr_list_init(&t->kits);
     wr_list_append(&driver->templates, &t->link);
-    *ret = t;
     return 0;
+}
+
+static bool has_instances(const struct wr_native_template *t)
+{
+    wr_list_foreach(it, &t->driver->instances)
+    {
+        if (wr_list_entry(it, struct wr_instance, link)->nest == t->nest)
+            return true;
+    }
+    return false;
+}
+
+bool wr_native_retired_collect(struct wr_driver *driver)
+{
+    char group[96];
+    struct wr_error err;
+    bool more = false;
+
+    wr_list_foreach(it, &driver->templates)
+    {
+        struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
+        if (!t->retired || (t->nest && has_instances(t)))
+            continue;
+        if (t->nest) {
+            t->nest = wr_nest_link_free(t->nest);
+            wr_nest_kill(driver, t->nest_name);
+        }
+        if (wr_nest_cgroup_name(t->nest_name, group, sizeof(group), &err) == 0 &&
+            wr_cgroup_remove(driver->cgroups, group, &err) < 0)
+            more = true;
+        else
+            wr_native_template_free(t);
+    }
+    return more;
 }
 
 /* A manifest is replaced by rename, so inode and time of change tell whether it is the one that was read. 0: unreadable. */
@@ -127,7 +179,7 @@ static struct wr_native_template *find(struct wr_driver *driver, const char *nam
     wr_list_foreach(it, &driver->templates)
     {
         struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
-        if (wr_streq(t->t.name, name))
+        if (!t->retired && wr_streq(t->t.name, name))
             return t;
     }
     return NULL;
@@ -143,7 +195,7 @@ int wr_native_template_get(struct wr_driver *driver, const char *name, struct wr
         return rc;
     if (!wr_nest_link_alive(t->nest)) {
         t->nest = wr_nest_link_free(t->nest);
-        rc = wr_nest_link_open(driver, name, &t->nest, err);
+        rc = wr_nest_link_open(driver, t->nest_name, &t->nest, err);
         if (rc < 0)
             return rc;
     }

@@ -1,0 +1,60 @@
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "cli/help.h"
+#include "test.h"
+
+static const struct wr_opt opts[] = {
+    {"one", 0, WR_OPT_FLAG, 0, NULL, "first", 0, 0, false},
+    {"two", 0, WR_OPT_FLAG, 0, NULL, "second", 0, 0, true},
+};
+static const struct wr_command first = {.name = "first",
+                                        .summary = "Do it",
+                                        .usage = "[X]",
+                                        .opts = opts,
+                                        .opt_count = WR_ARRAY_SIZE(opts)};
+static const struct wr_command second = {.name = "second", .summary = "Do that", .usage = ""};
+static const struct wr_command *const commands[] = {&first, &second, NULL};
+
+static char *text_of(void (*fn)(FILE *out, const struct wr_command *const *commands))
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    fn(out, commands);
+    fclose(out);
+    return text;
+}
+
+TEST(completion_has_commands_and_visible_options)
+{
+    char *text = text_of(wr_help_bash);
+    CHECK(strstr(text, "words=\"first second\""));
+    CHECK(strstr(text, "first) words=\"--help --one --socket --data-dir\""));
+    CHECK(strstr(text, "second) words=\"--help --socket --data-dir\""));
+    CHECK(!strstr(text, "--two"));
+    free(text);
+}
+
+TEST(completion_works_in_bash)
+{
+    char *text = text_of(wr_help_bash);
+    FILE *bash = popen("bash 2>&1 | grep -q '^reply first$'", "w");
+    CHECK(bash);
+    fprintf(bash,
+            "%s\nCOMP_WORDS=(warren fi) COMP_CWORD=1\n_warren\necho reply \"${COMPREPLY[@]}\"\n",
+            text);
+    CHECK_INT(pclose(bash), 0);
+    free(text);
+}
+
+TEST(overview_and_reference)
+{
+    char *text = text_of(wr_help_overview);
+    CHECK(strstr(text, "first") && strstr(text, "Do that"));
+    free(text);
+    text = text_of(wr_help_markdown);
+    CHECK(strstr(text, "## warren second") && strstr(text, "--one"));
+    free(text);
+}

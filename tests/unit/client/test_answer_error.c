@@ -1,0 +1,37 @@
+#include "client/answer_error.h"
+#include "test.h"
+
+static struct wr_error of(int status, const char *body)
+{
+    struct wr_error err = {0};
+    wr_answer_error(status, body, strlen(body), &err);
+    return err;
+}
+
+TEST(api_form)
+{
+    struct wr_error err = of(404, "{\"code\":404,\"message\":\"no such thing\"}");
+    CHECK_INT(err.code, WR_E_NOT_FOUND);
+    CHECK_STR(err.msg, "no such thing");
+}
+
+TEST(connect_form_wins_over_the_status)
+{
+    struct wr_error err = of(400, "{\"code\":\"failed_precondition\",\"message\":\"not now\"}");
+    CHECK_INT(err.code, WR_E_FAILED_PRECONDITION);
+    CHECK_STR(err.msg, "not now");
+}
+
+TEST(anything_else_has_the_status)
+{
+    static const char *const bodies[] = {"",   "<html>",          "[]",
+                                         "{}", "{\"message\":1}", "{\"message\":\"\"}"};
+    for (size_t i = 0; i < WR_ARRAY_SIZE(bodies); i++) {
+        struct wr_error err = of(503, bodies[i]);
+        CHECK_INT(err.code, WR_E_UNAVAILABLE);
+        CHECK(strstr(err.msg, "503"));
+    }
+    CHECK_INT(of(507, "").code, WR_E_RESOURCE_EXHAUSTED);
+    CHECK_INT(of(418, "").code, WR_E_UNKNOWN);
+    CHECK_INT(of(599, "").code, WR_E_INTERNAL);
+}
