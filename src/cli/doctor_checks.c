@@ -62,6 +62,35 @@ static void check_kernel(const struct wr_doctor_place *place, struct wr_finding 
         say(f, WR_HEALTH_FAIL, "no overlay of id-mapped layers", "boot Linux 5.19 or newer");
 }
 
+static int map_own_ids(void)
+{
+    char uids[48], gids[48];
+    (void)snprintf(uids, sizeof uids, "0 %u 1", (unsigned)geteuid());
+    (void)snprintf(gids, sizeof gids, "0 %u 1", (unsigned)getegid());
+
+    int r = unshare(CLONE_NEWUSER) < 0 ? -errno : 0;
+    if (r == 0)
+        r = wr_file_write_str(AT_FDCWD, "/proc/self/uid_map", uids);
+    if (r == 0)
+        r = wr_file_write_str(AT_FDCWD, "/proc/self/setgroups", "deny");
+    return r ? r : wr_file_write_str(AT_FDCWD, "/proc/self/gid_map", gids);
+}
+
+/*
+ * What the nest does for each sandbox: a second namespace from inside the first, hence without any
+ * right on the host, and a mount in it. Runs in a child; returns the status that it ends with.
+ */
+static int try_userns(void)
+{
+    int r = map_own_ids();
+
+    if (r == 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+        r = -errno;
+    if (r == 0 && mount("tmpfs", "/", "tmpfs", MS_NOSUID | MS_NODEV, "size=4k") < 0)
+        r = -errno;
+    return -r & 0x7f;
+}
+
 /* Tries it in a child, as a host may forbid it in several ways. */
 static void check_userns(const struct wr_doctor_place *place, struct wr_finding *f)
 {
@@ -70,14 +99,14 @@ static void check_userns(const struct wr_doctor_place *place, struct wr_finding 
     (void)place;
     pid_t pid = fork();
     if (pid == 0)
-        _exit(unshare(CLONE_NEWUSER) < 0 ? errno & 0x7f : 0);
+        _exit(try_userns());
     if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) {
         FOUND(f, "could not be tried");
         say(f, WR_HEALTH_WARN, NULL, NULL);
         return;
     }
     if (WEXITSTATUS(status) == 0) {
-        FOUND(f, "can be made");
+        FOUND(f, "can be made and nested");
         return;
     }
     FOUND(f, "refused: %s", wr_errno_text(WEXITSTATUS(status)));
@@ -85,21 +114,30 @@ static void check_userns(const struct wr_doctor_place *place, struct wr_finding 
         "`sysctl user.max_user_namespaces=65536`; inside a container: let it make namespaces");
 }
 
+/* The engine is root when it makes a nest, but the nest is not when it makes sandboxes. */
 static void check_unpriv_userns(const struct wr_doctor_place *place, struct wr_finding *f)
 {
-    static const char *const paths[] = {"/proc/sys/kernel/unprivileged_userns_clone",
-                                        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"};
+    static const struct {
+        const char *path, *bad, *mend;
+        enum wr_health health;
+    } rows[] = {
+        {"/proc/sys/kernel/unprivileged_userns_clone", "0",
+         "`sysctl kernel.unprivileged_userns_clone=1`", WR_HEALTH_FAIL},
+        /* What it restricts differs between kernels; whether it hurts is seen by trying. */
+        {"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
+         "if user namespaces are refused: `sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
+         WR_HEALTH_OK},
+    };
     char value[16];
 
     (void)place;
     FOUND(f, "not restricted");
-    for (size_t i = 0; i < WR_ARRAY_SIZE(paths); i++) {
-        const char *bad = i == 0 ? "0" : "1";
-        if (wr_file_read_line(AT_FDCWD, paths[i], value, sizeof value) > 0 &&
-            wr_streq(value, bad)) {
-            FOUND(f, "%s = %s", paths[i], value);
-            /* The engine makes its namespaces as root. */
-            say(f, WR_HEALTH_OK, NULL, NULL);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
+        if (wr_file_read_line(AT_FDCWD, rows[i].path, value, sizeof value) > 0 &&
+            wr_streq(value, rows[i].bad)) {
+            FOUND(f, "%s = %s", rows[i].path, value);
+            say(f, rows[i].health, "no sandbox can be made", rows[i].mend);
+            return;
         }
     }
 }

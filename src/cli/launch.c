@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,6 +23,7 @@
 
 #define LOCK_WAIT_MS 15000 /* an idle server that is ending gives the lock up within that */
 #define BACKLOG      1024
+#define OPEN_FILES   262144
 
 /* The directory of the socket, made if missing, and the lock of the instance. */
 struct place {
@@ -149,6 +151,20 @@ int wr_launch_check(const struct wr_launch_opts *opts, struct wr_error *err)
     return r;
 }
 
+/* Four sockets per sandbox and one per connection: far above the usual soft limit of 1024. Without
+ * the right to raise the hard limit, that is what there is. After the engine's start, so that its
+ * sandboxes do not inherit it. */
+static void raise_open_files(void)
+{
+    struct rlimit limit = {OPEN_FILES, OPEN_FILES};
+
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        wr_log(WR_LOG_WARN, "limit of open files stays low", NULL);
+}
+
 /* From here on nothing is opened or changed in this process that needs rights. */
 static int become_server(const struct wr_launch_opts *opts, const struct wr_server_opts *server,
                          int lock_fd, struct wr_error *err)
@@ -156,6 +172,7 @@ static int become_server(const struct wr_launch_opts *opts, const struct wr_serv
     const int keep[] = {lock_fd, server->engine_fd, server->listen_fd, server->ready_fd,
                         opts->ready_fd};
 
+    raise_open_files();
     int r = wr_privileges_close_others(keep, WR_ARRAY_SIZE(keep), err);
     if (r == 0 && geteuid() == 0)
         r = wr_privileges_drop(WR_SERVER_USER, WR_SERVER_FALLBACK_ID, err);

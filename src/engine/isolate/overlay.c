@@ -224,6 +224,12 @@ static int mount_once(struct wr_overlay_stage *stage, const struct wr_overlay_op
     return rc;
 }
 
+/* Layers by descriptor need Linux 6.13. How others refuse: until 6.4 EOPNOTSUPP, from 6.5 on EBADF (O_PATH) or EINVAL. */
+static bool is_old_kernel(int os_errno)
+{
+    return os_errno == EOPNOTSUPP || os_errno == EBADF || os_errno == EINVAL;
+}
+
 int wr_overlay_mount(struct wr_overlay_stage *stage, const struct wr_overlay_opts *opts, int *ret_fd,
                      struct wr_error *err)
 {
@@ -231,8 +237,7 @@ int wr_overlay_mount(struct wr_overlay_stage *stage, const struct wr_overlay_opt
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%zu layers; between 1 and %d are possible", opts->layer_count,
                        WR_OVERLAY_MAX_LAYERS);
     int rc = mount_once(stage, opts, ret_fd, err);
-    /* Layers by descriptor need kernel 6.13; between 6.5 and that the refusal is EINVAL, before EOPNOTSUPP. */
-    if (rc < 0 && (err->os_errno == EINVAL || err->os_errno == EOPNOTSUPP) && !stage->needed && stage->dirfd >= 0) {
+    if (rc < 0 && is_old_kernel(err->os_errno) && !stage->needed && stage->dirfd >= 0) {
         stage->needed = true;
         rc = mount_once(stage, opts, ret_fd, err);
         stage->needed = rc == 0; /* else that was not the reason */

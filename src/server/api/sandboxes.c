@@ -9,6 +9,7 @@
 #include "json/jwrite.h"
 #include "server/api/create_request.h"
 #include "server/api/errors.h"
+#include "server/api/metadata_filter.h"
 #include "server/api/op.h"
 #include "server/lifecycle.h"
 #include "server/server.h"
@@ -148,24 +149,39 @@ static int compare(const void *a, const void *b)
     return strcmp(x->id, y->id);
 }
 
+static int read_filter(const struct wr_exchange *ex, json_t **ret, struct wr_error *err)
+{
+    wr_auto_free char *text = wr_calloc(1, WR_HTTP_MAX_TARGET);
+
+    if (!text)
+        return wr_fail(err, WR_E_UNAVAILABLE, ENOMEM, "filter");
+    int r = wr_exchange_query(ex, "metadata", text, WR_HTTP_MAX_TARGET, err);
+    if (r <= 0)
+        return r;
+    return wr_metadata_filter_parse(text, ret, err);
+}
+
 void wr_api_sandboxes_list(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
 {
     struct wr_server *server = data;
     size_t count = 0, max = wr_sandbox_table_count(server->sandboxes);
     wr_auto_free struct wr_sandbox **sorted = wr_calloc(max + 1, sizeof *sorted);
     wr_auto_buf body = WR_BUF(LIST_MAX_BYTES);
+    wr_auto_json *filter = NULL;
     struct wr_error error = {0};
     struct wr_jw w;
 
     (void)match;
-    if (!sorted) {
-        (void)wr_fail(&error, WR_E_UNAVAILABLE, ENOMEM, "list of sandboxes");
+    int r = sorted ? read_filter(ex, &filter, &error)
+                   : wr_fail(&error, WR_E_UNAVAILABLE, ENOMEM, "list of sandboxes");
+    if (r < 0) {
         wr_api_fail(ex, &error);
         return;
     }
     wr_list_foreach(it, wr_sandbox_table_all(server->sandboxes)) {
         struct wr_sandbox *sandbox = wr_list_entry(it, struct wr_sandbox, link);
-        if (sandbox->state == WR_SANDBOX_RUNNING && count < max)
+        if (sandbox->state == WR_SANDBOX_RUNNING && count < max &&
+            wr_metadata_filter_match(filter, sandbox->metadata))
             sorted[count++] = sandbox;
     }
     qsort(sorted, count, sizeof sorted[0], compare);

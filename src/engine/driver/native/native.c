@@ -26,15 +26,22 @@
 #define MFD_EXEC 0x0010U /* Linux 6.3; glibc 2.36 lacks it */
 #endif
 
+#define LOCK_ROUNDS   50
+#define LOCK_RETRY_US 20000
+
 static int take_lock(struct wr_driver *driver, struct wr_error *err)
 {
     driver->lock_fd = openat(driver->data_dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (driver->lock_fd < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "open %s/lock", driver->data_dir);
-    if (flock(driver->lock_fd, LOCK_EX | LOCK_NB) < 0)
-        return wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
-                       "another Warren uses %s; stop it, or give this one a --data-dir of its own", driver->data_dir);
-    return 0;
+    /* What a killed engine had forked (nest_start.c, userns.c, sys/tool.c) holds the lock a moment longer. */
+    for (int i = 0; i < LOCK_ROUNDS; i++) {
+        if (flock(driver->lock_fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        usleep(LOCK_RETRY_US);
+    }
+    return wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
+                   "another Warren uses %s; stop it, or give this one a --data-dir of its own", driver->data_dir);
 }
 
 /* Inotify instances and watches are counted for the creator of the outermost user namespace, terminals for the host: all sandboxes
@@ -73,7 +80,6 @@ static void raise_own_limits(void)
         {RLIMIT_MSGQUEUE, RLIM_INFINITY}, {RLIMIT_SIGPENDING, RLIM_INFINITY}, {RLIMIT_MEMLOCK, RLIM_INFINITY},
         {RLIMIT_NPROC, RLIM_INFINITY},
     };
-
     bool all = true;
 
     for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
@@ -314,6 +320,7 @@ static void native_teardown(struct wr_driver *driver)
     }
     while (wr_volume_collect(driver->volume))
         ;
+    wr_timer_stop(&driver->collect);
     wr_overlay_stage_close(driver->run_dir, &driver->stage);
     wr_cgroup_root_remove(driver->cgroups);
     driver->volume = wr_volume_free(driver->volume);

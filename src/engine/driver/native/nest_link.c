@@ -1,6 +1,7 @@
 #include "engine/driver/native/nest_link.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "engine/driver/native/kit.h"
 #include "engine/driver/native/native.h"
@@ -12,12 +13,14 @@
 #include "sys/syscall.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define REPLY_TIMEOUT_S 10
+#define LIST_TIMEOUT_MS 30000
 #define MEMLOCK_BYTES   (64 * 1024 * 1024)
 #define SHM_MIB         64
 
@@ -73,9 +76,7 @@ static int receive_reply(struct wr_nest_link *link, struct wr_nest_reply *reply,
     ssize_t len = wr_message_recv(link->sock, reply, sizeof(*reply), fds, fd_count);
 
     if (len == (ssize_t)sizeof(*reply) && reply->magic == WR_NEST_MAGIC && reply->count <= WR_NEST_LIST_PAGE) {
-        reply->error.msg[sizeof(reply->error.msg) - 1] = '\0';
-        if (reply->error.code < 0 || reply->error.code >= WR_E_MAX_)
-            reply->error.code = WR_E_INTERNAL;
+        (void)wr_error_received(&reply->error);
         return 0;
     }
     if (len >= 0)
@@ -108,7 +109,8 @@ static void lose(struct wr_nest_link *link, const char *why)
     wr_source_remove(&link->source);
     link->sock = wr_close(link->sock);
     wr_nest_kill(link->driver, link->nest_name);
-    (void)waitpid(-1, NULL, WNOHANG);
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        ; /* nests of earlier deaths too; every other child is waited for at once */
     (void)wr_fail(&error, WR_E_UNAVAILABLE, 0, "the nest %s ended", link->nest_name);
     wr_list_foreach(it, &link->waiting) finish(wr_list_entry(it, struct waiting, link), NULL, &error);
 }
@@ -166,6 +168,8 @@ static int setup(struct wr_nest_link *link, struct wr_error *err)
     if (rc < 0)
         return rc;
     close_fds(fds, fd_count);
+    if (reply.kind != WR_NEST_SETUP || reply.sequence != link->sequence || fd_count != 0)
+        return wr_fail(err, WR_E_UNAVAILABLE, 0, "the nest %s sent a wrong answer", link->nest_name);
     if (reply.error.code) {
         *err = reply.error;
         return -err->code;
@@ -185,11 +189,12 @@ static int connect_to(struct wr_nest_link *link, struct wr_error *err)
     link->sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (link->sock < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "make a socket");
-    if (connect(link->sock, (struct sockaddr *)&address, sizeof(address)) < 0)
-        return wr_fail_errno(err, WR_E_NOT_FOUND, "connect to the nest %s", link->nest_name);
+    /* Before connect(), which waits while the queue of a nest that hangs is full. */
     if (setsockopt(link->sock, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
         setsockopt(link->sock, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "set timeouts of the nest's socket");
+    if (connect(link->sock, (struct sockaddr *)&address, sizeof(address)) < 0)
+        return wr_fail_errno(err, WR_E_NOT_FOUND, "connect to the nest %s", link->nest_name);
     return setup(link, err);
 }
 
@@ -243,7 +248,10 @@ int wr_nest_link_open(struct wr_driver *driver, const char *nest_name, struct wr
 
     if (rc < 0)
         return rc;
-    rc = wr_nest_start(driver, nest_name, link->home, err);
+    /* Whatever is in its group is a nest that cannot be talked to, perhaps alive. */
+    rc = wr_cgroup_kill(link->home, err);
+    if (rc == 0)
+        rc = wr_nest_start(driver, nest_name, link->home, err);
     if (rc == 0)
         rc = connect_to(link, err);
     return finish_open(link, rc, ret, err);
@@ -267,6 +275,15 @@ struct wr_nest_link *wr_nest_link_free(struct wr_nest_link *link)
 bool wr_nest_link_alive(const struct wr_nest_link *link)
 {
     return link && link->sock >= 0;
+}
+
+bool wr_nest_link_check(struct wr_nest_link *link)
+{
+    struct pollfd fd = {.fd = link ? link->sock : -1};
+
+    if (wr_nest_link_alive(link) && poll(&fd, 1, 0) > 0)
+        lose(link, "a nest is gone");
+    return wr_nest_link_alive(link);
 }
 
 void wr_nest_kill(struct wr_driver *driver, const char *nest_name)
@@ -313,6 +330,8 @@ int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_kit *kit, cons
     int rc = send_request(link, config, fds, fd_count, err);
     if (rc < 0) {
         free(w);
+        if (rc == -WR_E_UNAVAILABLE) /* it died, or does not read: the next request starts another one */
+            lose(link, "a nest does not take requests");
         return rc;
     }
     *w = (struct waiting){.sequence = link->sequence, .fn = fn, .data = data};
@@ -330,10 +349,25 @@ void wr_nest_link_forget(struct wr_nest_link *link, void *data)
     }
 }
 
+/* Ascending, valid ids: so the end comes, whatever the nest does. */
+static bool list_is_sound(const struct wr_nest_reply *reply, uint32_t sequence, const char *after)
+{
+    if (reply->kind != WR_NEST_LIST || reply->sequence != sequence)
+        return false;
+    for (size_t i = 0; i < reply->count; i++) {
+        const char *id = reply->entries[i].id;
+        if (!memchr(id, '\0', WR_ID_LEN + 1) || !wr_id_valid(id) || strcmp(id, after) <= 0)
+            return false;
+        after = id;
+    }
+    return true;
+}
+
 int wr_nest_link_list(struct wr_nest_link *link,
                       void (*fn)(const char *id, uint32_t slot, const struct wr_nest_sandbox *sandbox, void *data),
                       void *data, struct wr_error *err)
 {
+    uint64_t start_ms = wr_mono_ms();
     struct wr_nest_reply reply = {.more = 1};
     char after[WR_ID_LEN + 1] = "";
     int fds[WR_MESSAGE_MAX_FDS];
@@ -347,13 +381,13 @@ int wr_nest_link_list(struct wr_nest_link *link,
             rc = receive_reply(link, &reply, fds, &fd_count, err);
         if (rc < 0)
             return rc;
-        if (reply.kind != WR_NEST_LIST || fd_count != 2 * (size_t)reply.count) {
+        if (!list_is_sound(&reply, link->sequence, after) || fd_count != 2 * (size_t)reply.count ||
+            wr_mono_ms() - start_ms > LIST_TIMEOUT_MS) {
             close_fds(fds, fd_count);
             return wr_fail(err, WR_E_UNAVAILABLE, 0, "the nest %s sent a wrong list", link->nest_name);
         }
         for (size_t i = 0; i < reply.count; i++) {
-            struct wr_nest_entry *e = &reply.entries[i];
-            e->id[WR_ID_LEN] = '\0';
+            const struct wr_nest_entry *e = &reply.entries[i];
             memcpy(after, e->id, sizeof(after));
             fn(e->id, e->slot, &(struct wr_nest_sandbox){fds[2 * i], fds[2 * i + 1], -1}, data);
         }

@@ -31,6 +31,8 @@ int wr_nest_link_connect(struct wr_driver *driver, const char *nest_name, struct
 /* Lets go; the nest lives on. Spawns that wait are failed. Accepts NULL, returns NULL. */
 struct wr_nest_link *wr_nest_link_free(struct wr_nest_link *link);
 bool wr_nest_link_alive(const struct wr_nest_link *link);
+/* The same after a look at the socket, because the loop may not have reported its end yet. Spawns that wait are failed then. */
+bool wr_nest_link_check(struct wr_nest_link *link);
 /* Ends the nest with all that it started. */
 void wr_nest_kill(struct wr_driver *driver, const char *nest_name);
 
@@ -42,4 +44,4 @@ void wr_nest_link_forget(struct wr_nest_link *link, void *data);
 /* Blocking, at an engine's start: every sandbox that the nest has. */
 int wr_nest_link_list(struct wr_nest_link *link,
                       void (*fn)(const char *id, uint32_t slot, const struct wr_nest_sandbox *sandbox, void *data),
-                      void *data, struct wr_error *err) WR_MUST_CHECK;
+                      void *data, struct wr_error *err) WR_MUST_CHECK; /* ids are valid and ascend */

@@ -11,12 +11,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define START_TIMEOUT_MS 10000
 
 extern const char wr_nest_blob[], wr_nest_blob_end[];
 
@@ -79,7 +82,8 @@ static WR_NORETURN void become_nest(const struct start *s)
     if (ok)
         fexecve(5, argv, envp);
     (void)wr_fail_errno(&err, WR_E_INTERNAL, "start the nest");
-    (void)!write(4, &err, sizeof(err));
+    /* Number 4 may still be one of the engine's descriptors if not all went well. */
+    (void)!write(ok ? 4 : status_fd, &err, sizeof(err));
     _exit(1);
 }
 
@@ -106,11 +110,13 @@ static int release(pid_t pid, const struct wr_cgroup_join *join, int go_write, i
         rc = wr_fail_errno(err, WR_E_INTERNAL, "let the nest go");
     if (rc < 0)
         return rc;
+    struct pollfd fd = {.fd = status_read, .events = POLLIN};
+    if (poll(&fd, 1, START_TIMEOUT_MS) <= 0)
+        return wr_fail(err, WR_E_DEADLINE_EXCEEDED, 0, "the nest did not start within %d s", START_TIMEOUT_MS / 1000);
     if (wr_read_full(status_read, &status, sizeof(status)) != (ssize_t)sizeof(status))
         return wr_fail(err, WR_E_INTERNAL, 0, "the nest died while it started");
-    if (status.code == 0)
+    if (wr_error_received(&status) == 0)
         return 0;
-    status.msg[sizeof(status.msg) - 1] = '\0';
     *err = status;
     return wr_wrap(err, "start of the nest");
 }

@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 #define MAX_RECORD_BYTES (128 * 1024)
+#define NEST_PREFIX      "nest-" /* wr_nest_cgroup_name() */
+#define NEST_ROUNDS      100
+#define NEST_RETRY_US    5000
 
 static int read_record(int upper_fd, struct wr_spec *spec, struct wr_error *err)
 {
@@ -29,31 +32,42 @@ static int read_record(int upper_fd, struct wr_spec *spec, struct wr_error *err)
     return rc ? rc : wr_spec_read_record(json, spec, err);
 }
 
-/* The kit of a sandbox that lives. The record decides, not what the nest says. */
-static int rebuild_kit(struct wr_driver *driver, const char *id, uint32_t slot, struct wr_kit *kit, struct wr_spec *spec,
-                       struct wr_error *err)
+/* Whose list is read. */
+struct adoption {
+    struct wr_driver *driver;
+    struct wr_nest_link *nest;
+    const char *nest_name;
+};
+
+/* A nest answers for sandboxes of its own template only. */
+static bool is_nest_of(const char *nest_name, const char *template_name)
 {
+    size_t len = strlen(template_name);
+
+    return strncmp(nest_name, template_name, len) == 0 && nest_name[len] == '.' && !strchr(nest_name + len + 1, '.');
+}
+
+/* The kit of a sandbox that lives. The record decides, not what the nest says. */
+static int rebuild_kit(const struct adoption *adoption, const char *id, uint32_t slot, struct wr_kit *kit,
+                       struct wr_spec *spec, struct wr_error *err)
+{
+    struct wr_driver *driver = adoption->driver;
     int rc = wr_volume_upper_open(driver->volume, id, &kit->upper_fd, err);
 
     if (rc == 0)
         rc = read_record(kit->upper_fd, spec, err);
-    if (rc == 0 && (!wr_streq(spec->id, id) || spec->slot != slot))
+    if (rc == 0 && (!wr_streq(spec->id, id) || spec->slot != slot || !is_nest_of(adoption->nest_name, spec->template_name)))
         rc = wr_fail(err, WR_E_DATA_LOSS, 0, "the record of sandbox %s does not fit it", id);
     if (rc == 0 && !wr_slots_claim(&driver->slots, slot))
         rc = wr_fail(err, WR_E_DATA_LOSS, 0, "slot %u of sandbox %s is taken", slot, id);
     if (rc < 0)
         return rc;
-    kit->has_slot = true;
+    kit->has_slot = kit->has_upper = true;
     kit->slot = slot;
     kit->disk_bytes = spec->disk_bytes;
     kit->limits = (struct wr_cgroup_limits){spec->memory_bytes, (uint32_t)spec->cpu_millis, (uint32_t)spec->pids};
     return wr_cgroup_open(driver->cgroups, id, &kit->cgroup, err);
 }
-
-struct adoption {
-    struct wr_driver *driver;
-    struct wr_nest_link *nest;
-};
 
 static void on_listed(const char *id, uint32_t slot, const struct wr_nest_sandbox *sandbox, void *data)
 {
@@ -68,8 +82,7 @@ static void on_listed(const char *id, uint32_t slot, const struct wr_nest_sandbo
     if (kit) {
         kit->upper_fd = kit->overlay_fd = -1;
         (void)!wr_strcopy(kit->id, sizeof(kit->id), id);
-        rc = wr_id_valid(id) ? rebuild_kit(driver, id, slot, kit, &spec, &err)
-                             : wr_fail(&err, WR_E_DATA_LOSS, 0, "a nest lists a sandbox with a wrong id");
+        rc = rebuild_kit(adoption, id, slot, kit, &spec, &err);
     }
     if (rc < 0) {
         wr_log(WR_LOG_WARN, "a sandbox cannot be adopted and is killed", "sandbox", id, "reason", err.msg, NULL);
@@ -105,6 +118,16 @@ static bool is_adopted(const struct wr_driver *driver, const char *name)
     return false;
 }
 
+static bool is_leftover(const struct wr_driver *driver, const char *name)
+{
+    wr_list_foreach(it, &driver->leftovers)
+    {
+        if (wr_streq(wr_list_entry(it, struct wr_kit, link)->id, name))
+            return true;
+    }
+    return false;
+}
+
 /* Its sandboxes are adopted; the nest is kept for new ones of its template, or until its last one ends (another version's). */
 static void adopt_nest(struct wr_driver *driver, const char *name)
 {
@@ -113,7 +136,7 @@ static void adopt_nest(struct wr_driver *driver, const char *name)
     int rc = wr_nest_link_connect(driver, name, &nest, &err);
 
     if (rc == 0)
-        rc = wr_nest_link_list(nest, on_listed, &(struct adoption){driver, nest}, &err);
+        rc = wr_nest_link_list(nest, on_listed, &(struct adoption){driver, nest, name}, &err);
     if (rc == 0)
         rc = wr_native_template_keep(driver, name, nest, &err);
     if (rc < 0) {
@@ -142,19 +165,64 @@ static void adopt_nests(struct wr_driver *driver)
         closedir(dir);
 }
 
+static bool nest_is_adopted(const struct wr_driver *driver, const char *nest_name)
+{
+    wr_list_foreach(it, &driver->templates)
+    {
+        if (wr_streq(wr_list_entry(it, struct wr_native_template, link)->nest_name, nest_name))
+            return true;
+    }
+    return false;
+}
+
+/* The group of a nest that was not adopted, with what is in it. */
+static void remove_nest(struct wr_driver *driver, const char *group)
+{
+    const char *nest_name = group + strlen(NEST_PREFIX);
+    struct wr_error err;
+    int rc = -1;
+
+    if (nest_is_adopted(driver, nest_name))
+        return;
+    wr_log(WR_LOG_INFO, "removing a leftover nest", "nest", nest_name, NULL);
+    wr_nest_kill(driver, nest_name);
+    /* It is empty once the kernel has ended the nest's sandboxes. If that takes longer, the next nest uses it. */
+    for (int i = 0; i < NEST_ROUNDS && (rc = wr_cgroup_remove(driver->cgroups, group, &err)) < 0; i++)
+        usleep(NEST_RETRY_US);
+    if (rc < 0)
+        wr_log(WR_LOG_WARN, err.msg, NULL);
+}
+
+/* Its slot rests until its last process and file are gone, like everybody's. */
+static void claim_slot(struct wr_driver *driver, struct wr_kit *kit)
+{
+    WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0};
+    struct wr_error err;
+
+    if (wr_volume_upper_open(driver->volume, kit->id, &kit->upper_fd, &err) == 0 &&
+        read_record(kit->upper_fd, &spec, &err) == 0 && wr_slots_claim(&driver->slots, (uint32_t)spec.slot)) {
+        kit->has_slot = true;
+        kit->slot = (uint32_t)spec.slot;
+    }
+}
+
 /* A leftover is removed like a kit: group, then upper directory. */
 static void remove_leftover(const char *name, void *data)
 {
     struct wr_driver *driver = data;
     struct wr_error err;
 
-    if (!wr_id_valid(name) || is_adopted(driver, name))
+    if (wr_starts_with(name, NEST_PREFIX))
+        remove_nest(driver, name);
+    if (!wr_id_valid(name) || is_adopted(driver, name) || is_leftover(driver, name))
         return;
     struct wr_kit *kit = wr_calloc(1, sizeof(*kit));
     if (!kit)
         return; /* the next start removes it */
     kit->upper_fd = kit->overlay_fd = -1;
+    kit->has_upper = true;
     (void)!wr_strcopy(kit->id, sizeof(kit->id), name);
+    claim_slot(driver, kit);
     if (wr_cgroup_open(driver->cgroups, name, &kit->cgroup, &err) == 0)
         (void)!wr_cgroup_kill(kit->cgroup, &err);
     else

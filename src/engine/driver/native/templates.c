@@ -140,12 +140,22 @@ static uint64_t manifest_version(const struct wr_driver *driver, const char *nam
 
 static bool same_layers(const struct wr_template *a, const struct wr_template *b)
 {
-    if (a->layer_count != b->layer_count || !a->env_json)
+    if (a->layer_count != b->layer_count)
         return false;
     for (size_t i = 0; i < a->layer_count; i++)
         if (!wr_streq(a->layers[i], b->layers[i]))
             return false;
-    return wr_streq(a->env_json, b->env_json) && wr_streq(a->user, b->user) && wr_streq(a->workdir, b->workdir);
+    return true;
+}
+
+/* Ready kits and open layers, for a template that was removed or made of others. */
+static void drop_layers(struct wr_native_template *t)
+{
+    wr_list_foreach(it, &t->kits) wr_leftovers_add(t->driver, wr_list_entry(it, struct wr_kit, link));
+    t->kit_count = 0;
+    while (t->layer_count > 0)
+        wr_close(t->layer_fds[--t->layer_count]);
+    t->manifest_version = 0;
 }
 
 /* A template that was made again since: its kits are of the old layers. The nest has nothing of the template and stays. */
@@ -158,20 +168,21 @@ static int refresh(struct wr_native_template *t, struct wr_error *err)
         return 0;
     int rc = wr_template_load(t->driver->data_dirfd, t->t.name, &now, err);
 
-    if (rc < 0)
+    if (rc < 0) {
+        drop_layers(t);
         return rc;
-    t->manifest_version = version;
-    if (same_layers(&t->t, &now)) {
-        wr_template_done(&now);
-        return 0;
     }
-    wr_list_foreach(it, &t->kits) wr_leftovers_add(t->driver, wr_list_entry(it, struct wr_kit, link));
-    t->kit_count = 0;
-    while (t->layer_count > 0)
-        wr_close(t->layer_fds[--t->layer_count]);
+    /* Only the layers are in the kits; the rest is read at each start. */
+    if (t->layer_count == 0 || !same_layers(&t->t, &now))
+        drop_layers(t);
     wr_template_done(&t->t);
     t->t = now;
-    return open_layers(t->driver, t, err);
+    rc = t->layer_count == 0 ? open_layers(t->driver, t, err) : 0;
+    if (rc < 0)
+        drop_layers(t);
+    else
+        t->manifest_version = version;
+    return rc;
 }
 
 static struct wr_native_template *find(struct wr_driver *driver, const char *name)
@@ -193,7 +204,7 @@ int wr_native_template_get(struct wr_driver *driver, const char *name, struct wr
 
     if (rc < 0)
         return rc;
-    if (!wr_nest_link_alive(t->nest)) {
+    if (!wr_nest_link_check(t->nest)) {
         t->nest = wr_nest_link_free(t->nest);
         rc = wr_nest_link_open(driver, t->nest_name, &t->nest, err);
         if (rc < 0)

@@ -1,0 +1,210 @@
+#include "base/buf.h"
+#include "engine/action.h"
+#include "engine/spec.h"
+#include "json/jread.h"
+#include "template/store.h"
+#include "test.h"
+
+#define ID "abcdefghij0123456789"
+
+static struct wr_error err;
+
+/* Reads a CREATE payload; `json` must be JSON. */
+static int read_text(const char *json, struct wr_spec *spec)
+{
+    wr_auto_json *payload = NULL;
+    if (wr_json_parse(json, strlen(json), &payload, &err) < 0)
+        wr_test_fail(__FILE__, __LINE__, "%s: %s", json, err.msg);
+    return wr_spec_read(payload, spec, &err);
+}
+
+static void check_refused(const char *json, const char *word)
+{
+    struct wr_spec spec = {.pids = 7};
+    CHECK_INT(read_text(json, &spec), -WR_E_INVALID_ARGUMENT);
+    if (!strstr(err.msg, word))
+        wr_test_fail(__FILE__, __LINE__, "\"%s\" does not name %s", err.msg, word);
+    CHECK_INT(spec.pids, 7); /* untouched */
+    CHECK(!spec.env && !spec.owner);
+}
+
+TEST(every_field_is_read)
+{
+    WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0};
+    CHECK_INT(read_text("{\"id\":\"" ID "\",\"template\":\"base\",\"cpuMillis\":100,\"memoryBytes\":2,"
+                        "\"diskBytes\":3,\"pids\":4,\"openFiles\":5,\"envVars\":{\"A\":\"b=c\"},"
+                        "\"owner\":\"me\",\"sockets\":6}",
+                        &spec),
+              0);
+    CHECK_STR(spec.id, ID);
+    CHECK_STR(spec.template_name, "base");
+    CHECK_INT(spec.cpu_millis, 100);
+    CHECK_INT(spec.memory_bytes, 2);
+    CHECK_INT(spec.disk_bytes, 3);
+    CHECK_INT(spec.pids, 4);
+    CHECK_INT(spec.open_files, 5);
+    CHECK_INT(spec.sockets, 6);
+    CHECK_STR(spec.owner, "me");
+    CHECK_STR(json_string_value(json_object_get(spec.env, "A")), "b=c");
+}
+
+TEST(only_the_template_is_required)
+{
+    WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0};
+    CHECK_INT(read_text("{\"template\":\"base\"}", &spec), 0);
+    CHECK_STR(spec.id, "");
+    CHECK_STR(spec.owner, "");
+    CHECK_INT(json_object_size(spec.env), 0);
+    CHECK_INT(spec.memory_bytes, 0);
+    check_refused("{}", "template");
+}
+
+TEST(wrong_fields_are_refused)
+{
+    check_refused("{\"template\":\"base\",\"colour\":1}", "colour");
+    check_refused("{\"template\":\"base\",\"id\":\"ABCDEFGHIJ0123456789\"}", "ABCDEFGHIJ0123456789");
+    check_refused("{\"template\":\"base\",\"id\":\"abcdefghij012345678\"}", "id");
+    check_refused("{\"template\":\"base\",\"id\":\"" ID "0\"}", "id");
+    check_refused("{\"template\":\"base\",\"id\":\"../../../etc/passwd0\"}", "id");
+    check_refused("{\"template\":\"../base\"}", "template");
+    check_refused("{\"template\":\"\"}", "template");
+    check_refused("{\"template\":7}", "template");
+    check_refused("{\"template\":\"base\",\"cpuMillis\":-1}", "cpuMillis");
+    check_refused("{\"template\":\"base\",\"pids\":\"4\"}", "pids");
+    check_refused("{\"template\":\"base\",\"diskBytes\":1.5}", "diskBytes");
+    check_refused("{\"template\":\"base\",\"sockets\":17}", "sockets");
+    check_refused("{\"template\":\"base\",\"envVars\":[]}", "envVars");
+    check_refused("{\"template\":\"base\",\"envVars\":{\"\":\"x\"}}", "name");
+    check_refused("{\"template\":\"base\",\"envVars\":{\"A=B\":\"x\"}}", "A=B");
+    check_refused("{\"template\":\"base\",\"envVars\":{\"A\":1}}", "A");
+    check_refused("{\"template\":\"base\",\"owner\":\"a\\nb\"}", "control");
+}
+
+/* One variable "A" whose value makes the environment `total` bytes long. */
+static int read_env(size_t total, struct wr_spec *spec)
+{
+    static char json[WR_ACTION_MAX_ENV + 256];
+    size_t value = total - 3; /* name, "=" and NUL */
+    size_t used = (size_t)snprintf(json, sizeof(json), "{\"template\":\"base\",\"envVars\":{\"A\":\"");
+    memset(json + used, 'x', value);
+    snprintf(json + used + value, sizeof(json) - used - value, "\"}}");
+    return read_text(json, spec);
+}
+
+TEST(environment_limit)
+{
+    WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0}, none = {0};
+    CHECK_INT(read_env(WR_ACTION_MAX_ENV, &spec), 0);
+    CHECK_INT(read_env(WR_ACTION_MAX_ENV + 1, &none), -WR_E_INVALID_ARGUMENT);
+    CHECK(strstr(err.msg, "environment"));
+}
+
+static int read_owner(size_t len, struct wr_spec *spec)
+{
+    static char json[WR_ACTION_MAX_OWNER + 256];
+    size_t used = (size_t)snprintf(json, sizeof(json), "{\"template\":\"base\",\"owner\":\"");
+    memset(json + used, 'o', len);
+    snprintf(json + used + len, sizeof(json) - used - len, "\"}");
+    return read_text(json, spec);
+}
+
+TEST(owner_limit)
+{
+    WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0}, none = {0};
+    CHECK_INT(read_owner(WR_ACTION_MAX_OWNER, &spec), 0);
+    CHECK_INT(strlen(spec.owner), WR_ACTION_MAX_OWNER);
+    CHECK_INT(read_owner(WR_ACTION_MAX_OWNER + 1, &none), -WR_E_INVALID_ARGUMENT);
+}
+
+TEST(limits_come_from_request_template_and_defaults)
+{
+    const struct wr_template t = {.memory_bytes = 64 * WR_MIB, .cpu_millis = 500};
+    struct wr_spec spec = {.cpu_millis = 700};
+    CHECK_INT(wr_spec_complete(&spec, &t, &err), 0);
+    CHECK_INT(spec.cpu_millis, 700);
+    CHECK_INT(spec.memory_bytes, 64 * WR_MIB);
+    CHECK_INT(spec.disk_bytes, WR_DISK_BYTES_DEFAULT);
+    CHECK_INT(spec.pids, WR_PIDS_DEFAULT);
+    CHECK_INT(spec.open_files, WR_OPEN_FILES_DEFAULT);
+}
+
+TEST(limits_have_two_sides)
+{
+    const struct wr_template t = {.layer_count = 0};
+    struct wr_spec spec;
+    const struct {
+        const char *name;
+        uint64_t *value;
+        uint64_t min, max;
+    } rows[] = {
+        {"cpuMillis", &spec.cpu_millis, WR_CPU_MILLIS_MIN, WR_CPU_MILLIS_MAX},
+        {"memoryBytes", &spec.memory_bytes, WR_MEMORY_BYTES_MIN, WR_MEMORY_BYTES_MAX},
+        {"diskBytes", &spec.disk_bytes, WR_DISK_BYTES_MIN, WR_DISK_BYTES_MAX},
+        {"pids", &spec.pids, WR_PIDS_MIN, WR_PIDS_MAX},
+        {"openFiles", &spec.open_files, WR_OPEN_FILES_MIN, WR_OPEN_FILES_MAX},
+    };
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
+        const uint64_t good[] = {rows[i].min, rows[i].max}, bad[] = {rows[i].min - 1, rows[i].max + 1};
+        for (size_t j = 0; j < 2; j++) {
+            spec = (struct wr_spec){0};
+            *rows[i].value = good[j];
+            CHECK_INT(wr_spec_complete(&spec, &t, &err), 0);
+            spec = (struct wr_spec){0};
+            *rows[i].value = bad[j];
+            CHECK_INT(wr_spec_complete(&spec, &t, &err), -WR_E_INVALID_ARGUMENT);
+            CHECK(strstr(err.msg, rows[i].name));
+        }
+    }
+}
+
+static int read_record(const char *json, struct wr_spec *spec)
+{
+    wr_auto_json *record = NULL;
+    CHECK_INT(wr_json_parse(json, strlen(json), &record, &err), 0);
+    return wr_spec_read_record(record, spec, &err);
+}
+
+TEST(record_round_trip)
+{
+    WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0}, back = {0};
+    wr_auto_buf text = WR_BUF(128 * 1024);
+    CHECK_INT(read_text("{\"id\":\"" ID "\",\"template\":\"a.b-c\",\"cpuMillis\":100,\"memoryBytes\":200,"
+                        "\"diskBytes\":300,\"pids\":400,\"openFiles\":500,"
+                        "\"envVars\":{\"SECRET\":\"xyzzy\"},\"owner\":\"{\\\"a\\\": \\\"\\\\\\\\\\\"}\"}",
+                        &spec),
+              0);
+    spec.slot = 4095;
+    spec.created_ms = 1763767507123;
+    CHECK_INT(wr_spec_write_record(&spec, &text), 0);
+    const char *record = wr_buf_cstr(&text);
+    CHECK(record && !strstr(record, "xyzzy")); /* the environment is not kept */
+    CHECK_INT(read_record(record, &back), 0);
+    CHECK_STR(back.id, ID);
+    CHECK_STR(back.template_name, "a.b-c");
+    CHECK_STR(back.owner, "{\"a\": \"\\\\\"}");
+    CHECK_INT(back.cpu_millis, 100);
+    CHECK_INT(back.memory_bytes, 200);
+    CHECK_INT(back.disk_bytes, 300);
+    CHECK_INT(back.pids, 400);
+    CHECK_INT(back.open_files, spec.open_files);
+    CHECK_INT(back.slot, 4095);
+    CHECK_INT(back.created_ms, 1763767507123);
+}
+
+#define RECORD(format, slot) \
+    "{\"format\":" format ",\"id\":\"" ID "\",\"template\":\"base\",\"createdMs\":1,\"slot\":" slot "}"
+
+TEST(records_of_another_kind_are_refused)
+{
+    WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0}, none = {0};
+    CHECK_INT(read_record(RECORD("1", "1"), &spec), 0);
+    CHECK(read_record(RECORD("2", "1"), &none) < 0);
+    CHECK(strstr(err.msg, "format"));
+    CHECK(read_record(RECORD("0", "1"), &none) < 0);
+    CHECK(read_record(RECORD("1", "4096"), &none) < 0);
+    CHECK(strstr(err.msg, "slot"));
+    CHECK(read_record("{\"format\":1,\"template\":\"base\",\"createdMs\":1,\"slot\":1}", &none) < 0);
+    CHECK(strstr(err.msg, "id"));
+    CHECK(read_record("{\"format\":1,\"id\":\"" ID "\",\"template\":\"base\",\"createdMs\":1,\"slot\":1,\"x\":1}",
+                      &none) < 0);
+}
