@@ -2,12 +2,13 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: help build demo test bench lint format fuzz clean install
+.PHONY: help build demo test vm-test bench lint format fuzz clean install
 
 help:
 	@echo 'make build    compile into $(BUILD)/'
 	@echo 'make demo     install what is needed, build, make the base template, run the examples (root)'
 	@echo 'make test     all builds and all tests; the last line counts them (root)'
+	@echo 'make vm-test  the stock kernels of Debian 12 and 13 in virtual machines (root; 15 minutes)'
 	@echo 'make bench    measure create, exec and file speed (root)'
 	@echo 'make lint     layers, sizes, formatting'
 	@echo 'make format   format all C sources'
@@ -23,6 +24,9 @@ demo:
 
 test:
 	@tools/test
+
+vm-test:
+	@tools/vm-test
 
 bench:
 	@tools/bench

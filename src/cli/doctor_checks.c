@@ -111,34 +111,29 @@ static void check_userns(const struct wr_doctor_place *place, struct wr_finding 
     }
     FOUND(f, "refused: %s", wr_errno_text(WEXITSTATUS(status)));
     say(f, WR_HEALTH_FAIL, "no sandbox can be made",
-        "`sysctl user.max_user_namespaces=65536`; inside a container: let it make namespaces");
+        "`sysctl user.max_user_namespaces=65536`; on Ubuntu `sysctl "
+        "kernel.apparmor_restrict_unprivileged_userns=0`; inside a container: let it make "
+        "namespaces");
 }
 
 /* The engine is root when it makes a nest, but the nest is not when it makes sandboxes. */
 static void check_unpriv_userns(const struct wr_doctor_place *place, struct wr_finding *f)
 {
-    static const struct {
-        const char *path, *bad, *mend;
-        enum wr_health health;
-    } rows[] = {
-        {"/proc/sys/kernel/unprivileged_userns_clone", "0",
-         "`sysctl kernel.unprivileged_userns_clone=1`", WR_HEALTH_FAIL},
-        /* What it restricts differs between kernels; whether it hurts is seen by trying. */
-        {"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
-         "if user namespaces are refused: `sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
-         WR_HEALTH_OK},
-    };
+    static const char debian[] = "/proc/sys/kernel/unprivileged_userns_clone";
+    static const char ubuntu[] = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
     char value[16];
 
     (void)place;
-    FOUND(f, "not restricted");
-    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
-        if (wr_file_read_line(AT_FDCWD, rows[i].path, value, sizeof value) > 0 &&
-            wr_streq(value, rows[i].bad)) {
-            FOUND(f, "%s = %s", rows[i].path, value);
-            say(f, rows[i].health, "no sandbox can be made", rows[i].mend);
-            return;
-        }
+    if (wr_file_read_line(AT_FDCWD, debian, value, sizeof value) > 0 && wr_streq(value, "0")) {
+        FOUND(f, "%s = 0", debian);
+        say(f, WR_HEALTH_FAIL, "no sandbox can be made",
+            "`sysctl kernel.unprivileged_userns_clone=1`");
+    } else if (wr_file_read_line(AT_FDCWD, ubuntu, value, sizeof value) > 0 &&
+               wr_streq(value, "1")) {
+        /* What it restricts differs between kernels; the check above sees whether it hurts. */
+        FOUND(f, "%s = 1", ubuntu);
+    } else {
+        FOUND(f, "not restricted");
     }
 }
 

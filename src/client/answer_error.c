@@ -28,15 +28,20 @@ void wr_answer_error(int http_status, const char *body, size_t len, struct wr_er
     wr_auto_json *json = NULL;
     struct wr_error ignored = {0};
     enum wr_code code = code_of_status(http_status);
-    const char *message = NULL;
+    const char *message = NULL, *absent = NULL;
 
     if (len > 0 && wr_json_parse(body, len, &json, &ignored) == 0) {
         const char *name = json_string_value(json_object_get(json, "code"));
         message = json_string_value(json_object_get(json, "message"));
         if (name)
             code = wr_code_from_name(name);
+        /* The ingress answers so for a sandbox; with a port it means that nobody listens there. */
+        if (http_status == 502 && !json_object_get(json, "port"))
+            absent = json_string_value(json_object_get(json, "sandboxId"));
     }
-    if (message && *message)
+    if (absent)
+        (void)wr_fail(out, WR_E_NOT_FOUND, 0, "there is no sandbox %s; `warren ps` lists those that run", absent);
+    else if (message && *message)
         (void)wr_fail(out, code, 0, "%s", message);
     else
         (void)wr_fail(out, code, 0, "the server answered with HTTP status %d", http_status);

@@ -55,17 +55,17 @@ void wr_http_io_kick(struct wr_http_io *io)
 
 ssize_t wr_http_io_fill(struct wr_http_io *io)
 {
-    size_t want = WR_MIN(wr_buf_room(&io->in), (size_t)WR_HTTP_READ_SIZE);
+    /* A large buffer only for a peer that fills a small one: most messages fit into a page or two. */
+    size_t want = WR_MIN(wr_buf_room(&io->in), (size_t)(io->bulk ? WR_HTTP_READ_SIZE : WR_HTTP_FIRST_READ_SIZE));
     char *to = want > 0 ? wr_buf_reserve(&io->in, want) : NULL;
 
     if (!to)
         return want > 0 ? -ENOMEM : -ENOBUFS;
-    io->bulk = false;
     ssize_t n = recv(io->fd, to, want, MSG_DONTWAIT);
     if (n < 0)
         return errno == EINTR ? -EAGAIN : -errno;
     wr_buf_commit(&io->in, (size_t)n);
-    io->bulk = n == WR_HTTP_READ_SIZE;
+    io->bulk = (size_t)n == want;
     return n;
 }
 

@@ -7,7 +7,8 @@
 #define WR_HTTP_MAX_METHOD     16           /* bytes */
 #define WR_HTTP_MAX_CHUNK_LINE 64           /* chunk-size line, bytes */
 #define WR_HTTP_MAX_TRAILER    (8 * 1024)   /* trailer section, bytes */
-#define WR_HTTP_READ_SIZE      (64 * 1024)  /* one read of a socket */
+#define WR_HTTP_READ_SIZE      (64 * 1024)  /* one read of a socket that is busy */
+#define WR_HTTP_FIRST_READ_SIZE (8 * 1024)  /* one read of a socket that is not */
 #define WR_HTTP_OUT_HIGH       (256 * 1024) /* output above this: the producer is asked to wait */
 #define WR_HTTP_OUT_LOW        (64 * 1024)  /* output below this: the producer is asked again */
 #define WR_HTTP_OUT_MAX \

@@ -77,6 +77,9 @@ static pid_t clone_child(struct wr_nest *nest, struct wr_child_plan *plan, int v
     pid_t pid = wr_clone3(&args);
     if (pid == 0)
         wr_child_run(plan);
+    if (pid == -EPERM || pid == -EACCES)
+        return wr_fail(err, WR_E_FAILED_PRECONDITION, -pid,
+                       "start a process in new namespaces: this host restricts user namespaces, and `warren doctor` says how to allow them");
     if (pid < 0)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, -pid, "start a process in new namespaces");
     return pid;

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import pathlib
-import shutil
 import socket
 import struct
 import subprocess
@@ -75,32 +74,39 @@ def _wait_for(socket_path, server, log):
 
 
 @contextlib.contextmanager
+def _serving(command, path, log):
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        control = _wait_for(path, server, log)
+        try:
+            yield control
+        finally:
+            control.close()
+            # Not killed, also after a failure: a server that ends for idleness takes its nests and mounts with it.
+            server.wait(timeout=STOP_TIMEOUT_S)
+    finally:
+        if server.poll() is None:
+            server.terminate()
+            server.wait()
+
+
+@contextlib.contextmanager
 def own_server(warren, data_dir):
     """A server on a socket of its own; it ends itself, with its engine and nests, once nobody is connected."""
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="warren-bench.", dir="/run"))
-    os.chmod(directory, 0o711)
-    path = directory / "warren.sock"
-    command = [warren, "serve", "--socket", str(path), "--data-dir", data_dir, "--idle-timeout", f"{IDLE_TIMEOUT_S}s"]
-    with open(directory / "log", "w+", encoding="utf-8") as log:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            control = _wait_for(path, server, log)
-            try:
-                yield control
-            finally:
-                control.close()
-                # Not killed, also after a failure: a server that ends for idleness takes its nests and mounts with it.
-                server.wait(timeout=STOP_TIMEOUT_S)
-        finally:
-            if server.poll() is None:
-                server.terminate()
-                server.wait()
-            shutil.rmtree(directory, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="warren-bench.", dir="/run", ignore_cleanup_errors=True) as directory:
+        os.chmod(directory, 0o711)
+        path = pathlib.Path(directory) / "warren.sock"
+        command = [warren, "serve", "--socket", str(path), "--data-dir", data_dir, "--idle-timeout", f"{IDLE_TIMEOUT_S}s"]
+        with open(pathlib.Path(directory) / "log", "w+", encoding="utf-8") as log, _serving(command, path, log) as control:
+            yield control
 
 
 @contextlib.contextmanager
 def running_server(path):
-    control = Control(path)
+    try:
+        control = Control(path)
+    except OSError as error:
+        raise Failed(f"no server listens on {path}: {error.strerror}") from error
     try:
         yield control
     finally:

@@ -165,8 +165,8 @@ def test_client_that_leaves_during_create(server):
         connection.request("POST", "/sandboxes", '{"templateID": "base", "timeout": 300}', {"Content-Type": "application/json"})
         connection.close()
     warren.wait_for(lambda: {entry["sandboxID"] for entry in server.list()} <= known, what="they are removed")
-    live = {leaf for _, leaf in server.host.cgroups() if server.host.members(leaf)}
-    assert {leaf for leaf in live if len(leaf) == 20} <= known
+    warren.wait_for(lambda: {leaf for _, leaf in server.host.cgroups() if len(leaf) == 20 and server.host.members(leaf)} <= known,
+                    what="none of them runs")
 
 
 # ---- crashes ----
@@ -415,7 +415,7 @@ def test_everything_ends_with_an_idle_server(tmp_path_factory):
     """Asserted by the end of the session for the shared server (fixtures.py); here for a server that never made a sandbox."""
     data = tmp_path_factory.mktemp("idle", numbered=True)
     os.chmod(data, 0o700)
-    other = warren.Server(str(data), arguments=["--volume-size", "256M"])
+    other = warren.Server(str(data), arguments=["--volume-size", "512M"])
     other.start()
     assert other.host.mounts() and other.host.loop_devices()
     other.shut_down()

@@ -236,3 +236,21 @@ except OSError as e: print(len(keep), e.errno)
 
 def test_nested_user_namespaces_are_off(sandbox, user):
     assert sandbox.check("cat /proc/sys/user/max_user_namespaces", user).strip() == "0"
+
+
+def test_process_limits(fresh):
+    """What every process starts with, from the host's view of the agent and from inside."""
+    made = fresh(openFiles=1000)
+    text = made.check("cat /proc/self/limits")
+    soft = {line[:26].strip(): line[26:].split()[:2] for line in text.splitlines()[1:]}
+    assert soft["Max open files"] == ["1000", "1000"] and soft["Max core file size"] == ["0", "0"]
+    for name, most in (("Max locked memory", 64 << 20), ("Max pending signals", 4096), ("Max msgqueue size", 819200)):
+        assert all(int(value) <= most for value in soft[name]), (name, soft[name])
+    for user in ("user", "root"):
+        for letter in "nlqi":
+            assert made.run(f"ulimit -{letter} unlimited", user).code != 0, letter
+
+
+def test_programs_are_killed_before_the_agent(sandbox, user):
+    """Short memory hits what the sandbox started, not its PID 1."""
+    assert int(sandbox.check("sleep 0.1; cat /proc/self/oom_score_adj", user)) > int(sandbox.check("cat /proc/1/oom_score_adj", user))

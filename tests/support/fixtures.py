@@ -12,7 +12,8 @@ def server():
     """One private server for the whole session. It must end cleanly and leave nothing on the host."""
     running = warren.Server().start()
     yield running
-    running.shut_down()
+    log = running.shut_down()
+    assert "the engine did not confirm its end" not in log, log
     warren.wait_for(lambda: not running.host.loop_devices(), 20, "the loop device is detached")
     left = {"control groups": running.host.cgroups(), "mounts": running.host.mounts()}
     assert not any(left.values()), f"left on the host: {left}"

@@ -45,8 +45,10 @@ int wr_cgroup_v2_enable(int dirfd, const char *what, unsigned controllers, struc
                            what);
         }
         if (w < 0) {
-            return wr_fail(err, WR_E_FAILED_PRECONDITION, -w, "enable %s in %.96s",
-                           switches[i].value, what);
+            bool denied = w == -EACCES || w == -EPERM;
+            return wr_fail(err, WR_E_FAILED_PRECONDITION, -w, "enable %s in %.96s%s",
+                           switches[i].value, what,
+                           denied ? ": run the engine as root of the host" : "");
         }
     }
     return 0;

@@ -1,6 +1,6 @@
 /*
  * The fake driver: no isolation and no processes, for tests of the server and the engine's core without root. A "sandbox" is an entry in memory;
- * its sockets are ordinary ones of the host. Templates: "base" always exists; "broken" fails to start.
+ * its sockets are ordinary ones of the host. Templates: "base" always exists; "broken" fails to start; "slow" and "slow-broken" take a while.
  */
 #include "engine/driver/driver.h"
 
@@ -13,6 +13,8 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+
+#define SLOW_MS 200
 
 struct wr_driver {
     struct wr_loop *loop;
@@ -95,9 +97,9 @@ static int fake_start(struct wr_driver *driver, struct wr_spec *spec, void *owne
                       struct wr_error *err)
 {
     struct wr_template t = {.layer_count = 0};
-    bool fails = wr_streq(spec->template_name, "broken");
+    bool slow = wr_starts_with(spec->template_name, "slow"), fails = wr_ends_with(spec->template_name, "broken");
 
-    if (!fails && !wr_streq(spec->template_name, "base"))
+    if (!slow && !fails && !wr_streq(spec->template_name, "base"))
         return wr_fail(err, WR_E_NOT_FOUND, 0, "there is no template %s", spec->template_name);
     int rc = wr_spec_complete(spec, &t, err);
     if (rc < 0)
@@ -108,7 +110,7 @@ static int fake_start(struct wr_driver *driver, struct wr_spec *spec, void *owne
     instance->driver = driver;
     instance->owner = owner;
     instance->fails = fails;
-    rc = wr_timer_start(driver->loop, &instance->timer, 0, on_start, instance, err);
+    rc = wr_timer_start(driver->loop, &instance->timer, slow ? SLOW_MS : 0, on_start, instance, err);
     if (rc < 0) {
         free(instance);
         return rc;

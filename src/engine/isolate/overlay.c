@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/fsuid.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -35,6 +37,8 @@ static int clone_idmapped(int dirfd, int userns_fd, uint64_t extra_attr, int *re
  */
 struct saved_creds {
     struct __user_cap_data_struct caps[2];
+    pid_t parent;
+    int parent_death_signal;
 };
 
 static void creds_leave(const struct saved_creds *saved)
@@ -44,6 +48,10 @@ static void creds_leave(const struct saved_creds *saved)
     setfsuid(0);
     setfsgid(0);
     (void)syscall(SYS_capset, &header, saved->caps); /* raising within the permitted set cannot fail */
+    /* The kernel forgets it at every change of these ids (engine/main.c asked for it); a parent that died meanwhile is made up for. */
+    (void)prctl(PR_SET_PDEATHSIG, saved->parent_death_signal, 0, 0, 0);
+    if (saved->parent_death_signal && getppid() != saved->parent)
+        (void)raise(saved->parent_death_signal);
 }
 
 static int creds_enter(uid_t host_base, struct saved_creds *saved, struct wr_error *err)
@@ -51,7 +59,8 @@ static int creds_enter(uid_t host_base, struct saved_creds *saved, struct wr_err
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct caps[2];
 
-    if (syscall(SYS_capget, &header, saved->caps) < 0)
+    saved->parent = getppid();
+    if (syscall(SYS_capget, &header, saved->caps) < 0 || prctl(PR_GET_PDEATHSIG, &saved->parent_death_signal, 0, 0, 0) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "read capabilities");
     setfsuid(host_base);
     setfsgid(host_base);

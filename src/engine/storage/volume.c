@@ -116,7 +116,13 @@ static int open_directory(const struct wr_volume_opts *opts, struct wr_volume *v
         r = wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
                     "its file system has no limits per directory: use btrfs, XFS or ext4");
     }
-    return r < 0 ? wr_wrap(err, "volume %.60s", opts->path) : 0;
+    if (r < 0) {
+        struct wr_error ignored;
+        volume->fd = wr_close(volume->fd);
+        (void)!wr_volume_unmount(opts->data_dir, &ignored); /* `err` is what counts */
+        return wr_wrap(err, "volume %.60s", opts->path);
+    }
+    return 0;
 }
 
 int wr_volume_open(const struct wr_volume_opts *opts, struct wr_volume **ret, struct wr_error *err)

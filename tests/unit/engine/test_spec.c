@@ -31,7 +31,8 @@ static void check_refused(const char *json, const char *word)
 TEST(every_field_is_read)
 {
     WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0};
-    CHECK_INT(read_text("{\"id\":\"" ID "\",\"template\":\"base\",\"cpuMillis\":100,\"memoryBytes\":2,"
+    CHECK_INT(read_text("{\"id\":\"" ID
+                        "\",\"template\":\"base\",\"cpuMillis\":100,\"memoryBytes\":2,"
                         "\"diskBytes\":3,\"pids\":4,\"openFiles\":5,\"envVars\":{\"A\":\"b=c\"},"
                         "\"owner\":\"me\",\"sockets\":6}",
                         &spec),
@@ -62,7 +63,8 @@ TEST(only_the_template_is_required)
 TEST(wrong_fields_are_refused)
 {
     check_refused("{\"template\":\"base\",\"colour\":1}", "colour");
-    check_refused("{\"template\":\"base\",\"id\":\"ABCDEFGHIJ0123456789\"}", "ABCDEFGHIJ0123456789");
+    check_refused("{\"template\":\"base\",\"id\":\"ABCDEFGHIJ0123456789\"}",
+                  "ABCDEFGHIJ0123456789");
     check_refused("{\"template\":\"base\",\"id\":\"abcdefghij012345678\"}", "id");
     check_refused("{\"template\":\"base\",\"id\":\"" ID "0\"}", "id");
     check_refused("{\"template\":\"base\",\"id\":\"../../../etc/passwd0\"}", "id");
@@ -85,7 +87,8 @@ static int read_env(size_t total, struct wr_spec *spec)
 {
     static char json[WR_ACTION_MAX_ENV + 256];
     size_t value = total - 3; /* name, "=" and NUL */
-    size_t used = (size_t)snprintf(json, sizeof(json), "{\"template\":\"base\",\"envVars\":{\"A\":\"");
+    size_t used =
+        (size_t)snprintf(json, sizeof(json), "{\"template\":\"base\",\"envVars\":{\"A\":\"");
     memset(json + used, 'x', value);
     snprintf(json + used + value, sizeof(json) - used - value, "\"}}");
     return read_text(json, spec);
@@ -144,7 +147,8 @@ TEST(limits_have_two_sides)
         {"openFiles", &spec.open_files, WR_OPEN_FILES_MIN, WR_OPEN_FILES_MAX},
     };
     for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
-        const uint64_t good[] = {rows[i].min, rows[i].max}, bad[] = {rows[i].min - 1, rows[i].max + 1};
+        const uint64_t good[] = {rows[i].min, rows[i].max},
+                       bad[] = {rows[i].min - 1, rows[i].max + 1};
         for (size_t j = 0; j < 2; j++) {
             spec = (struct wr_spec){0};
             *rows[i].value = good[j];
@@ -168,11 +172,12 @@ TEST(record_round_trip)
 {
     WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0}, back = {0};
     wr_auto_buf text = WR_BUF(128 * 1024);
-    CHECK_INT(read_text("{\"id\":\"" ID "\",\"template\":\"a.b-c\",\"cpuMillis\":100,\"memoryBytes\":200,"
-                        "\"diskBytes\":300,\"pids\":400,\"openFiles\":500,"
-                        "\"envVars\":{\"SECRET\":\"xyzzy\"},\"owner\":\"{\\\"a\\\": \\\"\\\\\\\\\\\"}\"}",
-                        &spec),
-              0);
+    CHECK_INT(
+        read_text("{\"id\":\"" ID "\",\"template\":\"a.b-c\",\"cpuMillis\":100,\"memoryBytes\":200,"
+                  "\"diskBytes\":300,\"pids\":400,\"openFiles\":500,"
+                  "\"envVars\":{\"SECRET\":\"xyzzy\"},\"owner\":\"{\\\"a\\\": \\\"\\\\\\\\\\\"}\"}",
+                  &spec),
+        0);
     spec.slot = 4095;
     spec.created_ms = 1763767507123;
     CHECK_INT(wr_spec_write_record(&spec, &text), 0);
@@ -191,8 +196,9 @@ TEST(record_round_trip)
     CHECK_INT(back.created_ms, 1763767507123);
 }
 
-#define RECORD(format, slot) \
-    "{\"format\":" format ",\"id\":\"" ID "\",\"template\":\"base\",\"createdMs\":1,\"slot\":" slot "}"
+#define RECORD(format, slot)              \
+    "{\"format\":" format ",\"id\":\"" ID \
+    "\",\"template\":\"base\",\"createdMs\":1,\"slot\":" slot "}"
 
 TEST(records_of_another_kind_are_refused)
 {
@@ -203,8 +209,10 @@ TEST(records_of_another_kind_are_refused)
     CHECK(read_record(RECORD("0", "1"), &none) < 0);
     CHECK(read_record(RECORD("1", "4096"), &none) < 0);
     CHECK(strstr(err.msg, "slot"));
-    CHECK(read_record("{\"format\":1,\"template\":\"base\",\"createdMs\":1,\"slot\":1}", &none) < 0);
+    CHECK(read_record("{\"format\":1,\"template\":\"base\",\"createdMs\":1,\"slot\":1}", &none) <
+          0);
     CHECK(strstr(err.msg, "id"));
-    CHECK(read_record("{\"format\":1,\"id\":\"" ID "\",\"template\":\"base\",\"createdMs\":1,\"slot\":1,\"x\":1}",
+    CHECK(read_record("{\"format\":1,\"id\":\"" ID
+                      "\",\"template\":\"base\",\"createdMs\":1,\"slot\":1,\"x\":1}",
                       &none) < 0);
 }

@@ -152,11 +152,20 @@ static int open_cgroups(struct wr_driver *driver, struct wr_error *err)
     return wr_cgroup_root_open(instance, WR_SLOT_HOST_BASE, WR_SLOT_HOST_BASE, &driver->cgroups, err);
 }
 
+/* The answer to a create is followed by the first command, which on two cores would wait for the making of a kit. */
+#define REFILL_PAUSE_MS 3
+
+static void stop_refill(struct wr_driver *driver)
+{
+    wr_timer_stop(&driver->refill_pause);
+    wr_idle_cancel(&driver->refill);
+}
+
 static void native_close(struct wr_driver *driver)
 {
     wr_timer_stop(&driver->collect);
     wr_list_foreach(it, &driver->instances) wr_instance_detach(wr_list_entry(it, struct wr_instance, link));
-    wr_idle_cancel(&driver->refill); /* after the detaching, which queues it */
+    stop_refill(driver); /* after the detaching, which starts it */
     wr_list_foreach(it, &driver->templates)
     {
         struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
@@ -244,13 +253,23 @@ static void on_refill(struct wr_idle *idle, void *data)
         wr_idle_queue(driver->loop, idle);
 }
 
-void wr_native_refill(struct wr_driver *driver)
+static void on_refill_pause(struct wr_timer *timer, void *data)
 {
-    if (driver->starting > 0)
-        return;
+    struct wr_driver *driver = data;
+
+    (void)timer;
     driver->refill.fn = on_refill;
     driver->refill.data = driver;
     wr_idle_queue(driver->loop, &driver->refill);
+}
+
+void wr_native_refill(struct wr_driver *driver)
+{
+    struct wr_error err;
+
+    if (driver->starting == 0 &&
+        wr_timer_start(driver->loop, &driver->refill_pause, REFILL_PAUSE_MS, on_refill_pause, driver, &err) < 0)
+        wr_log(WR_LOG_ERROR, err.msg, NULL);
 }
 
 static int take_kit(struct wr_native_template *t, const struct wr_spec *spec, struct wr_kit **ret, struct wr_error *err)
@@ -263,13 +282,12 @@ static int take_kit(struct wr_native_template *t, const struct wr_spec *spec, st
     return 0;
 }
 
-static int native_start(struct wr_driver *driver, struct wr_spec *spec, void *owner, struct wr_instance **ret,
-                        struct wr_error *err)
+static int start_from_kit(struct wr_driver *driver, struct wr_spec *spec, void *owner, struct wr_instance **ret,
+                          struct wr_error *err)
 {
     struct wr_native_template *t = NULL;
     struct wr_kit *kit = NULL;
     int rc = wr_native_template_get(driver, spec->template_name, &t, err);
-
     if (rc == 0)
         rc = wr_spec_complete(spec, &t->t, err);
     if (rc == 0)
@@ -287,6 +305,16 @@ static int native_start(struct wr_driver *driver, struct wr_spec *spec, void *ow
     return wr_instance_start(t, kit, spec, owner, ret, err);
 }
 
+static int native_start(struct wr_driver *driver, struct wr_spec *spec, void *owner, struct wr_instance **ret,
+                        struct wr_error *err)
+{
+    stop_refill(driver); /* the outcome of this start begins it again */
+    int rc = start_from_kit(driver, spec, owner, ret, err);
+    if (rc < 0)
+        wr_native_refill(driver);
+    return rc;
+}
+
 static int native_templates(struct wr_driver *driver, void (*fn)(const struct wr_template *t, void *data), void *data,
                             struct wr_error *err)
 {
@@ -298,20 +326,15 @@ static int native_templates(struct wr_driver *driver, void (*fn)(const struct wr
 static void native_teardown(struct wr_driver *driver)
 {
     struct wr_error err;
-    char name[96];
 
-    wr_idle_cancel(&driver->refill);
+    stop_refill(driver);
     wr_list_foreach(it, &driver->templates)
     {
         struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
         wr_list_foreach(kit, &t->kits) wr_leftovers_add(driver, wr_list_entry(kit, struct wr_kit, link));
         t->kit_count = 0;
-        wr_nest_kill(driver, t->nest_name);
-        /* The group is removable once the kernel has reaped the nest; a bounded wait, 20 ms each. */
-        for (int i = 0; i < TEARDOWN_ROUNDS && wr_nest_cgroup_name(t->nest_name, name, sizeof(name), &err) == 0 &&
-                        wr_cgroup_remove(driver->cgroups, name, &err) < 0;
-             i++)
-            usleep(20000);
+        if (wr_nest_bury(driver, t->nest_name, &err) < 0)
+            wr_log(WR_LOG_WARN, err.msg, NULL);
         wr_native_template_free(t);
     }
     for (int i = 0; i < TEARDOWN_ROUNDS && !wr_list_empty(&driver->leftovers); i++) {

@@ -46,12 +46,13 @@ struct wr_driver {
     struct wr_list templates;
     struct wr_list instances;
     struct wr_idle refill;   /* makes kits when there is nothing else to do */
+    struct wr_timer refill_pause; /* before it begins */
     size_t starting;         /* instances whose start has no outcome yet: refilling waits for them */
     struct wr_timer collect; /* removes what could not be removed at once */
     struct wr_list leftovers;
 };
 
-/* native/native.c: makes kits as soon as the loop is idle and nothing is starting. */
+/* native/native.c: makes kits once nothing has been asked for during a short pause and nothing is starting. */
 void wr_native_refill(struct wr_driver *driver);
 
 /* native/templates.c: the template with its layers open and its nest running. */

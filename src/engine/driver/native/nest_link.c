@@ -21,6 +21,8 @@
 
 #define REPLY_TIMEOUT_S 10
 #define LIST_TIMEOUT_MS 30000
+#define BURY_ROUNDS     1000
+#define BURY_RETRY_US   5000
 #define MEMLOCK_BYTES   (64 * 1024 * 1024)
 #define SHM_MIB         64
 
@@ -98,6 +100,13 @@ static void finish(struct waiting *w, const struct wr_nest_sandbox *sandbox, con
     free(w);
 }
 
+/* Nests are the only children that nobody waits for at once. */
+static void reap_nests(void)
+{
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        ;
+}
+
 /* The nest is gone or lies: what waits is failed, its sandboxes die with it, the next request starts another one. */
 static void lose(struct wr_nest_link *link, const char *why)
 {
@@ -109,8 +118,7 @@ static void lose(struct wr_nest_link *link, const char *why)
     wr_source_remove(&link->source);
     link->sock = wr_close(link->sock);
     wr_nest_kill(link->driver, link->nest_name);
-    while (waitpid(-1, NULL, WNOHANG) > 0)
-        ; /* nests of earlier deaths too; every other child is waited for at once */
+    reap_nests();
     (void)wr_fail(&error, WR_E_UNAVAILABLE, 0, "the nest %s ended", link->nest_name);
     wr_list_foreach(it, &link->waiting) finish(wr_list_entry(it, struct waiting, link), NULL, &error);
 }
@@ -244,14 +252,14 @@ int wr_nest_link_connect(struct wr_driver *driver, const char *nest_name, struct
 int wr_nest_link_open(struct wr_driver *driver, const char *nest_name, struct wr_nest_link **ret, struct wr_error *err)
 {
     struct wr_nest_link *link = NULL;
-    int rc = link_new(driver, nest_name, &link, err);
+    /* Whatever is there is a nest that cannot be talked to, perhaps alive. */
+    int rc = wr_nest_bury(driver, nest_name, err);
 
+    if (rc == 0)
+        rc = link_new(driver, nest_name, &link, err);
     if (rc < 0)
         return rc;
-    /* Whatever is in its group is a nest that cannot be talked to, perhaps alive. */
-    rc = wr_cgroup_kill(link->home, err);
-    if (rc == 0)
-        rc = wr_nest_start(driver, nest_name, link->home, err);
+    rc = wr_nest_start(driver, nest_name, link->home, err);
     if (rc == 0)
         rc = connect_to(link, err);
     return finish_open(link, rc, ret, err);
@@ -302,6 +310,23 @@ void wr_nest_kill(struct wr_driver *driver, const char *nest_name)
     wr_cgroup_free(home);
     if (wr_nest_address(driver, nest_name, &address, &err) == 0)
         (void)unlink(address.sun_path);
+}
+
+int wr_nest_bury(struct wr_driver *driver, const char *nest_name, struct wr_error *err)
+{
+    char group[96];
+    int rc = wr_nest_cgroup_name(nest_name, group, sizeof(group), err);
+
+    if (rc < 0)
+        return rc;
+    wr_nest_kill(driver, nest_name);
+    rc = wr_cgroup_remove(driver->cgroups, group, err);
+    for (int i = 0; i < BURY_ROUNDS && rc < 0; i++) {
+        usleep(BURY_RETRY_US);
+        rc = wr_cgroup_remove(driver->cgroups, group, err);
+    }
+    reap_nests();
+    return rc < 0 ? wr_wrap(err, "end of the nest %s", nest_name) : 0;
 }
 
 int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_kit *kit, const struct wr_spec *spec, const char *config,

@@ -35,6 +35,11 @@ bool wr_nest_link_alive(const struct wr_nest_link *link);
 bool wr_nest_link_check(struct wr_nest_link *link);
 /* Ends the nest with all that it started. */
 void wr_nest_kill(struct wr_driver *driver, const char *nest_name);
+/*
+ * The same, and waits (at most 5 s) until its control group could be removed, so that every process of it is gone. A new nest needs
+ * a new group in any case: newer kernels (seen with 6.18) kill at birth what is cloned into a group that was ever killed.
+ */
+int wr_nest_bury(struct wr_driver *driver, const char *nest_name, struct wr_error *err) WR_MUST_CHECK;
 
 /* Asks for a sandbox made of the kit. `config`: the agent's JSON. `fn` is called once, from the loop. */
 int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_kit *kit, const struct wr_spec *spec, const char *config,

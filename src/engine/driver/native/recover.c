@@ -17,8 +17,6 @@
 
 #define MAX_RECORD_BYTES (128 * 1024)
 #define NEST_PREFIX      "nest-" /* wr_nest_cgroup_name() */
-#define NEST_ROUNDS      100
-#define NEST_RETRY_US    5000
 
 static int read_record(int upper_fd, struct wr_spec *spec, struct wr_error *err)
 {
@@ -180,16 +178,11 @@ static void remove_nest(struct wr_driver *driver, const char *group)
 {
     const char *nest_name = group + strlen(NEST_PREFIX);
     struct wr_error err;
-    int rc = -1;
 
     if (nest_is_adopted(driver, nest_name))
         return;
     wr_log(WR_LOG_INFO, "removing a leftover nest", "nest", nest_name, NULL);
-    wr_nest_kill(driver, nest_name);
-    /* It is empty once the kernel has ended the nest's sandboxes. If that takes longer, the next nest uses it. */
-    for (int i = 0; i < NEST_ROUNDS && (rc = wr_cgroup_remove(driver->cgroups, group, &err)) < 0; i++)
-        usleep(NEST_RETRY_US);
-    if (rc < 0)
+    if (wr_nest_bury(driver, nest_name, &err) < 0)
         wr_log(WR_LOG_WARN, err.msg, NULL);
 }
 

@@ -1,0 +1,153 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "engine/isolate/device_layer.h"
+#include "test.h"
+
+static char top[64];
+static int top_fd = -1;
+static struct wr_error err;
+
+static bool start(void)
+{
+    if (geteuid() != 0) {
+        printf("# SKIP needs root\n");
+        return false;
+    }
+    snprintf(top, sizeof(top), "/tmp/test_device_layer.XXXXXX");
+    CHECK(mkdtemp(top));
+    top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(top_fd >= 0);
+    umask(077);
+    return true;
+}
+
+static void done(void)
+{
+    CHECK_INT(wr_remove_tree(AT_FDCWD, top), 0);
+}
+
+static int make(const char *program)
+{
+    int fd = -1;
+    if (wr_device_layer_open(top_fd, program, strlen(program), &fd, &err) < 0)
+        wr_test_fail(__FILE__, __LINE__, "%s", err.msg);
+    CHECK_INT(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    return fd;
+}
+
+static void check_node(int fd, const char *path, unsigned major_number, unsigned minor_number)
+{
+    struct stat st;
+    CHECK(fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0);
+    CHECK_INT(st.st_mode, S_IFCHR | 0666);
+    CHECK_INT(major(st.st_rdev), major_number);
+    CHECK_INT(minor(st.st_rdev), minor_number);
+}
+
+static void check_dir(int fd, const char *path, mode_t mode)
+{
+    struct stat st;
+    CHECK(fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0);
+    CHECK_INT(st.st_mode, S_IFDIR | mode);
+}
+
+static size_t entries(int dirfd, const char *path)
+{
+    int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    size_t count = 0;
+    const struct dirent *e;
+    CHECK(dir);
+    while ((e = readdir(dir)))
+        count += e->d_name[0] != '.' || wr_starts_with(e->d_name, ".warren");
+    closedir(dir);
+    return count;
+}
+
+TEST(contents)
+{
+    char text[64];
+    if (!start())
+        return;
+    int fd = make("the program");
+    check_dir(fd, ".", 0755);
+    check_dir(fd, "dev", 0755);
+    check_dir(fd, "dev/shm", 01777);
+    check_dir(fd, "proc", 0555);
+    check_dir(fd, ".warren", 0755);
+    check_node(fd, "dev/null", 1, 3);
+    check_node(fd, "dev/zero", 1, 5);
+    check_node(fd, "dev/full", 1, 7);
+    check_node(fd, "dev/random", 1, 8);
+    check_node(fd, "dev/urandom", 1, 9);
+    check_node(fd, "dev/tty", 5, 0);
+    CHECK_INT(entries(fd, "dev"), 13); /* and nothing else */
+    ssize_t len = readlinkat(fd, "dev/ptmx", text, sizeof(text) - 1);
+    CHECK(len == 8 && memcmp(text, "pts/ptmx", 8) == 0);
+    struct stat st;
+    CHECK(fstatat(fd, ".warren/agent", &st, AT_SYMLINK_NOFOLLOW) == 0);
+    CHECK_INT(st.st_mode, S_IFREG | 0755);
+    CHECK_INT(wr_file_read_line(fd, ".warren/agent", text, sizeof(text)), 11);
+    CHECK_STR(text, "the program");
+    done();
+}
+
+TEST(made_once_per_program)
+{
+    struct stat a, b, c;
+    if (!start())
+        return;
+    CHECK(fstat(make("one"), &a) == 0 && fstat(make("one"), &b) == 0 &&
+          fstat(make("two"), &c) == 0);
+    CHECK(a.st_ino == b.st_ino && a.st_ino != c.st_ino);
+    CHECK_INT(entries(top_fd, "layers"), 2);
+    check_dir(top_fd, "layers", 0700);
+    done();
+}
+
+TEST(a_crashed_attempt_is_replaced)
+{
+    char name[256] = "", temp[300];
+    if (!start())
+        return;
+    /* Find the name, then pretend that its making was cut off. */
+    close(make("one"));
+    int layers = openat(top_fd, "layers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fdopendir(layers);
+    const struct dirent *e;
+    while ((e = readdir(dir)))
+        if (wr_starts_with(e->d_name, ".warren"))
+            snprintf(name, sizeof(name), "%s", e->d_name);
+    CHECK(name[0]);
+    snprintf(temp, sizeof(temp), "%s.tmp", name);
+    CHECK(renameat(layers, name, layers, temp) == 0);
+    CHECK(unlinkat(layers, temp, AT_REMOVEDIR) < 0 && errno == ENOTEMPTY);
+    int inside = openat(layers, temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(unlinkat(inside, "dev/null", 0) == 0);
+    int fd = make("one");
+    check_node(fd, "dev/null", 1, 3);
+    CHECK(faccessat(layers, temp, F_OK, 0) < 0 && errno == ENOENT);
+    CHECK_INT(entries(top_fd, "layers"), 1);
+    closedir(dir);
+    done();
+}
+
+TEST(a_link_in_its_place_is_not_followed)
+{
+    if (!start())
+        return;
+    CHECK(mkdirat(top_fd, "elsewhere", 0755) == 0 && symlinkat("elsewhere", top_fd, "layers") == 0);
+    int fd = -7;
+    CHECK(wr_device_layer_open(top_fd, "p", 1, &fd, &err) < 0);
+    CHECK_INT(fd, -7);
+    CHECK_INT(entries(top_fd, "elsewhere"), 0);
+    done();
+}
