@@ -40,7 +40,8 @@ void wr_answer_error(int http_status, const char *body, size_t len, struct wr_er
             absent = json_string_value(json_object_get(json, "sandboxId"));
     }
     if (absent)
-        (void)wr_fail(out, WR_E_NOT_FOUND, 0, "there is no sandbox %s; `warren ps` lists those that run", absent);
+        (void)wr_fail(out, WR_E_NOT_FOUND, 0,
+                      "there is no sandbox %s; `warren ps` lists those that run", absent);
     else if (message && *message)
         (void)wr_fail(out, code, 0, "%s", message);
     else

@@ -82,7 +82,7 @@ void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request,
         rc = list(nest, request, answer);
         break;
     case WR_NEST_POOL:
-        nest->netns.target = WR_MIN(request->count, WR_NETNS_POOL_MAX);
+        nest->netns.wanted = nest->netns.target = WR_MIN(request->count, WR_NETNS_POOL_MAX);
         answer->silent = true;
         break;
     default:

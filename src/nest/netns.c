@@ -111,8 +111,12 @@ int wr_netns_pool_init(struct wr_netns_pool *pool, struct wr_error *err)
 
 int wr_netns_take(struct wr_netns_pool *pool, struct wr_netns *ret, struct wr_error *err)
 {
-    if (pool->count == 0)
-        return make(pool, ret, err);
+    if (pool->count == 0) {
+        int rc = make(pool, ret, err);
+        if (rc == 0)
+            pool->target = pool->wanted; /* whatever was short is there again */
+        return rc;
+    }
     *ret = pool->spare[--pool->count];
     return 0;
 }
@@ -125,7 +129,7 @@ bool wr_netns_refill(struct wr_netns_pool *pool)
     if (pool->count >= pool->target)
         return false;
     if (make(pool, &made, &err) < 0) {
-        /* The next request makes its own and reports why it cannot. */
+        /* Not again and again: the first request that finds the pool empty makes its own, or reports why it cannot. */
         pool->target = pool->count;
         return false;
     }

@@ -18,7 +18,8 @@ struct wr_netns {
 struct wr_netns_pool {
     struct wr_netns spare[WR_NETNS_POOL_MAX];
     size_t count;
-    size_t target; /* how many to keep ready */
+    size_t wanted; /* how many to keep ready */
+    size_t target; /* the same, or fewer since making one failed */
     int home_fd;   /* the nest's own namespace */
 };
 

@@ -15,6 +15,7 @@ import warren
 
 MIB = 1 << 20
 SAMPLES = 30
+ROUNDS = 3  # whoever is starved is so in every round; a busy machine disturbs some
 MAX_RATIO = 25  # of medians, with the fault against without
 MAX_TAIL = 100  # of the 90th percentile with the fault against the median without
 
@@ -37,10 +38,14 @@ def calm(neighbour):
 
 def assert_unharmed(neighbour, calm):
     """To be called while the fault goes on."""
-    under = latencies(neighbour)
     before = statistics.median(calm)
-    assert statistics.median(under) <= MAX_RATIO * before, f"median {before:.4f} s -> {statistics.median(under):.4f} s"
-    assert statistics.quantiles(under, n=10)[-1] <= MAX_TAIL * before, f"median {before:.4f} s, now {sorted(under)[-5:]}"
+    seen = []
+    for _ in range(ROUNDS):
+        under = latencies(neighbour)
+        seen.append((statistics.median(under), statistics.quantiles(under, n=10)[-1]))
+        if seen[-1][0] <= MAX_RATIO * before and seen[-1][1] <= MAX_TAIL * before:
+            return
+    raise AssertionError(f"median {before:.4f} s without the fault; (median, 90th percentile) with it: {seen}")
 
 
 def rss(pid):

@@ -158,12 +158,18 @@ def test_end_of_pid_1_is_noticed(server, fresh):
 
 
 def test_client_that_leaves_during_create(server):
-    """Nobody learnt the id: the sandbox is removed."""
+    """Nobody learnt the id: the sandbox is removed. The engine is stopped meanwhile, so that all clients leave before an answer."""
     known = {entry["sandboxID"] for entry in server.list()}
-    for _ in range(10):
-        connection = warren.UnixConnection(server.socket)
-        connection.request("POST", "/sandboxes", '{"templateID": "base", "timeout": 300}', {"Content-Type": "application/json"})
-        connection.close()
+    engine = server.host.engine_pid()
+    os.kill(engine, signal.SIGSTOP)
+    try:
+        for _ in range(10):
+            connection = warren.UnixConnection(server.socket)
+            connection.request("POST", "/sandboxes", '{"templateID": "base", "timeout": 300}', {"Content-Type": "application/json"})
+            connection.close()
+        assert server.healthy()  # answered behind the requests above: the server has seen their clients leave
+    finally:
+        os.kill(engine, signal.SIGCONT)
     warren.wait_for(lambda: {entry["sandboxID"] for entry in server.list()} <= known, what="they are removed")
     warren.wait_for(lambda: {leaf for _, leaf in server.host.cgroups() if len(leaf) == 20 and server.host.members(leaf)} <= known,
                     what="none of them runs")

@@ -50,7 +50,7 @@ import os, select
 count, keep = 0, []
 pipes = [os.pipe() for _ in range(500)]
 try:
-    for _ in range(2000):
+    for _ in range(300):
         keep.append(select.epoll())
         for r, w in pipes:
             keep[-1].register(r)

@@ -1,7 +1,9 @@
 /*
- * Issues raw system calls and reports what the kernel says. Lines on standard input: "ABI NUMBER ARGUMENT..." with ABI 64, x32 or
- * i386; an argument is a number, "str" (a path), "mem" (zeroed memory), "fd" (of a directory) or "tty" (the slave of a new pty). Each call runs in a child, so
- * one that works does no harm to the next. Output per line: the result, or minus errno; "signal N" when the child died.
+ * Issues raw system calls and reports what the kernel says. Lines on standard input: "ABI NUMBER
+ * ARGUMENT..." with ABI 64, x32 or i386; an argument is a number, "str" (a path), "mem" (zeroed
+ * memory), "fd" (of a directory) or "tty" (the slave of a new pty). Each call runs in a child, so
+ * one that works does no harm to the next. Output per line: the result, or minus errno; "signal N"
+ * when the child died.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +33,8 @@ static long argument(const char *word)
     if (strcmp(word, "tty") == 0) {
         int master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
         char name[32];
-        if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 || ptsname_r(master, name, sizeof(name)) != 0)
+        if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 ||
+            ptsname_r(master, name, sizeof(name)) != 0)
             return -1;
         return open(name, O_RDWR | O_NOCTTY);
     }

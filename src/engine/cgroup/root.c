@@ -40,6 +40,10 @@ static int mount_private_v2(struct wr_error *err)
         mount =
             fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     }
+    if (mount < 0 && errno == EPERM) {
+        return wr_fail_errno(err, WR_E_FAILED_PRECONDITION,
+                             "mount a cgroup2 file system: run the engine as root of the host");
+    }
     if (mount < 0) {
         return wr_fail_errno(err, WR_E_FAILED_PRECONDITION,
                              "no cgroup2 file system is mounted and a private mount failed; run "

@@ -66,3 +66,18 @@ TEST(errno_mapping)
     CHECK_STR(wr_errno_text(12345), "unknown system error");
     CHECK_STR(wr_errno_text(EPERM), "Operation not permitted");
 }
+
+TEST(received)
+{
+    struct wr_error err = {.code = WR_E_NOT_FOUND};
+    memset(err.msg, 'x', sizeof(err.msg));
+    CHECK_INT(wr_error_received(&err), -WR_E_NOT_FOUND);
+    CHECK_INT(strlen(err.msg), sizeof(err.msg) - 1);
+    err.code = WR_OK;
+    CHECK_INT(wr_error_received(&err), 0);
+    err.code = -5;
+    CHECK_INT(wr_error_received(&err), -WR_E_INTERNAL);
+    err.code = WR_E_MAX_;
+    CHECK_INT(wr_error_received(&err), -WR_E_INTERNAL);
+    CHECK_INT(err.code, WR_E_INTERNAL);
+}

@@ -112,7 +112,8 @@ TEST(too_long_paths_are_refused)
     char text[3000];
     memset(text, 'a', sizeof(text));
     memcpy(text, "1 2 0:3 / /", 11);
-    strcpy(text + WR_CGROUP_PATH_MAX + 20, " rw - cgroup2 c rw\n");
+    static const char tail[] = " rw - cgroup2 c rw\n";
+    memcpy(text + WR_CGROUP_PATH_MAX + 20, tail, sizeof(tail));
     CHECK_INT(wr_cgroup_layout_parse(text, "0::/\n", &layout, &err), -WR_E_FAILED_PRECONDITION);
 }
 

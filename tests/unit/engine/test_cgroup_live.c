@@ -60,7 +60,7 @@ static void with_instance(void (*test)(void))
     int status = -1;
     CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
     char label[WR_CGROUP_PATH_MAX + 80];
-    strcpy(label, root->hierarchies[0].label);
+    snprintf(label, sizeof(label), "%s", root->hierarchies[0].label);
     clean_up();
     CHECK_INT(status, 0);
     CHECK(access(label, F_OK) < 0);
@@ -345,7 +345,8 @@ static void check_moved_engine(void)
     CHECK_INT(wr_file_read(AT_FDCWD, "/proc/self/cgroup", &own), 0);
     CHECK_INT(wr_cgroup_layout_parse(mounts, wr_buf_cstr(&own), &layout, &err), 0);
     for (size_t i = 0; i < layout.v1_count; i++)
-        strcpy(layout.v1[i].own, layout.v1[i].own[0] ? "" : "/no-such-group");
+        snprintf(layout.v1[i].own, sizeof(layout.v1[i].own), "%s",
+                 layout.v1[i].own[0] ? "" : "/no-such-group");
     CHECK_INT(wr_cgroup_root_attach(&layout, root->directory + strlen("warren-"), 12345, 12345,
                                     &again, &err),
               0);

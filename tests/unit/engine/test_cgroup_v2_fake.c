@@ -47,7 +47,7 @@ static void remove_top(void)
  * them. */
 static void make_tree(const char *controllers)
 {
-    strcpy(top, "/tmp/test_cgroup_v2_fake.XXXXXX");
+    snprintf(top, sizeof(top), "/tmp/test_cgroup_v2_fake.XXXXXX");
     CHECK(mkdtemp(top));
     atexit(remove_top);
     put("cgroup.controllers", controllers);
@@ -70,7 +70,7 @@ static void make_tree(const char *controllers)
 static int attach(const char *instance, struct wr_cgroup_root **root)
 {
     static struct wr_cgroup_layout layout = {.has_v2 = true};
-    strcpy(layout.v2.mount, top);
+    snprintf(layout.v2.mount, sizeof(layout.v2.mount), "%s", top);
     return wr_cgroup_root_attach(&layout, instance, getuid(), getgid(), root, &err);
 }
 

@@ -69,7 +69,7 @@ static void with_data_dir(void (*test)(void))
      * and keep the device. */
     CHECK_INT(unshare(CLONE_NEWNS), 0);
     CHECK_INT(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-    strcpy(top, "/tmp/test_volume.XXXXXX");
+    snprintf(top, sizeof(top), "/tmp/test_volume.XXXXXX");
     CHECK(mkdtemp(top));
     top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CHECK(top_fd >= 0);

@@ -43,7 +43,7 @@ static unsigned count_file_mappings(bool shared_writable)
 
 static int temporary_file(const char *content, mode_t mode, char path[static 32])
 {
-    strcpy(path, "/tmp/checkpointable.XXXXXX");
+    snprintf(path, 32, "/tmp/checkpointable.XXXXXX");
     int fd = mkostemp(path, O_CLOEXEC);
     CHECK(fd >= 0);
     CHECK_INT(write(fd, content, strlen(content)), strlen(content));
