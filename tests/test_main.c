@@ -1,9 +1,10 @@
-/* Runner of tests/test.h: TAP on stdout, one process per test. An argument selects tests by substring. */
-#include "test.h"
-
+/* Runner of tests/test.h: TAP on stdout, one process per test. An argument selects tests by
+ * substring. */
 #include <stdarg.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "test.h"
 
 extern const struct wr_test __start_wr_tests[];
 extern const struct wr_test __stop_wr_tests[];
@@ -32,7 +33,8 @@ static bool run(const struct wr_test *test, size_t number)
         exit(0);
     }
     int status = 0;
-    bool ok = pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool ok =
+        pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     printf("%sok %zu - %s\n", ok ? "" : "not ", number, test->name);
     if (!ok && pid > 0 && WIFSIGNALED(status))
         printf("# killed by signal %d\n", WTERMSIG(status));

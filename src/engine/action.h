@@ -1,10 +1,12 @@
 /*
- * The closed list of what the engine does for the server: typed messages on a SOCK_SEQPACKET socket (sys/message.h), each a
- * fixed header, a JSON object and file descriptors. The server includes this header and nothing else of engine/.
+ * The closed list of what the engine does for the server: typed messages on a SOCK_SEQPACKET socket
+ * (sys/message.h), each a fixed header, a JSON object and file descriptors. The server includes
+ * this header and nothing else of engine/.
  *
- * A request carries a sequence number; its reply has the same number and kind | WR_ACTION_REPLY. Events have sequence 0.
- * Failed requests are answered with WR_ACTION_FLAG_ERROR and {"code": <enum wr_code>, "message": "..."}.
- * The engine re-validates every field and refuses unknown ones; replies may gain fields.
+ * A request carries a sequence number; its reply has the same number and kind | WR_ACTION_REPLY.
+ * Events have sequence 0. Failed requests are answered with WR_ACTION_FLAG_ERROR and {"code": <enum
+ * wr_code>, "message": "..."}. The engine re-validates every field and refuses unknown ones;
+ * replies may gain fields.
  */
 #pragma once
 
@@ -31,19 +33,25 @@ struct wr_action_header {
 enum wr_action {
     /* {} -> {"version": "0.1.0", "pid": n} */
     WR_ACTION_PING = 1,
-    /* {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles", "envVars": {}, "owner": "<text>", "sockets": n}
-     * -> {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles", "createdMs"} + n sockets.
-     * Only template is required; without an id the engine chooses one, which is fast because sandboxes are prepared under ids of their own. 0 or absent limits take the template's or built-in defaults. `owner` is kept and returned by LIST as it
-     * is (the server's own record, at most WR_ACTION_MAX_OWNER bytes). */
+    /* {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles", "envVars":
+     * {}, "owner": "<text>", "sockets": n}
+     * -> {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles",
+     * "createdMs"} + n sockets. Only template is required; without an id the engine chooses one,
+     * which is fast because sandboxes are prepared under ids of their own. 0 or absent limits take
+     * the template's or built-in defaults. `owner` is kept and returned by LIST as it is (the
+     * server's own record, at most WR_ACTION_MAX_OWNER bytes). */
     WR_ACTION_CREATE = 2,
-    /* {"id"} -> {} when every process is gone. Idempotent while the sandbox is being removed; NOT_FOUND afterwards. A CREATE that
-     * has no answer yet gets ABORTED. */
+    /* {"id"} -> {} when every process is gone. Idempotent while the sandbox is being removed;
+     * NOT_FOUND afterwards. A CREATE that has no answer yet gets ABORTED. */
     WR_ACTION_KILL = 3,
-    /* {"after": "<id>"} -> {"sandboxes": [{as the reply of CREATE, "owner"}], "more": bool}; ids ascend; "" starts. */
+    /* {"after": "<id>"} -> {"sandboxes": [{as the reply of CREATE, "owner"}], "more": bool}; ids
+       ascend; "" starts. */
     WR_ACTION_LIST = 4,
-    /* {"id"} -> {"memoryBytes", "memoryPeakBytes", "memoryLimitBytes", "cpuUsec", "pids", "diskBytes", "diskLimitBytes", "oomKills"} */
+    /* {"id"} -> {"memoryBytes", "memoryPeakBytes", "memoryLimitBytes", "cpuUsec", "pids",
+       "diskBytes", "diskLimitBytes", "oomKills"} */
     WR_ACTION_STATS = 5,
-    /* {"id", "count"} -> {} + count non-blocking TCP/IPv4 sockets inside the sandbox's network namespace, not connected. */
+    /* {"id", "count"} -> {} + count non-blocking TCP/IPv4 sockets inside the sandbox's network
+       namespace, not connected. */
     WR_ACTION_SOCKETS = 6,
     /* {} -> {"templates": [{"name", "layers": n, "sizeBytes", "createdMs"}]} */
     WR_ACTION_TEMPLATES = 7,
@@ -54,10 +62,12 @@ enum wr_action {
 };
 
 enum wr_action_event {
-    /* {"id", "reason": "exited" | "killed" | "oom" | "error", "status": n}: the sandbox is gone without a KILL. */
+    /* {"id", "reason": "exited" | "killed" | "oom" | "error", "status": n}: the sandbox is gone
+       without a KILL. */
     WR_EVENT_GONE = 1,
-    /* {"pid", "version"}: an engine is ready on this socket. Sent at every (re)start, before anything else; requests
-     * that an earlier engine had not answered are lost and must be failed by the server. */
+    /* {"pid", "version"}: an engine is ready on this socket. Sent at every (re)start, before
+     * anything else; requests that an earlier engine had not answered are lost and must be failed
+     * by the server. */
     WR_EVENT_READY = 2,
 };
 
@@ -67,21 +77,21 @@ enum wr_action_event {
 #define WR_ACTION_LIST_PAGE   32 /* sandboxes in one reply, fewer when their owner texts are long */
 
 /* Limits of one sandbox and their defaults. */
-#define WR_CPU_MILLIS_MIN      50u
-#define WR_CPU_MILLIS_MAX      256000u
-#define WR_CPU_MILLIS_DEFAULT  2000u
-#define WR_MEMORY_BYTES_MIN    (32 * WR_MIB)
-#define WR_MEMORY_BYTES_MAX    (1024 * WR_GIB)
+#define WR_CPU_MILLIS_MIN       50u
+#define WR_CPU_MILLIS_MAX       256000u
+#define WR_CPU_MILLIS_DEFAULT   2000u
+#define WR_MEMORY_BYTES_MIN     (32 * WR_MIB)
+#define WR_MEMORY_BYTES_MAX     (1024 * WR_GIB)
 #define WR_MEMORY_BYTES_DEFAULT (1 * WR_GIB)
-#define WR_DISK_BYTES_MIN      (8 * WR_MIB)
-#define WR_DISK_BYTES_MAX      (1024 * WR_GIB)
-#define WR_DISK_BYTES_DEFAULT  (4 * WR_GIB)
-#define WR_PIDS_MIN            8u
-#define WR_PIDS_MAX            32768u
-#define WR_PIDS_DEFAULT        512u
-#define WR_OPEN_FILES_MIN      64u
-#define WR_OPEN_FILES_MAX      1048576u
-#define WR_OPEN_FILES_DEFAULT  8192u
+#define WR_DISK_BYTES_MIN       (8 * WR_MIB)
+#define WR_DISK_BYTES_MAX       (1024 * WR_GIB)
+#define WR_DISK_BYTES_DEFAULT   (4 * WR_GIB)
+#define WR_PIDS_MIN             8u
+#define WR_PIDS_MAX             32768u
+#define WR_PIDS_DEFAULT         512u
+#define WR_OPEN_FILES_MIN       64u
+#define WR_OPEN_FILES_MAX       1048576u
+#define WR_OPEN_FILES_DEFAULT   8192u
 
 /* TCP port of the agent inside every sandbox. */
 #define WR_AGENT_PORT 49983

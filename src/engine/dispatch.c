@@ -1,16 +1,16 @@
-/* The closed list of actions as a table. Every field is validated here, whatever the server has checked. */
-#include "engine/action.h"
-#include "engine/engine.h"
+/* The closed list of actions as a table. Every field is validated here, whatever the server has
+ * checked. */
+#include <errno.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "engine/action.h"
+#include "engine/engine.h"
 #include "json/jread.h"
 #include "json/jwrite.h"
 #include "log/log.h"
 #include "template/store.h"
-
-#include <errno.h>
-#include <unistd.h>
 
 struct request {
     struct wr_engine *engine;
@@ -18,11 +18,12 @@ struct request {
     const json_t *payload;
 };
 
-/* 0 with an answer sent, WAITS when the answer comes later, or a negative code with `err` filled. */
+/* 0 with an answer sent, WAITS when the answer comes later, or a negative code with `err` filled.
+ */
 enum { WAITS = 1 };
 
-static int answer(const struct request *r, struct wr_jw *w, struct wr_buf *text, const int *fds, size_t fd_count,
-                  struct wr_error *err)
+static int answer(const struct request *r, struct wr_jw *w, struct wr_buf *text, const int *fds,
+                  size_t fd_count, struct wr_error *err)
 {
     int rc = wr_jw_finish(w);
     const char *json = rc == 0 ? wr_buf_cstr(text) : NULL;
@@ -40,11 +41,12 @@ static int answer_empty(const struct request *r)
 }
 
 /* Reads {"id"} plus `extra` fields and finds the sandbox. */
-static int find_by_id(const struct request *r, const struct wr_json_field *extra, size_t extra_count,
-                      struct wr_engine_sandbox **ret, struct wr_error *err)
+static int find_by_id(const struct request *r, const struct wr_json_field *extra,
+                      size_t extra_count, struct wr_engine_sandbox **ret, struct wr_error *err)
 {
     const char *id = NULL;
-    struct wr_json_field fields[3] = {{.name = "id", .kind = WR_JSON_STRING, .required = true, .ret = &id}};
+    struct wr_json_field fields[3] = {
+        {.name = "id", .kind = WR_JSON_STRING, .required = true, .ret = &id}};
 
     for (size_t i = 0; i < extra_count; i++)
         fields[1 + i] = extra[i];
@@ -55,8 +57,8 @@ static int find_by_id(const struct request *r, const struct wr_json_field *extra
     return *ret ? 0 : wr_fail(err, WR_E_NOT_FOUND, 0, "there is no sandbox %.40s", id);
 }
 
-static int find_running(const struct request *r, const struct wr_json_field *extra, size_t extra_count,
-                        struct wr_engine_sandbox **ret, struct wr_error *err)
+static int find_running(const struct request *r, const struct wr_json_field *extra,
+                        size_t extra_count, struct wr_engine_sandbox **ret, struct wr_error *err)
 {
     int rc = find_by_id(r, extra, extra_count, ret, err);
 
@@ -115,8 +117,9 @@ static int do_kill(const struct request *r, struct wr_error *err)
     if (rc < 0)
         return rc;
     if (s->kill_count == WR_ENGINE_MAX_KILLS)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "%d requests wait already for the end of sandbox %s",
-                       WR_ENGINE_MAX_KILLS, s->spec.id);
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
+                       "%d requests wait already for the end of sandbox %s", WR_ENGINE_MAX_KILLS,
+                       s->spec.id);
     s->kill_sequences[s->kill_count++] = r->sequence;
     if (s->state == WR_SANDBOX_STARTING)
         return WAITS; /* it is killed as soon as it has started */
@@ -141,8 +144,7 @@ static int do_list(const struct request *r, struct wr_error *err)
     wr_jw_object(&w);
     wr_jw_key(&w, "sandboxes");
     wr_jw_array(&w);
-    wr_list_foreach(it, &r->engine->sandboxes)
-    {
+    wr_list_foreach(it, &r->engine->sandboxes) {
         const struct wr_engine_sandbox *s = wr_list_entry(it, struct wr_engine_sandbox, link);
         if (s->state != WR_SANDBOX_RUNNING || strcmp(s->spec.id, after) <= 0)
             continue;
@@ -193,7 +195,11 @@ static int do_sockets(const struct request *r, struct wr_error *err)
     struct wr_engine_sandbox *s = NULL;
     uint64_t count = 0;
     int fds[WR_ACTION_MAX_SOCKETS];
-    const struct wr_json_field field = {.name = "count", .kind = WR_JSON_U64, .required = true, .ret = &count, .min = 1,
+    const struct wr_json_field field = {.name = "count",
+                                        .kind = WR_JSON_U64,
+                                        .required = true,
+                                        .ret = &count,
+                                        .min = 1,
                                         .max = WR_ACTION_MAX_SOCKETS};
     int rc = find_running(r, &field, 1, &s, err);
 
@@ -240,7 +246,10 @@ static int do_set_owner(const struct request *r, struct wr_error *err)
 {
     struct wr_engine_sandbox *s = NULL;
     const char *owner = NULL;
-    const struct wr_json_field field = {.name = "owner", .kind = WR_JSON_STRING, .required = true, .ret = &owner,
+    const struct wr_json_field field = {.name = "owner",
+                                        .kind = WR_JSON_STRING,
+                                        .required = true,
+                                        .ret = &owner,
                                         .max = WR_ACTION_MAX_OWNER};
     int rc = find_running(r, &field, 1, &s, err);
 
@@ -265,8 +274,7 @@ static int do_shutdown(const struct request *r, struct wr_error *err)
     if (r->engine->shutdown_sequence)
         return wr_fail(err, WR_E_UNAVAILABLE, 0, "the engine is shutting down already");
     r->engine->shutdown_sequence = r->sequence;
-    wr_list_foreach(it, &r->engine->sandboxes)
-    {
+    wr_list_foreach(it, &r->engine->sandboxes) {
         struct wr_engine_sandbox *s = wr_list_entry(it, struct wr_engine_sandbox, link);
         if (s->state == WR_SANDBOX_RUNNING) {
             s->state = WR_SANDBOX_STOPPING;
@@ -281,12 +289,15 @@ static const struct {
     enum wr_action kind;
     int (*run)(const struct request *r, struct wr_error *err);
 } actions[] = {
-    {WR_ACTION_PING, do_ping},           {WR_ACTION_CREATE, do_create},       {WR_ACTION_KILL, do_kill},
-    {WR_ACTION_LIST, do_list},           {WR_ACTION_STATS, do_stats},         {WR_ACTION_SOCKETS, do_sockets},
-    {WR_ACTION_TEMPLATES, do_templates}, {WR_ACTION_SET_OWNER, do_set_owner}, {WR_ACTION_SHUTDOWN, do_shutdown},
+    {WR_ACTION_PING, do_ping},           {WR_ACTION_CREATE, do_create},
+    {WR_ACTION_KILL, do_kill},           {WR_ACTION_LIST, do_list},
+    {WR_ACTION_STATS, do_stats},         {WR_ACTION_SOCKETS, do_sockets},
+    {WR_ACTION_TEMPLATES, do_templates}, {WR_ACTION_SET_OWNER, do_set_owner},
+    {WR_ACTION_SHUTDOWN, do_shutdown},
 };
 
-void wr_engine_dispatch(struct wr_engine *engine, const struct wr_action_header *header, const char *payload)
+void wr_engine_dispatch(struct wr_engine *engine, const struct wr_action_header *header,
+                        const char *payload)
 {
     struct wr_error err = {0};
     wr_auto_json *json = NULL;

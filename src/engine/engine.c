@@ -1,13 +1,13 @@
 #include "engine/engine.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 #include "base/fd.h"
 #include "engine/action.h"
 #include "json/jwrite.h"
 #include "log/log.h"
 #include "sys/message.h"
-
-#include <errno.h>
-#include <unistd.h>
 
 /* A server that went away ends the engine; sandboxes live on for the next one. */
 enum { EXIT_SERVER_GONE = 0, EXIT_SHUTDOWN = 0, EXIT_FAILED = 1 };
@@ -90,7 +90,8 @@ static void on_started(void *owner, const struct wr_error *error)
 
 static void on_gone(void *owner, enum wr_gone_reason reason)
 {
-    static const char *const names[] = {[WR_GONE_EXITED] = "exited", [WR_GONE_KILLED] = "killed", [WR_GONE_OOM] = "oom"};
+    static const char *const names[] = {
+        [WR_GONE_EXITED] = "exited", [WR_GONE_KILLED] = "killed", [WR_GONE_OOM] = "oom"};
     struct wr_engine_sandbox *s = owner;
     struct wr_engine *engine = s->engine;
 
@@ -131,7 +132,8 @@ static void on_message(struct wr_source *source, uint32_t events, void *data)
         wr_loop_stop(engine->loop, EXIT_SERVER_GONE);
         return;
     }
-    if (len < (ssize_t)sizeof(in.header) || in.header.magic != WR_ACTION_MAGIC || in.header.version != WR_ACTION_VERSION ||
+    if (len < (ssize_t)sizeof(in.header) || in.header.magic != WR_ACTION_MAGIC ||
+        in.header.version != WR_ACTION_VERSION ||
         in.header.length != (size_t)len - sizeof(in.header) || in.header.sequence == 0) {
         static struct wr_log_limit limit;
         wr_log_limited(&limit, WR_LOG_WARN, "a malformed message was dropped", NULL);
@@ -140,7 +142,8 @@ static void on_message(struct wr_source *source, uint32_t events, void *data)
     wr_engine_dispatch(engine, &in.header, in.payload);
 }
 
-static int open_all(struct wr_engine *engine, const struct wr_engine_opts *opts, struct wr_error *err)
+static int open_all(struct wr_engine *engine, const struct wr_engine_opts *opts,
+                    struct wr_error *err)
 {
     const struct wr_driver_callbacks callbacks = {on_started, on_gone, on_found, engine};
     int rc = wr_loop_new(&engine->loop, err);
@@ -150,13 +153,15 @@ static int open_all(struct wr_engine *engine, const struct wr_engine_opts *opts,
     if (rc == 0)
         rc = engine->ops->recover(engine->driver, err);
     if (rc == 0)
-        rc = wr_source_add(engine->loop, &engine->source, engine->sock, EPOLLIN, on_message, engine, err);
+        rc = wr_source_add(engine->loop, &engine->source, engine->sock, EPOLLIN, on_message, engine,
+                           err);
     return rc;
 }
 
 int wr_engine_run(const struct wr_engine_opts *opts, int sock, int ready_fd)
 {
-    struct wr_engine engine = {.sock = sock, .ops = opts->fake ? &wr_driver_fake : &wr_driver_native};
+    struct wr_engine engine = {.sock = sock,
+                               .ops = opts->fake ? &wr_driver_fake : &wr_driver_native};
     struct wr_error err = {0};
 
     wr_list_init(&engine.sandboxes);
@@ -179,7 +184,8 @@ int wr_engine_run(const struct wr_engine_opts *opts, int sock, int ready_fd)
             wr_engine_reply(&engine, WR_ACTION_SHUTDOWN, engine.shutdown_sequence, "{}", NULL, 0);
         }
         wr_source_remove(&engine.source);
-        wr_list_foreach(it, &engine.sandboxes) wr_engine_drop(wr_list_entry(it, struct wr_engine_sandbox, link));
+        wr_list_foreach(it, &engine.sandboxes)
+            wr_engine_drop(wr_list_entry(it, struct wr_engine_sandbox, link));
     }
     if (engine.driver)
         engine.ops->close(engine.driver);

@@ -1,14 +1,8 @@
 /*
- * Supervisor and engine. The supervisor holds the engine's end of the socket, so a killed engine can be replaced without the server
- * losing its connection; it does nothing else.
+ * Supervisor and engine. The supervisor holds the engine's end of the socket, so a killed engine
+ * can be replaced without the server losing its connection; it does nothing else.
  */
 #include "engine/main.h"
-
-#include "base/clock.h"
-#include "base/fd.h"
-#include "engine/engine.h"
-#include "log/log.h"
-#include "sys/message.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,29 +12,40 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* An engine that keeps dying is not restarted for ever; one that lived that long counts as a good one. */
+#include "base/clock.h"
+#include "base/fd.h"
+#include "engine/engine.h"
+#include "log/log.h"
+#include "sys/message.h"
+
+/* An engine that keeps dying is not restarted for ever; one that lived that long counts as a good
+ * one. */
 #define MAX_QUICK_DEATHS 5
 #define LONG_LIFE_MS     60000
 
 /*
- * The process was forked from the server (or from the CLI): of its descriptors only stdio and these two stay, so that no socket
- * of the server lives on in the engine. Signals of its terminal are not for us, its signal mask neither.
+ * The process was forked from the server (or from the CLI): of its descriptors only stdio and these
+ * two stay, so that no socket of the server lives on in the engine. Signals of its terminal are not
+ * for us, its signal mask neither.
  */
 static void leave_server(int *sock, int *ready_fd)
 {
     sigset_t none;
-    int high_sock = fcntl(*sock, F_DUPFD_CLOEXEC, 64), high_ready = fcntl(*ready_fd, F_DUPFD_CLOEXEC, 64);
+    int high_sock = fcntl(*sock, F_DUPFD_CLOEXEC, 64),
+        high_ready = fcntl(*ready_fd, F_DUPFD_CLOEXEC, 64);
 
     sigemptyset(&none);
     (void)setsid();
-    if (high_sock < 0 || high_ready < 0 || dup3(high_sock, 3, O_CLOEXEC) < 0 || dup3(high_ready, 4, O_CLOEXEC) < 0 ||
-        close_range(5, ~0U, 0) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+    if (high_sock < 0 || high_ready < 0 || dup3(high_sock, 3, O_CLOEXEC) < 0 ||
+        dup3(high_ready, 4, O_CLOEXEC) < 0 || close_range(5, ~0U, 0) < 0 ||
+        sigprocmask(SIG_SETMASK, &none, NULL) < 0)
         _exit(1);
     *sock = 3;
     *ready_fd = 4;
 }
 
-/* The default of 1024 descriptors would be enough for about a hundred sandboxes. Nests inherit it; each sandbox gets its own. */
+/* The default of 1024 descriptors would be enough for about a hundred sandboxes. Nests inherit it;
+ * each sandbox gets its own. */
 static void raise_open_files(void)
 {
     struct rlimit limit;
@@ -51,10 +56,12 @@ static void raise_open_files(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static WR_NORETURN void run_engine(const struct wr_engine_opts *opts, pid_t supervisor, int sock, int ready_fd)
+static WR_NORETURN void run_engine(const struct wr_engine_opts *opts, pid_t supervisor, int sock,
+                                   int ready_fd)
 {
     (void)prctl(PR_SET_NAME, "warren-engine", 0, 0, 0);
-    /* The supervisor is its only restart; an engine without one would fight with the next over the data directory. */
+    /* The supervisor is its only restart; an engine without one would fight with the next over the
+     * data directory. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != supervisor)
         _exit(1);
     raise_open_files();
@@ -97,7 +104,8 @@ static int wait_until_ready(int fd, struct wr_error *err)
     return rc;
 }
 
-int wr_engine_start(const struct wr_engine_opts *opts, int *ret_sock, pid_t *ret_pid, struct wr_error *err)
+int wr_engine_start(const struct wr_engine_opts *opts, int *ret_sock, pid_t *ret_pid,
+                    struct wr_error *err)
 {
     int pair[2], pipe_fds[2];
     int rc = wr_message_pair(pair);

@@ -1,10 +1,10 @@
+#include <string.h>
+
 #include "engine/action.h"
 #include "engine/engine.h"
 #include "json/jwrite.h"
 #include "log/log.h"
 #include "sys/message.h"
-
-#include <string.h>
 
 /* One buffer for what is sent: the engine has one thread. */
 static struct {
@@ -12,8 +12,8 @@ static struct {
     char payload[WR_ACTION_MAX - sizeof(struct wr_action_header)];
 } out;
 
-static void send_message(struct wr_engine *engine, uint32_t kind, uint32_t flags, uint32_t sequence, const char *json,
-                         const int *fds, size_t fd_count)
+static void send_message(struct wr_engine *engine, uint32_t kind, uint32_t flags, uint32_t sequence,
+                         const char *json, const int *fds, size_t fd_count)
 {
     size_t len = strlen(json);
 
@@ -31,20 +31,21 @@ static void send_message(struct wr_engine *engine, uint32_t kind, uint32_t flags
                                            .sequence = sequence,
                                            .length = (uint32_t)len};
     memcpy(out.payload, json, len);
-    /* The socket blocks for the engine: a server that does not read must not make it lose replies. A server that is gone is
-     * noticed by the loop. */
+    /* The socket blocks for the engine: a server that does not read must not make it lose replies.
+     * A server that is gone is noticed by the loop. */
     int rc = wr_message_send(engine->sock, &out, sizeof(out.header) + len, fds, fd_count);
     if (rc < 0)
         wr_log(WR_LOG_WARN, "a reply could not be sent", "error", wr_errno_text(-rc), NULL);
 }
 
-void wr_engine_reply(struct wr_engine *engine, uint32_t kind, uint32_t sequence, const char *json, const int *fds,
-                     size_t fd_count)
+void wr_engine_reply(struct wr_engine *engine, uint32_t kind, uint32_t sequence, const char *json,
+                     const int *fds, size_t fd_count)
 {
     send_message(engine, kind | WR_ACTION_REPLY, 0, sequence, json, fds, fd_count);
 }
 
-void wr_engine_reply_error(struct wr_engine *engine, uint32_t kind, uint32_t sequence, const struct wr_error *error)
+void wr_engine_reply_error(struct wr_engine *engine, uint32_t kind, uint32_t sequence,
+                           const struct wr_error *error)
 {
     wr_auto_buf text = WR_BUF(4096);
     struct wr_jw w;
@@ -63,7 +64,8 @@ void wr_engine_event_gone(struct wr_engine *engine, const char *id, const char *
 {
     char json[128];
 
-    if (wr_strformat(json, sizeof(json), "{\"id\":\"%s\",\"reason\":\"%s\",\"status\":0}", id, reason))
+    if (wr_strformat(json, sizeof(json), "{\"id\":\"%s\",\"reason\":\"%s\",\"status\":0}", id,
+                     reason))
         send_message(engine, WR_EVENT_GONE | WR_ACTION_EVENT, 0, 0, json, NULL, 0);
 }
 

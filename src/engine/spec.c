@@ -1,5 +1,7 @@
 #include "engine/spec.h"
 
+#include <errno.h>
+
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "engine/action.h"
@@ -7,8 +9,6 @@
 #include "json/jwrite.h"
 #include "nest/protocol.h"
 #include "template/store.h"
-
-#include <errno.h>
 
 void wr_spec_done(struct wr_spec *spec)
 {
@@ -25,12 +25,14 @@ struct raw {
     json_t *env;
 };
 
-#define LIMIT_FIELDS(spec)                                                                         \
-    {.name = "cpuMillis", .kind = WR_JSON_U64, .ret = &(spec)->cpu_millis},                        \
-        {.name = "memoryBytes", .kind = WR_JSON_U64, .ret = &(spec)->memory_bytes},                \
-        {.name = "diskBytes", .kind = WR_JSON_U64, .ret = &(spec)->disk_bytes},                    \
-        {.name = "pids", .kind = WR_JSON_U64, .ret = &(spec)->pids},                               \
-        {.name = "openFiles", .kind = WR_JSON_U64, .ret = &(spec)->open_files}
+#define LIMIT_FIELDS(spec)                                                          \
+    {.name = "cpuMillis", .kind = WR_JSON_U64, .ret = &(spec)->cpu_millis},         \
+        {.name = "memoryBytes", .kind = WR_JSON_U64, .ret = &(spec)->memory_bytes}, \
+        {.name = "diskBytes", .kind = WR_JSON_U64, .ret = &(spec)->disk_bytes},     \
+        {.name = "pids", .kind = WR_JSON_U64, .ret = &(spec)->pids},                \
+    {                                                                               \
+        .name = "openFiles", .kind = WR_JSON_U64, .ret = &(spec)->open_files        \
+    }
 
 static int check_env(const json_t *env, struct wr_error *err)
 {
@@ -38,18 +40,21 @@ static int check_env(const json_t *env, struct wr_error *err)
     json_t *value;
     size_t total = 0;
 
-    json_object_foreach((json_t *)(uintptr_t)env, name, value) /* jansson's iterator wants a mutable object */
+    json_object_foreach((json_t *)(uintptr_t)env, name,
+                        value) /* jansson's iterator wants a mutable object */
     {
         if (!*name || strchr(name, '='))
-            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "environment variable \"%.40s\": a name is not empty and has no \"=\"",
+            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                           "environment variable \"%.40s\": a name is not empty and has no \"=\"",
                            name);
         if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
-            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "environment variable %.40s must be a string without NUL", name);
+            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                           "environment variable %.40s must be a string without NUL", name);
         total += strlen(name) + json_string_length(value) + 2;
     }
     if (total > WR_ACTION_MAX_ENV)
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the environment has %zu bytes; %d is the limit", total,
-                       WR_ACTION_MAX_ENV);
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "the environment has %zu bytes; %d is the limit", total, WR_ACTION_MAX_ENV);
     return 0;
 }
 
@@ -64,10 +69,12 @@ int wr_spec_check_owner(const char *owner, struct wr_error *err)
 static int adopt(const struct raw *raw, struct wr_spec *spec, struct wr_error *err)
 {
     if (raw->id && !wr_id_valid(raw->id))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "\"%.40s\" is not a sandbox id ([a-z0-9]{%d})", raw->id, WR_ID_LEN);
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "\"%.40s\" is not a sandbox id ([a-z0-9]{%d})", raw->id, WR_ID_LEN);
     if (!wr_template_name_valid(raw->template_name) ||
         !wr_strcopy(spec->template_name, sizeof(spec->template_name), raw->template_name))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "\"%.40s\" is not a template name", raw->template_name);
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "\"%.40s\" is not a template name",
+                       raw->template_name);
     if (raw->id)
         memcpy(spec->id, raw->id, sizeof(spec->id));
     int rc = raw->env ? check_env(raw->env, err) : 0;
@@ -101,7 +108,10 @@ int wr_spec_read(const json_t *payload, struct wr_spec *ret, struct wr_error *er
         LIMIT_FIELDS(&spec),
         {.name = "envVars", .kind = WR_JSON_OBJECT, .ret = &raw.env},
         {.name = "owner", .kind = WR_JSON_STRING, .ret = &raw.owner, .max = WR_ACTION_MAX_OWNER},
-        {.name = "sockets", .kind = WR_JSON_U64, .ret = &spec.sockets, .max = WR_ACTION_MAX_SOCKETS},
+        {.name = "sockets",
+         .kind = WR_JSON_U64,
+         .ret = &spec.sockets,
+         .max = WR_ACTION_MAX_SOCKETS},
     };
     int rc = wr_json_read(payload, fields, WR_ARRAY_SIZE(fields), WR_JSON_REFUSE_UNKNOWN, err);
 
@@ -116,12 +126,22 @@ int wr_spec_read_record(const json_t *record, struct wr_spec *ret, struct wr_err
     struct raw raw = {0};
     uint64_t format = 0;
     const struct wr_json_field fields[] = {
-        {.name = "format", .kind = WR_JSON_U64, .required = true, .ret = &format, .min = WR_SPEC_FORMAT, .max = WR_SPEC_FORMAT},
+        {.name = "format",
+         .kind = WR_JSON_U64,
+         .required = true,
+         .ret = &format,
+         .min = WR_SPEC_FORMAT,
+         .max = WR_SPEC_FORMAT},
         {.name = "id", .kind = WR_JSON_STRING, .required = true, .ret = &raw.id},
         {.name = "template", .kind = WR_JSON_STRING, .required = true, .ret = &raw.template_name},
         LIMIT_FIELDS(&spec),
         {.name = "createdMs", .kind = WR_JSON_U64, .required = true, .ret = &spec.created_ms},
-        {.name = "slot", .kind = WR_JSON_U64, .required = true, .ret = &spec.slot, .min = 0, .max = WR_SLOT_COUNT - 1},
+        {.name = "slot",
+         .kind = WR_JSON_U64,
+         .required = true,
+         .ret = &spec.slot,
+         .min = 0,
+         .max = WR_SLOT_COUNT - 1},
         {.name = "owner", .kind = WR_JSON_STRING, .ret = &raw.owner, .max = WR_ACTION_MAX_OWNER},
     };
     int rc = wr_json_read(record, fields, WR_ARRAY_SIZE(fields), WR_JSON_REFUSE_UNKNOWN, err);
@@ -138,18 +158,23 @@ int wr_spec_complete(struct wr_spec *spec, const struct wr_template *t, struct w
         uint64_t *value;
         uint64_t of_template, built_in, min, max;
     } rows[] = {
-        {"cpuMillis", &spec->cpu_millis, t->cpu_millis, WR_CPU_MILLIS_DEFAULT, WR_CPU_MILLIS_MIN, WR_CPU_MILLIS_MAX},
-        {"memoryBytes", &spec->memory_bytes, t->memory_bytes, WR_MEMORY_BYTES_DEFAULT, WR_MEMORY_BYTES_MIN, WR_MEMORY_BYTES_MAX},
-        {"diskBytes", &spec->disk_bytes, t->disk_bytes, WR_DISK_BYTES_DEFAULT, WR_DISK_BYTES_MIN, WR_DISK_BYTES_MAX},
+        {"cpuMillis", &spec->cpu_millis, t->cpu_millis, WR_CPU_MILLIS_DEFAULT, WR_CPU_MILLIS_MIN,
+         WR_CPU_MILLIS_MAX},
+        {"memoryBytes", &spec->memory_bytes, t->memory_bytes, WR_MEMORY_BYTES_DEFAULT,
+         WR_MEMORY_BYTES_MIN, WR_MEMORY_BYTES_MAX},
+        {"diskBytes", &spec->disk_bytes, t->disk_bytes, WR_DISK_BYTES_DEFAULT, WR_DISK_BYTES_MIN,
+         WR_DISK_BYTES_MAX},
         {"pids", &spec->pids, 0, WR_PIDS_DEFAULT, WR_PIDS_MIN, WR_PIDS_MAX},
-        {"openFiles", &spec->open_files, 0, WR_OPEN_FILES_DEFAULT, WR_OPEN_FILES_MIN, WR_OPEN_FILES_MAX},
+        {"openFiles", &spec->open_files, 0, WR_OPEN_FILES_DEFAULT, WR_OPEN_FILES_MIN,
+         WR_OPEN_FILES_MAX},
     };
 
     for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
         if (*rows[i].value == 0)
             *rows[i].value = rows[i].of_template ? rows[i].of_template : rows[i].built_in;
         if (*rows[i].value < rows[i].min || *rows[i].value > rows[i].max)
-            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%s is %llu; between %llu and %llu is possible", rows[i].name,
+            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                           "%s is %llu; between %llu and %llu is possible", rows[i].name,
                            (unsigned long long)*rows[i].value, (unsigned long long)rows[i].min,
                            (unsigned long long)rows[i].max);
     }

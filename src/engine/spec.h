@@ -1,11 +1,12 @@
-/* One sandbox as it was asked for: validated, complete, and the unit of what the engine writes to disk. */
+/* One sandbox as it was asked for: validated, complete, and the unit of what the engine writes to
+ * disk. */
 #pragma once
-
-#include "base/error.h"
-#include "base/str.h"
 
 #include <jansson.h>
 #include <stdbool.h>
+
+#include "base/error.h"
+#include "base/str.h"
 
 struct wr_buf;
 
@@ -20,10 +21,10 @@ struct wr_spec {
     uint64_t pids;
     uint64_t open_files;
     uint64_t created_ms;
-    uint64_t slot;  /* the driver's */
+    uint64_t slot;    /* the driver's */
     uint64_t sockets; /* of a CREATE: how many to hand out; not kept */
-    json_t *env;    /* owned object of strings; NULL once the agent has it */
-    char *owner;    /* owned text, never NULL */
+    json_t *env;      /* owned object of strings; NULL once the agent has it */
+    char *owner;      /* owned text, never NULL */
 };
 
 void wr_spec_done(struct wr_spec *spec);
@@ -33,12 +34,15 @@ int wr_spec_read(const json_t *payload, struct wr_spec *ret, struct wr_error *er
 /* An owner text has no control characters, so that LIST pages stay bounded. */
 int wr_spec_check_owner(const char *owner, struct wr_error *err) WR_MUST_CHECK;
 struct wr_template;
-/* Limits that were not asked for come from the template, then from the built-in defaults. Limits out of range are refused. */
-int wr_spec_complete(struct wr_spec *spec, const struct wr_template *t, struct wr_error *err) WR_MUST_CHECK;
+/* Limits that were not asked for come from the template, then from the built-in defaults. Limits
+ * out of range are refused. */
+int wr_spec_complete(struct wr_spec *spec, const struct wr_template *t, struct wr_error *err)
+    WR_MUST_CHECK;
 
 /* The record on disk, and in LIST (without format, slot and env). */
 int wr_spec_write_record(const struct wr_spec *spec, struct wr_buf *out) WR_MUST_CHECK;
-int wr_spec_read_record(const json_t *record, struct wr_spec *ret, struct wr_error *err) WR_MUST_CHECK;
+int wr_spec_read_record(const json_t *record, struct wr_spec *ret, struct wr_error *err)
+    WR_MUST_CHECK;
 struct wr_jw;
 /* {"id", "template", limits, "createdMs"} without the braces; "owner" too when asked. */
 void wr_spec_write_public(const struct wr_spec *spec, bool with_owner, struct wr_jw *w);

@@ -1,11 +1,9 @@
-#include "engine/engine.h"
-
 #include "base/alloc.h"
+#include "engine/engine.h"
 
 struct wr_engine_sandbox *wr_engine_find(struct wr_engine *engine, const char *id)
 {
-    wr_list_foreach(it, &engine->sandboxes)
-    {
+    wr_list_foreach(it, &engine->sandboxes) {
         struct wr_engine_sandbox *s = wr_list_entry(it, struct wr_engine_sandbox, link);
         if (wr_streq(s->spec.id, id))
             return s;
@@ -30,9 +28,9 @@ void wr_engine_insert(struct wr_engine_sandbox *sandbox)
     struct wr_engine *engine = sandbox->engine;
     struct wr_list *before = &engine->sandboxes;
 
-    wr_list_foreach(it, &engine->sandboxes)
-    {
-        if (strcmp(wr_list_entry(it, struct wr_engine_sandbox, link)->spec.id, sandbox->spec.id) > 0) {
+    wr_list_foreach(it, &engine->sandboxes) {
+        if (strcmp(wr_list_entry(it, struct wr_engine_sandbox, link)->spec.id, sandbox->spec.id) >
+            0) {
             before = it;
             break;
         }

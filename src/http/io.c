@@ -55,8 +55,10 @@ void wr_http_io_kick(struct wr_http_io *io)
 
 ssize_t wr_http_io_fill(struct wr_http_io *io)
 {
-    /* A large buffer only for a peer that fills a small one: most messages fit into a page or two. */
-    size_t want = WR_MIN(wr_buf_room(&io->in), (size_t)(io->bulk ? WR_HTTP_READ_SIZE : WR_HTTP_FIRST_READ_SIZE));
+    /* A large buffer only for a peer that fills a small one: most messages fit into a page or two.
+     */
+    size_t want = WR_MIN(wr_buf_room(&io->in),
+                         (size_t)(io->bulk ? WR_HTTP_READ_SIZE : WR_HTTP_FIRST_READ_SIZE));
     char *to = want > 0 ? wr_buf_reserve(&io->in, want) : NULL;
 
     if (!to)

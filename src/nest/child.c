@@ -1,14 +1,5 @@
 #include "nest/child.h"
 
-#include "agent/agent.h"
-#include "base/alloc.h"
-#include "base/fd.h"
-#include "base/file.h"
-#include "nest/checkpointable.h"
-#include "nest/mount_table.h"
-#include "nest/privileges.h"
-#include "sys/syscall.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -19,7 +10,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The file that /proc/1/exe names: part of the device layer, the same bytes as the nest's own binary. */
+#include "agent/agent.h"
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "nest/checkpointable.h"
+#include "nest/mount_table.h"
+#include "nest/privileges.h"
+#include "sys/syscall.h"
+
+/* The file that /proc/1/exe names: part of the device layer, the same bytes as the nest's own
+ * binary. */
 #define EXE_PATH      "/.warren/agent"
 #define LOG_MAX_BYTES (1024 * 1024)
 
@@ -53,7 +54,8 @@ static int enter_root(const struct wr_child_plan *plan, struct wr_error *err)
 {
     if (move_mount(plan->root_fd, "", AT_FDCWD, "/root", MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "attach the root file system");
-    /* pivot_root(".", ".") stacks the old root above the new one; paths resolve below the new root from here on. */
+    /* pivot_root(".", ".") stacks the old root above the new one; paths resolve below the new root
+     * from here on. */
     if (chdir("/root") < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "enter the root file system");
     return 0;
@@ -69,7 +71,8 @@ static int mount_all(const struct wr_child_plan *plan, struct wr_error *err)
         rc = wr_mount_table_protect(err);
     if (rc < 0)
         return rc;
-    /* The nest's root goes only now: a new procfs needs a fully visible one in the same mount namespace. */
+    /* The nest's root goes only now: a new procfs needs a fully visible one in the same mount
+     * namespace. */
     if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "leave the nest's root file system");
     return 0;
@@ -100,7 +103,8 @@ static int reset_signals(const struct wr_child_plan *plan, struct wr_error *err)
     return 0;
 }
 
-/* /proc/1/exe must name a file of the sandbox: CRIU refuses to dump a link into another mount namespace. */
+/* /proc/1/exe must name a file of the sandbox: CRIU refuses to dump a link into another mount
+ * namespace. */
 static int link_exe(const struct wr_child_plan *plan, struct wr_error *err)
 {
     (void)plan;
@@ -113,7 +117,8 @@ static int link_exe(const struct wr_child_plan *plan, struct wr_error *err)
     return 0;
 }
 
-/* Stdio on the sandbox's /dev/null; besides it only the agent's socket (3) and the status pipe (4) stay open. */
+/* Stdio on the sandbox's /dev/null; besides it only the agent's socket (3) and the status pipe (4)
+ * stay open. */
 static int arrange_descriptors(int *listen_fd, int *status_fd, struct wr_error *err)
 {
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -146,17 +151,20 @@ static int reduce_privileges(const struct wr_child_plan *plan, struct wr_error *
     return rc ? rc : wr_capabilities_reduce(err);
 }
 
-static int read_config(const struct wr_child_plan *plan, struct wr_agent_config *config, json_t **ret,
-                       struct wr_error *err)
+static int read_config(const struct wr_child_plan *plan, struct wr_agent_config *config,
+                       json_t **ret, struct wr_error *err)
 {
     json_error_t json_error;
-    json_t *json = json_loadb(plan->config, plan->request->config_len, JSON_REJECT_DUPLICATES, &json_error);
+    json_t *json =
+        json_loadb(plan->config, plan->request->config_len, JSON_REJECT_DUPLICATES, &json_error);
 
     if (!json)
-        return wr_fail(err, WR_E_INTERNAL, 0, "the agent's configuration is not JSON: %s", json_error.text);
-    if (json_unpack_ex(json, &json_error, JSON_STRICT, "{s:s, s:s, s:s, s:s, s:o}", "sandboxId", &config->sandbox_id,
-                       "template", &config->template_name, "user", &config->default_user, "workdir",
-                       &config->default_workdir, "env", &config->env) < 0) {
+        return wr_fail(err, WR_E_INTERNAL, 0, "the agent's configuration is not JSON: %s",
+                       json_error.text);
+    if (json_unpack_ex(json, &json_error, JSON_STRICT, "{s:s, s:s, s:s, s:s, s:o}", "sandboxId",
+                       &config->sandbox_id, "template", &config->template_name, "user",
+                       &config->default_user, "workdir", &config->default_workdir, "env",
+                       &config->env) < 0) {
         json_decref(json);
         return wr_fail(err, WR_E_INTERNAL, 0, "the agent's configuration: %s", json_error.text);
     }

@@ -1,13 +1,14 @@
 /*
- * The start of a sandbox, seen from inside: what the child of clone3 does until it is the agent. Every failure is written to the
- * status pipe as a struct wr_error, so that the user sees the real cause.
+ * The start of a sandbox, seen from inside: what the child of clone3 does until it is the agent.
+ * Every failure is written to the status pipe as a struct wr_error, so that the user sees the real
+ * cause.
  */
 #pragma once
 
+#include <linux/filter.h>
+
 #include "base/error.h"
 #include "nest/protocol.h"
-
-#include <linux/filter.h>
 
 struct wr_child_plan {
     const struct wr_nest_request *request;

@@ -1,10 +1,10 @@
 #include "nest/children.h"
 
-#include "base/fd.h"
-
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+
+#include "base/fd.h"
 
 int wr_children_init(struct wr_children *children, struct wr_error *err)
 {
@@ -34,12 +34,13 @@ int wr_children_check_free(const struct wr_children *children, const char *id, s
             return wr_fail(err, WR_E_ALREADY_EXISTS, 0, "sandbox %s already runs", id);
     }
     if (living >= WR_NEST_MAX_CHILDREN)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "%d sandboxes run from this template; no more fit",
-                       WR_NEST_MAX_CHILDREN);
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
+                       "%d sandboxes run from this template; no more fit", WR_NEST_MAX_CHILDREN);
     return 0;
 }
 
-int wr_children_add(struct wr_children *children, const struct wr_child *child, struct wr_error *err)
+int wr_children_add(struct wr_children *children, const struct wr_child *child,
+                    struct wr_error *err)
 {
     int rc = wr_children_check_free(children, child->id, err);
 
@@ -71,8 +72,8 @@ void wr_children_reap(struct wr_children *children)
     }
 }
 
-size_t wr_children_page(const struct wr_children *children, const char *after, const struct wr_child **out, size_t max,
-                        int *ret_more)
+size_t wr_children_page(const struct wr_children *children, const char *after,
+                        const struct wr_child **out, size_t max, int *ret_more)
 {
     size_t count = 0;
 

@@ -1,18 +1,12 @@
 /*
- * The nest: parent of one template's sandboxes, root of a user namespace that spans all slots, without any right on the
- * host. It is started by the engine (engine/driver/native/nest_start.c) with
- *   fd 3  a listening SOCK_SEQPACKET socket: one engine at a time; the newest connection wins,
+ * The nest: parent of one template's sandboxes, root of a user namespace that spans all slots,
+ * without any right on the host. It is started by the engine (engine/driver/native/nest_start.c)
+ * with fd 3  a listening SOCK_SEQPACKET socket: one engine at a time; the newest connection wins,
  *   fd 4  a pipe for one struct wr_error: code 0 when it serves.
- * It outlives engines; it ends when nobody is connected and no sandbox is left (the engine that went away was the last), with the cgroup, or
- * by SIGTERM from the host, which systemd sends to what is left at shutdown.
+ * It outlives engines; it ends when nobody is connected and no sandbox is left (the engine that
+ * went away was the last), with the cgroup, or by SIGTERM from the host, which systemd sends to
+ * what is left at shutdown.
  */
-#include "base/fd.h"
-#include "nest/checkpointable.h"
-#include "nest/nest.h"
-#include "nest/root.h"
-#include "sys/message.h"
-#include "sys/syscall.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -22,6 +16,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "nest/checkpointable.h"
+#include "nest/nest.h"
+#include "nest/root.h"
+#include "sys/message.h"
+#include "sys/syscall.h"
+
 #define LISTEN_FD 3
 #define STATUS_FD 4
 
@@ -30,7 +31,8 @@ static struct {
     char payload[WR_NEST_MAX_CONFIG];
 } message; /* wiped after every request: the next sandbox is a fork of this process */
 
-/* SIGTERM too: the end of a host would otherwise wait for a process that, being the first of its namespace, ignores it. */
+/* SIGTERM too: the end of a host would otherwise wait for a process that, being the first of its
+ * namespace, ignores it. */
 static int open_signals(void)
 {
     sigset_t set;
@@ -54,10 +56,12 @@ static int start(struct wr_nest *nest, int argc, char **argv, struct wr_error *e
     rc = wr_keyctl_join_session();
     if (rc < 0 && rc != -ENOSYS)
         return wr_fail(err, WR_E_INTERNAL, -rc, "start a session keyring");
-    /* Without this the nest could not open /proc/<child>/uid_map: changing ids made it undumpable. */
+    /* Without this the nest could not open /proc/<child>/uid_map: changing ids made it undumpable.
+     */
     if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "become dumpable");
-    /* Once here instead of in every agent: 15 us of each create. Who knows the seed can slow down his own agent only. */
+    /* Once here instead of in every agent: 15 us of each create. Who knows the seed can slow down
+     * his own agent only. */
     json_object_seed(0);
     nest->argv0 = argv[0];
     nest->argv0_len = argc > 0 ? strlen(argv[0]) : 0;
@@ -70,7 +74,8 @@ static int start(struct wr_nest *nest, int argc, char **argv, struct wr_error *e
 static void send_answer(int sock, const struct wr_nest_answer *answer)
 {
     if (!answer->silent)
-        (void)!wr_message_send(sock, &answer->reply, sizeof(answer->reply), answer->fds, answer->fd_count);
+        (void)!wr_message_send(sock, &answer->reply, sizeof(answer->reply), answer->fds,
+                               answer->fd_count);
     wr_close(answer->owned_fd);
 }
 
@@ -118,7 +123,8 @@ static bool any_child(const struct wr_nest *nest)
     return false;
 }
 
-/* New network namespaces are made only when no request came for so long: making one competes with the start of a sandbox. */
+/* New network namespaces are made only when no request came for so long: making one competes with
+ * the start of a sandbox. */
 #define REFILL_DELAY_MS 2
 
 /* How long a nest without engine and without sandboxes waits for an engine to come back. */
@@ -132,7 +138,10 @@ static int serve_forever(struct wr_nest *nest, int signal_fd)
         struct pollfd fds[] = {{LISTEN_FD, POLLIN, 0}, {signal_fd, POLLIN, 0}, {engine, POLLIN, 0}};
         bool refill = nest->netns.count < nest->netns.target;
         bool orphan = engine < 0 && !any_child(nest);
-        int ready = poll(fds, WR_ARRAY_SIZE(fds), refill ? REFILL_DELAY_MS : orphan ? ORPHAN_WAIT_MS : -1);
+        int ready = poll(fds, WR_ARRAY_SIZE(fds),
+                         refill   ? REFILL_DELAY_MS
+                         : orphan ? ORPHAN_WAIT_MS
+                                  : -1);
         if (ready < 0 && errno != EINTR)
             return 1;
         if (ready == 0 && refill)

@@ -1,13 +1,13 @@
 #include "nest/mount_table.h"
 
-#include "base/alloc.h"
-#include "base/str.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/str.h"
 
 struct mount_row {
     const char *type;
@@ -17,9 +17,11 @@ struct mount_row {
 };
 
 /*
- * Trees of the device layer (engine/isolate/device_layer.c) that stay as they are: a bind on themselves, read-only. Uid 0 inside could remove
- * /dev/null or the agent's program otherwise, after which no process starts any more and a checkpoint could not be restored.
- * Device nodes still work: read-only concerns the directory. No sysfs: it would need a network namespace owned by the sandbox.
+ * Trees of the device layer (engine/isolate/device_layer.c) that stay as they are: a bind on
+ * themselves, read-only. Uid 0 inside could remove /dev/null or the agent's program otherwise,
+ * after which no process starts any more and a checkpoint could not be restored. Device nodes still
+ * work: read-only concerns the directory. No sysfs: it would need a network namespace owned by the
+ * sandbox.
  */
 static const struct mount_row fixed[] = {
     {NULL, "/dev", MS_RDONLY | MS_NOSUID | MS_NOEXEC, NULL},
@@ -29,16 +31,20 @@ static const struct mount_row fixed[] = {
 static const struct mount_row mounts[] = {
     {"proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL},
     /* max: pseudo-terminals are counted for the whole host (kernel.pty.max). */
-    {"devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "newinstance,gid=5,mode=620,ptmxmode=0666,max=128"},
+    {"devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC,
+     "newinstance,gid=5,mode=620,ptmxmode=0666,max=128"},
     {"tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=755,size=64m,nr_inodes=16k"},
 };
 
 /*
- * Uid 0 of a sandbox is a stranger to the host's files: what is root-only in procfs (kcore, kmsg, kpage*, timer_list, vmallocinfo, slabinfo,
- * sysrq-trigger, everything writable below bus, fs, irq) refuses it without our help. The tables cover what strangers may read or
- * write and should not. Every mount costs about 12 us of each create.
+ * Uid 0 of a sandbox is a stranger to the host's files: what is root-only in procfs (kcore, kmsg,
+ * kpage*, timer_list, vmallocinfo, slabinfo, sysrq-trigger, everything writable below bus, fs, irq)
+ * refuses it without our help. The tables cover what strangers may read or write and should not.
+ * Every mount costs about 12 us of each create.
  */
-#define BLANK "/.warren/blank" /* an empty file and an empty directory of the device layer; a tmpfs would cost each */
+#define BLANK                                                                                   \
+    "/.warren/blank" /* an empty file and an empty directory of the device layer; a tmpfs would \
+                        cost each */
 #define EMPTY "/.warren/empty" /* checkpoint an archive of its contents */
 
 static const struct {
@@ -85,8 +91,10 @@ int wr_mount_table_apply(uint32_t shm_mib, struct wr_error *err)
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < WR_ARRAY_SIZE(mounts); i++)
-        if (mount(mounts[i].type, mounts[i].target, mounts[i].type, mounts[i].flags, mounts[i].options) < 0)
-            return wr_fail_errno(err, WR_E_FAILED_PRECONDITION, "mount %s on %s (does the template have this directory?)",
+        if (mount(mounts[i].type, mounts[i].target, mounts[i].type, mounts[i].flags,
+                  mounts[i].options) < 0)
+            return wr_fail_errno(err, WR_E_FAILED_PRECONDITION,
+                                 "mount %s on %s (does the template have this directory?)",
                                  mounts[i].type, mounts[i].target);
     if (!wr_strformat(shm_options, sizeof(shm_options), "mode=1777,size=%um", shm_mib))
         return wr_fail(err, WR_E_INTERNAL, 0, "options of /dev/shm are too long");

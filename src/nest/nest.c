@@ -1,11 +1,11 @@
 #include "nest/nest.h"
 
-#include "base/fd.h"
-
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/fd.h"
 
 static int setup(struct wr_nest *nest, const int *fds, size_t fd_count, struct wr_error *err)
 {
@@ -15,12 +15,15 @@ static int setup(struct wr_nest *nest, const int *fds, size_t fd_count, struct w
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "SETUP with %zu descriptors", fd_count);
     if (nest->seccomp)
         return 0; /* an engine that came back; filter and groups are the same */
-    if (fstat(fds[0], &st) < 0 || st.st_size <= 0 || st.st_size > BPF_MAXINSNS * (off_t)sizeof(struct sock_filter))
+    if (fstat(fds[0], &st) < 0 || st.st_size <= 0 ||
+        st.st_size > BPF_MAXINSNS * (off_t)sizeof(struct sock_filter))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the seccomp program has a wrong size");
-    void *program = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *program =
+        mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (program == MAP_FAILED)
         return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "allocate the seccomp program");
-    /* A copy, not a mapping of the file: forks of the nest must stay dumpable (docs/internals/checkpoint.md). */
+    /* A copy, not a mapping of the file: forks of the nest must stay dumpable
+     * (docs/internals/checkpoint.md). */
     if (pread(fds[0], program, (size_t)st.st_size, 0) != st.st_size)
         return wr_fail_errno(err, WR_E_INTERNAL, "read the seccomp program");
     for (size_t i = 1; i < fd_count; i++) {
@@ -34,7 +37,8 @@ static int setup(struct wr_nest *nest, const int *fds, size_t fd_count, struct w
     return 0;
 }
 
-static int list(struct wr_nest *nest, const struct wr_nest_request *request, struct wr_nest_answer *answer)
+static int list(struct wr_nest *nest, const struct wr_nest_request *request,
+                struct wr_nest_answer *answer)
 {
     const struct wr_child *page[WR_NEST_LIST_PAGE];
     int more = 0;
@@ -51,8 +55,8 @@ static int list(struct wr_nest *nest, const struct wr_nest_request *request, str
     return 0;
 }
 
-static int spawn(struct wr_nest *nest, const struct wr_nest_request *request, const char *payload, const int *fds,
-                 size_t fd_count, struct wr_nest_answer *answer)
+static int spawn(struct wr_nest *nest, const struct wr_nest_request *request, const char *payload,
+                 const int *fds, size_t fd_count, struct wr_nest_answer *answer)
 {
     struct wr_error *err = &answer->reply.error;
 
@@ -60,17 +64,20 @@ static int spawn(struct wr_nest *nest, const struct wr_nest_request *request, co
         return wr_fail(err, WR_E_FAILED_PRECONDITION, 0, "SPAWN before SETUP");
     if (!wr_id_valid(request->id) || request->slot >= WR_SLOT_COUNT ||
         fd_count != (size_t)1 + request->v1_count + (request->has_v2 ? 1 : 0))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "SPAWN with a wrong id, slot or number of descriptors");
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "SPAWN with a wrong id, slot or number of descriptors");
     return wr_nest_spawn(nest, request, payload, fds, answer, err);
 }
 
-void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request, const char *payload, const int *fds,
-                    size_t fd_count, struct wr_nest_answer *answer)
+void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request,
+                    const char *payload, const int *fds, size_t fd_count,
+                    struct wr_nest_answer *answer)
 {
     int rc = 0;
 
     *answer = (struct wr_nest_answer){
-        .reply = {.magic = WR_NEST_MAGIC, .kind = request->kind, .sequence = request->sequence}, .owned_fd = -1};
+        .reply = {.magic = WR_NEST_MAGIC, .kind = request->kind, .sequence = request->sequence},
+        .owned_fd = -1};
     switch ((enum wr_nest_kind)request->kind) {
     case WR_NEST_SETUP:
         rc = setup(nest, fds, fd_count, &answer->reply.error);
@@ -86,7 +93,8 @@ void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request,
         answer->silent = true;
         break;
     default:
-        rc = wr_fail(&answer->reply.error, WR_E_UNIMPLEMENTED, 0, "unknown request %u", request->kind);
+        rc = wr_fail(&answer->reply.error, WR_E_UNIMPLEMENTED, 0, "unknown request %u",
+                     request->kind);
     }
     if (rc < 0 && answer->reply.error.code == 0)
         (void)wr_fail(&answer->reply.error, WR_E_INTERNAL, 0, "the nest failed without a reason");

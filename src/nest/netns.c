@@ -1,9 +1,5 @@
 #include "nest/netns.h"
 
-#include "base/fd.h"
-#include "base/file.h"
-#include "nest/protocol.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +9,10 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "nest/protocol.h"
 
 /* engine/action.h has the number for the outside; the nest knows no other port. */
 #define AGENT_PORT 49983
@@ -34,7 +34,8 @@ static int loopback_up(struct wr_error *err)
     return 0;
 }
 
-/* Ports below 1024 and ping sockets for everybody inside: the group range counts in ids of the owner, the nest's namespace. */
+/* Ports below 1024 and ping sockets for everybody inside: the group range counts in ids of the
+ * owner, the nest's namespace. */
 static int apply_sysctls(struct wr_error *err)
 {
     static const struct {
@@ -44,7 +45,8 @@ static int apply_sysctls(struct wr_error *err)
         {"/proc/sys/net/ipv4/ping_group_range", "0 268435455"},
     };
 
-    _Static_assert(WR_SLOT_COUNT * WR_SLOT_IDS - 1 == 268435455, "ping_group_range spans all slots");
+    _Static_assert(WR_SLOT_COUNT * WR_SLOT_IDS - 1 == 268435455,
+                   "ping_group_range spans all slots");
     for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
         int rc = wr_file_write_str(AT_FDCWD, rows[i].path, rows[i].value);
         if (rc < 0)
@@ -61,7 +63,8 @@ static int listen_on_loopback(int *ret_fd, struct wr_error *err)
     wr_auto_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 512) < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "listen on 127.0.0.1:%d in a new network namespace", AGENT_PORT);
+        return wr_fail_errno(err, WR_E_INTERNAL,
+                             "listen on 127.0.0.1:%d in a new network namespace", AGENT_PORT);
     *ret_fd = wr_steal_fd(&fd);
     return 0;
 }
@@ -70,7 +73,8 @@ static int listen_on_loopback(int *ret_fd, struct wr_error *err)
 static int make_here(struct wr_netns *ret, struct wr_error *err)
 {
     if (unshare(CLONE_NEWNET) < 0)
-        return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "make a network namespace (see user.max_net_namespaces)");
+        return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED,
+                             "make a network namespace (see user.max_net_namespaces)");
     int rc = loopback_up(err);
     if (rc == 0)
         rc = apply_sysctls(err);
@@ -129,7 +133,8 @@ bool wr_netns_refill(struct wr_netns_pool *pool)
     if (pool->count >= pool->target)
         return false;
     if (make(pool, &made, &err) < 0) {
-        /* Not again and again: the first request that finds the pool empty makes its own, or reports why it cannot. */
+        /* Not again and again: the first request that finds the pool empty makes its own, or
+         * reports why it cannot. */
         pool->target = pool->count;
         return false;
     }

@@ -1,12 +1,13 @@
 /*
- * Network namespaces of sandboxes, made ahead of need and used once. They belong to the nest's user namespace, so that root
- * inside a sandbox can change neither addresses, routes nor rules. Each holds `lo` and the agent's listening socket.
+ * Network namespaces of sandboxes, made ahead of need and used once. They belong to the nest's user
+ * namespace, so that root inside a sandbox can change neither addresses, routes nor rules. Each
+ * holds `lo` and the agent's listening socket.
  */
 #pragma once
 
-#include "base/error.h"
-
 #include <stdbool.h>
+
+#include "base/error.h"
 
 #define WR_NETNS_POOL_MAX 64
 
@@ -26,7 +27,8 @@ struct wr_netns_pool {
 /* Opens the home namespace and brings its lo up. */
 int wr_netns_pool_init(struct wr_netns_pool *pool, struct wr_error *err) WR_MUST_CHECK;
 /* From the pool, or made now. Both descriptors become the caller's. */
-int wr_netns_take(struct wr_netns_pool *pool, struct wr_netns *ret, struct wr_error *err) WR_MUST_CHECK;
+int wr_netns_take(struct wr_netns_pool *pool, struct wr_netns *ret, struct wr_error *err)
+    WR_MUST_CHECK;
 /* Makes one more if the pool is short of its target; true while it still is. */
 bool wr_netns_refill(struct wr_netns_pool *pool);
 /* Moves the calling process. */

@@ -1,7 +1,5 @@
 #include "nest/privileges.h"
 
-#include "base/file.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -11,11 +9,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What Docker grants by default, less CAP_NET_RAW (raw sockets are filtered anyway) and CAP_AUDIT_WRITE's neighbours. They
- * act inside the sandbox's user namespace only. CAP_MKNOD makes no device nodes there; dpkg and tar want it. */
+#include "base/file.h"
+
+/* What Docker grants by default, less CAP_NET_RAW (raw sockets are filtered anyway) and
+ * CAP_AUDIT_WRITE's neighbours. They act inside the sandbox's user namespace only. CAP_MKNOD makes
+ * no device nodes there; dpkg and tar want it. */
 static const unsigned kept[] = {
-    CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER,           CAP_FSETID,     CAP_KILL,    CAP_SETGID,      CAP_SETUID,
-    CAP_SETPCAP, CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT, CAP_MKNOD, CAP_AUDIT_WRITE, CAP_SETFCAP,
+    CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER,  CAP_FSETID,           CAP_KILL,
+    CAP_SETGID, CAP_SETUID,       CAP_SETPCAP, CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT,
+    CAP_MKNOD,  CAP_AUDIT_WRITE,  CAP_SETFCAP,
 };
 
 static uint64_t kept_mask(void)
@@ -37,8 +39,9 @@ int wr_seccomp_install(const struct sock_filter *program, size_t count, struct w
     struct sock_fprog fprog = {.len = (unsigned short)count, .filter = pun.out};
 
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &fprog) < 0)
-        return wr_fail_errno(err, WR_E_FAILED_PRECONDITION,
-                             "install the seccomp filter (does the kernel have CONFIG_SECCOMP_FILTER?)");
+        return wr_fail_errno(
+            err, WR_E_FAILED_PRECONDITION,
+            "install the seccomp filter (does the kernel have CONFIG_SECCOMP_FILTER?)");
     return 0;
 }
 
@@ -68,7 +71,8 @@ int wr_capabilities_reduce(struct wr_error *err)
 }
 
 /* Lowers both limits to `value`; a hard limit that is lower already stays. */
-static int limit(__rlimit_resource_t resource, uint64_t value, const char *name, struct wr_error *err)
+static int limit(__rlimit_resource_t resource, uint64_t value, const char *name,
+                 struct wr_error *err)
 {
     struct rlimit rl;
 

@@ -1,16 +1,19 @@
 /*
- * Messages between engine and nest: fixed structs on a SOCK_SEQPACKET socket (sys/message.h), no JSON, because the nest
- * must hold nothing of one sandbox when it forks the next. The engine is included here by name only: both sides see this header.
+ * Messages between engine and nest: fixed structs on a SOCK_SEQPACKET socket (sys/message.h), no
+ * JSON, because the nest must hold nothing of one sandbox when it forks the next. The engine is
+ * included here by name only: both sides see this header.
  */
 #pragma once
 
 #include "base/error.h"
 #include "base/str.h"
 
-#define WR_NEST_MAGIC      0x57524e31u /* "WRN1": raised on any change, so that engine and nest of different versions part cleanly */
-#define WR_NEST_MAX_CONFIG (64 * 1024) /* JSON that the agent of a new sandbox reads */
+#define WR_NEST_MAGIC                                                                          \
+    0x57524e31u /* "WRN1": raised on any change, so that engine and nest of different versions \
+                   part cleanly */
+#define WR_NEST_MAX_CONFIG   (64 * 1024) /* JSON that the agent of a new sandbox reads */
 #define WR_NEST_MAX_CHILDREN 8192
-#define WR_NEST_LIST_PAGE  8 /* sandboxes per LIST reply: two descriptors each */
+#define WR_NEST_LIST_PAGE    8 /* sandboxes per LIST reply: two descriptors each */
 
 /* Host ids: the nest's user namespace maps 0 .. WR_SLOT_COUNT * WR_SLOT_IDS - 1 to these. */
 #define WR_SLOT_HOST_BASE 0x50000000u
@@ -18,11 +21,14 @@
 #define WR_SLOT_COUNT     4096u
 
 enum wr_nest_kind {
-    /* Once per connection, before anything else. Descriptors: memfd with the seccomp program, the nest's own v1 tasks files. */
+    /* Once per connection, before anything else. Descriptors: memfd with the seccomp program, the
+       nest's own v1 tasks files. */
     WR_NEST_SETUP = 1,
-    /* Descriptors: overlay mount, v1 tasks files (v1_count), v2 directory (if has_v2). Answer: result 0 with pidfd, network namespace, status pipe. */
+    /* Descriptors: overlay mount, v1 tasks files (v1_count), v2 directory (if has_v2). Answer:
+       result 0 with pidfd, network namespace, status pipe. */
     WR_NEST_SPAWN = 2,
-    /* `after` in id. Answer: up to WR_NEST_LIST_PAGE entries with pidfd and network namespace each. */
+    /* `after` in id. Answer: up to WR_NEST_LIST_PAGE entries with pidfd and network namespace each.
+     */
     WR_NEST_LIST = 3,
     /* Fills the pool of network namespaces up to `count`. No answer. */
     WR_NEST_POOL = 4,
@@ -63,4 +69,5 @@ struct wr_nest_reply {
     struct wr_error error; /* code 0: success */
 };
 
-/* The status pipe of a new sandbox carries one struct wr_error: code 0 when the agent listens, else why it could not start. */
+/* The status pipe of a new sandbox carries one struct wr_error: code 0 when the agent listens, else
+ * why it could not start. */

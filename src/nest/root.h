@@ -1,4 +1,5 @@
-/* The nest's own view of files: an empty tmpfs with a procfs of its pid namespace. Nothing of the host stays reachable. */
+/* The nest's own view of files: an empty tmpfs with a procfs of its pid namespace. Nothing of the
+ * host stays reachable. */
 #pragma once
 
 #include "base/error.h"

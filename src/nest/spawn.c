@@ -1,19 +1,19 @@
 /*
- * One sandbox: join its control groups, enter its network namespace, clone, return home, write the id maps, let the child go.
- * The nest does not wait for the child's stages; the engine reads the status pipe. Costs: docs/internals/nest.md.
+ * One sandbox: join its control groups, enter its network namespace, clone, return home, write the
+ * id maps, let the child go. The nest does not wait for the child's stages; the engine reads the
+ * status pipe. Costs: docs/internals/nest.md.
  */
-#include "nest/nest.h"
-
-#include "base/fd.h"
-#include "base/file.h"
-#include "nest/child.h"
-#include "sys/syscall.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "nest/child.h"
+#include "nest/nest.h"
+#include "sys/syscall.h"
 
 struct pipe_pair {
     int read_fd, write_fd;
@@ -35,7 +35,8 @@ static int pipe_open(struct pipe_pair *p, struct wr_error *err)
     return 0;
 }
 
-/* Writing "0" to a v1 tasks file moves the writer alone and takes no global lock (cgroup.procs would: 4-15 ms). */
+/* Writing "0" to a v1 tasks file moves the writer alone and takes no global lock (cgroup.procs
+ * would: 4-15 ms). */
 static int move_self(const int *tasks_fds, size_t count, struct wr_error *err)
 {
     for (size_t i = 0; i < count; i++)
@@ -58,10 +59,12 @@ static int write_map(pid_t pid, const char *file, uint32_t slot, struct wr_error
 }
 
 /* In the parent returns the pid; in the child it does not return. */
-static pid_t clone_child(struct wr_nest *nest, struct wr_child_plan *plan, int v2_dir, int *ret_pidfd, struct wr_error *err)
+static pid_t clone_child(struct wr_nest *nest, struct wr_child_plan *plan, int v2_dir,
+                         int *ret_pidfd, struct wr_error *err)
 {
     struct clone_args args = {
-        .flags = (uint64_t)(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD),
+        .flags = (uint64_t)(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
+                            CLONE_NEWUTS | CLONE_PIDFD),
         .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
         .exit_signal = SIGCHLD,
     };
@@ -78,16 +81,19 @@ static pid_t clone_child(struct wr_nest *nest, struct wr_child_plan *plan, int v
     if (pid == 0)
         wr_child_run(plan);
     if (pid == -EPERM || pid == -EACCES)
-        return wr_fail(err, WR_E_FAILED_PRECONDITION, -pid,
-                       "start a process in new namespaces: this host restricts user namespaces, and `warren doctor` says how to allow them");
+        return wr_fail(
+            err, WR_E_FAILED_PRECONDITION, -pid,
+            "start a process in new namespaces: this host restricts user namespaces, and `warren doctor` says how to allow them");
     if (pid < 0)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, -pid, "start a process in new namespaces");
     return pid;
 }
 
-/* Everything that needs the nest to be somewhere else for a moment; it is home again when this returns, whatever happened. */
-static pid_t clone_away(struct wr_nest *nest, struct wr_child_plan *plan, const struct wr_netns *netns, const int *tasks,
-                        int v2_dir, int *ret_pidfd, struct wr_error *err)
+/* Everything that needs the nest to be somewhere else for a moment; it is home again when this
+ * returns, whatever happened. */
+static pid_t clone_away(struct wr_nest *nest, struct wr_child_plan *plan,
+                        const struct wr_netns *netns, const int *tasks, int v2_dir, int *ret_pidfd,
+                        struct wr_error *err)
 {
     struct wr_error home_error;
     pid_t pid = move_self(tasks, plan->request->v1_count, err);
@@ -96,12 +102,14 @@ static pid_t clone_away(struct wr_nest *nest, struct wr_child_plan *plan, const 
         pid = wr_netns_enter(netns->ns_fd, err);
     if (pid == 0)
         pid = clone_child(nest, plan, v2_dir, ret_pidfd, err);
-    if (wr_netns_enter(nest->netns.home_fd, &home_error) < 0 || move_self(nest->home_tasks, nest->home_count, &home_error) < 0)
+    if (wr_netns_enter(nest->netns.home_fd, &home_error) < 0 ||
+        move_self(nest->home_tasks, nest->home_count, &home_error) < 0)
         _exit(1); /* a nest that lives in a sandbox's groups would be charged and killed with it */
     return pid;
 }
 
-static int release_child(const struct wr_nest_request *request, pid_t pid, int go_fd, struct wr_error *err)
+static int release_child(const struct wr_nest_request *request, pid_t pid, int go_fd,
+                         struct wr_error *err)
 {
     int rc = write_map(pid, "uid_map", request->slot, err);
 
@@ -112,8 +120,8 @@ static int release_child(const struct wr_nest_request *request, pid_t pid, int g
     return rc;
 }
 
-int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, const char *payload, const int *fds,
-                  struct wr_nest_answer *answer, struct wr_error *err)
+int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, const char *payload,
+                  const int *fds, struct wr_nest_answer *answer, struct wr_error *err)
 {
     struct wr_child child = {.slot = request->slot, .pidfd = -1, .ns_fd = -1};
     struct wr_netns netns = {-1, -1};
@@ -129,8 +137,12 @@ int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, c
         rc = wr_netns_take(&nest->netns, &netns, err);
     if (rc < 0)
         return rc;
-    struct wr_child_plan plan = {.request = request, .config = payload, .root_fd = fds[0], .listen_fd = netns.listen_fd,
-                                 .go_fd = go.read_fd, .status_fd = status.write_fd};
+    struct wr_child_plan plan = {.request = request,
+                                 .config = payload,
+                                 .root_fd = fds[0],
+                                 .listen_fd = netns.listen_fd,
+                                 .go_fd = go.read_fd,
+                                 .status_fd = status.write_fd};
     int v2_dir = request->has_v2 ? fds[1 + request->v1_count] : -1;
     child.pid = clone_away(nest, &plan, &netns, fds + 1, v2_dir, &child.pidfd, err);
     wr_close(netns.listen_fd);

@@ -1,6 +1,7 @@
 /*
- * How isolation is done, behind one vtable: `native` (namespaces) and `fake` (no isolation, for tests without root). The engine's
- * core knows sandboxes by their specification and an opaque instance.
+ * How isolation is done, behind one vtable: `native` (namespaces) and `fake` (no isolation, for
+ * tests without root). The engine's core knows sandboxes by their specification and an opaque
+ * instance.
  */
 #pragma once
 
@@ -25,35 +26,44 @@ struct wr_driver_stats {
 };
 
 struct wr_driver_callbacks {
-    /* Once per successful start(): the agent listens (err NULL), or it could not start and everything is undone. */
+    /* Once per successful start(): the agent listens (err NULL), or it could not start and
+     * everything is undone. */
     void (*on_started)(void *owner, const struct wr_error *err);
-    /* Once per instance that had started or was found: no process is left. The instance is invalid afterwards. */
+    /* Once per instance that had started or was found: no process is left. The instance is invalid
+     * afterwards. */
     void (*on_gone)(void *owner, enum wr_gone_reason reason);
-    /* recover() found a living sandbox. Takes the contents of `spec` over. Returns its owner, or NULL to have it killed. */
+    /* recover() found a living sandbox. Takes the contents of `spec` over. Returns its owner, or
+     * NULL to have it killed. */
     void *(*on_found)(void *data, struct wr_spec *spec, struct wr_instance *instance);
     void *data; /* of on_found */
 };
 
 struct wr_driver_ops {
     const char *name;
-    int (*open)(struct wr_loop *loop, const struct wr_engine_opts *opts, const struct wr_driver_callbacks *callbacks,
-                struct wr_driver **ret, struct wr_error *err);
+    int (*open)(struct wr_loop *loop, const struct wr_engine_opts *opts,
+                const struct wr_driver_callbacks *callbacks, struct wr_driver **ret,
+                struct wr_error *err);
     /* Lets go of everything but leaves sandboxes alive. */
     void (*close)(struct wr_driver *driver);
-    /* Finds the sandboxes of an earlier engine, reports them by on_found, and removes every half-made thing. */
+    /* Finds the sandboxes of an earlier engine, reports them by on_found, and removes every
+     * half-made thing. */
     int (*recover)(struct wr_driver *driver, struct wr_error *err);
-    /* Completes spec (id, limits, created_ms, slot) and begins; the outcome comes by on_started, never from inside this call. */
-    int (*start)(struct wr_driver *driver, struct wr_spec *spec, void *owner, struct wr_instance **ret, struct wr_error *err);
+    /* Completes spec (id, limits, created_ms, slot) and begins; the outcome comes by on_started,
+     * never from inside this call. */
+    int (*start)(struct wr_driver *driver, struct wr_spec *spec, void *owner,
+                 struct wr_instance **ret, struct wr_error *err);
     void (*kill)(struct wr_instance *instance);
-    /* `count` sockets inside the sandbox's network namespace, not connected, the caller's. All or none. */
+    /* `count` sockets inside the sandbox's network namespace, not connected, the caller's. All or
+     * none. */
     int (*sockets)(struct wr_instance *instance, size_t count, int *ret_fds, struct wr_error *err);
     int (*stats)(struct wr_instance *instance, struct wr_driver_stats *ret, struct wr_error *err);
     /* Makes a changed owner text survive the engine. */
     int (*save)(struct wr_instance *instance, const struct wr_spec *spec, struct wr_error *err);
     /* JSON objects of templates into a page: see WR_ACTION_TEMPLATES. */
-    int (*templates)(struct wr_driver *driver, void (*fn)(const struct wr_template *t, void *data), void *data,
-                     struct wr_error *err);
-    /* Ends what outlives sandboxes: nests, mounts, control groups. No instance is left when it is called. */
+    int (*templates)(struct wr_driver *driver, void (*fn)(const struct wr_template *t, void *data),
+                     void *data, struct wr_error *err);
+    /* Ends what outlives sandboxes: nests, mounts, control groups. No instance is left when it is
+     * called. */
     void (*teardown)(struct wr_driver *driver);
 };
 

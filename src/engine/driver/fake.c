@@ -1,18 +1,18 @@
 /*
- * The fake driver: no isolation and no processes, for tests of the server and the engine's core without root. A "sandbox" is an entry in memory;
- * its sockets are ordinary ones of the host. Templates: "base" always exists; "broken" fails to start; "slow" and "slow-broken" take a while.
+ * The fake driver: no isolation and no processes, for tests of the server and the engine's core
+ * without root. A "sandbox" is an entry in memory; its sockets are ordinary ones of the host.
+ * Templates: "base" always exists; "broken" fails to start; "slow" and "slow-broken" take a while.
  */
-#include "engine/driver/driver.h"
+#include <errno.h>
+#include <sys/socket.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/rand.h"
 #include "engine/action.h"
+#include "engine/driver/driver.h"
 #include "template/store.h"
-
-#include <errno.h>
-#include <sys/socket.h>
 
 #define SLOW_MS 200
 
@@ -30,8 +30,9 @@ struct wr_instance {
     struct wr_timer timer; /* outcomes come from the loop, as with a real driver */
 };
 
-static int fake_open(struct wr_loop *loop, const struct wr_engine_opts *opts, const struct wr_driver_callbacks *callbacks,
-                     struct wr_driver **ret, struct wr_error *err)
+static int fake_open(struct wr_loop *loop, const struct wr_engine_opts *opts,
+                     const struct wr_driver_callbacks *callbacks, struct wr_driver **ret,
+                     struct wr_error *err)
 {
     struct wr_driver *driver = wr_calloc(1, sizeof(*driver));
 
@@ -54,7 +55,8 @@ static void drop(struct wr_instance *instance)
 
 static void fake_close(struct wr_driver *driver)
 {
-    wr_list_foreach(it, &driver->instances) drop(wr_list_entry(it, struct wr_instance, link));
+    wr_list_foreach(it, &driver->instances)
+        drop(wr_list_entry(it, struct wr_instance, link));
     free(driver);
 }
 
@@ -93,11 +95,12 @@ static void on_kill(struct wr_timer *timer, void *data)
     driver->callbacks.on_gone(owner, WR_GONE_KILLED);
 }
 
-static int fake_start(struct wr_driver *driver, struct wr_spec *spec, void *owner, struct wr_instance **ret,
-                      struct wr_error *err)
+static int fake_start(struct wr_driver *driver, struct wr_spec *spec, void *owner,
+                      struct wr_instance **ret, struct wr_error *err)
 {
     struct wr_template t = {.layer_count = 0};
-    bool slow = wr_starts_with(spec->template_name, "slow"), fails = wr_ends_with(spec->template_name, "broken");
+    bool slow = wr_starts_with(spec->template_name, "slow"),
+         fails = wr_ends_with(spec->template_name, "broken");
 
     if (!slow && !fails && !wr_streq(spec->template_name, "base"))
         return wr_fail(err, WR_E_NOT_FOUND, 0, "there is no template %s", spec->template_name);
@@ -110,7 +113,8 @@ static int fake_start(struct wr_driver *driver, struct wr_spec *spec, void *owne
     instance->driver = driver;
     instance->owner = owner;
     instance->fails = fails;
-    rc = wr_timer_start(driver->loop, &instance->timer, slow ? SLOW_MS : 0, on_start, instance, err);
+    rc =
+        wr_timer_start(driver->loop, &instance->timer, slow ? SLOW_MS : 0, on_start, instance, err);
     if (rc < 0) {
         free(instance);
         return rc;
@@ -131,7 +135,8 @@ static void fake_kill(struct wr_instance *instance)
         on_kill(&instance->timer, instance);
 }
 
-static int fake_sockets(struct wr_instance *instance, size_t count, int *ret_fds, struct wr_error *err)
+static int fake_sockets(struct wr_instance *instance, size_t count, int *ret_fds,
+                        struct wr_error *err)
 {
     (void)instance;
     for (size_t i = 0; i < count; i++) {
@@ -146,11 +151,13 @@ static int fake_sockets(struct wr_instance *instance, size_t count, int *ret_fds
     return 0;
 }
 
-static int fake_stats(struct wr_instance *instance, struct wr_driver_stats *ret, struct wr_error *err)
+static int fake_stats(struct wr_instance *instance, struct wr_driver_stats *ret,
+                      struct wr_error *err)
 {
     (void)instance;
     (void)err;
-    *ret = (struct wr_driver_stats){.memory_bytes = WR_MIB, .memory_limit_bytes = WR_MEMORY_BYTES_DEFAULT, .pids = 1};
+    *ret = (struct wr_driver_stats){
+        .memory_bytes = WR_MIB, .memory_limit_bytes = WR_MEMORY_BYTES_DEFAULT, .pids = 1};
     return 0;
 }
 
@@ -162,7 +169,8 @@ static int fake_save(struct wr_instance *instance, const struct wr_spec *spec, s
     return 0;
 }
 
-static int fake_templates(struct wr_driver *driver, void (*fn)(const struct wr_template *t, void *data), void *data,
+static int fake_templates(struct wr_driver *driver,
+                          void (*fn)(const struct wr_template *t, void *data), void *data,
                           struct wr_error *err)
 {
     const struct wr_template t = {.name = "base", .layer_count = 1};

@@ -1,16 +1,16 @@
 #include "engine/isolate/device_layer.h"
 
-#include "base/fd.h"
-#include "base/file.h"
-#include "base/sha256.h"
-#include "base/str.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/sha256.h"
+#include "base/str.h"
 
 /* Raised when the tables below change: it is part of the layer's name. */
 #define LAYER_FORMAT 3
@@ -72,7 +72,9 @@ static int fill(int dirfd, const void *program, size_t program_len, struct wr_er
     if (rc < 0)
         return rc;
     rc = wr_file_replace(dirfd, ".warren/agent", program, program_len, 0755, WR_DURABLE);
-    return rc < 0 ? wr_fail(err, WR_E_INTERNAL, -rc, "write the agent's program into the device layer") : 0;
+    return rc < 0
+               ? wr_fail(err, WR_E_INTERNAL, -rc, "write the agent's program into the device layer")
+               : 0;
 }
 
 static int open_layer(int layers, const char *name)
@@ -80,7 +82,8 @@ static int open_layer(int layers, const char *name)
     return openat(layers, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-int wr_device_layer_open(int data_dirfd, const void *program, size_t program_len, int *ret_fd, struct wr_error *err)
+int wr_device_layer_open(int data_dirfd, const void *program, size_t program_len, int *ret_fd,
+                         struct wr_error *err)
 {
     char hash[2 * WR_SHA256_LEN + 1], name[96], temp[112];
 
@@ -91,7 +94,8 @@ int wr_device_layer_open(int data_dirfd, const void *program, size_t program_len
     int rc = wr_mkdir_parents(data_dirfd, "layers", 0700);
     if (rc < 0)
         return wr_fail(err, WR_E_INTERNAL, -rc, "make the directory layers");
-    wr_auto_close int layers = openat(data_dirfd, "layers", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    wr_auto_close int layers =
+        openat(data_dirfd, "layers", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (layers < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "open the directory layers");
     wr_auto_close int fd = open_layer(layers, name);
@@ -99,7 +103,8 @@ int wr_device_layer_open(int data_dirfd, const void *program, size_t program_len
         *ret_fd = wr_steal_fd(&fd);
         return 0;
     }
-    /* One engine per data directory (a lock), so a leftover of the same name is a crashed attempt. */
+    /* One engine per data directory (a lock), so a leftover of the same name is a crashed attempt.
+     */
     rc = wr_remove_tree(layers, temp);
     if (rc < 0 || mkdirat(layers, temp, 0755) < 0)
         return wr_fail(err, WR_E_INTERNAL, rc < 0 ? -rc : errno, "make the device layer");

@@ -1,11 +1,13 @@
 /*
- * A layer that lies on top of every template: /dev with its nodes, the mount points, host files that must be there, and
- * the agent's own program for /proc/1/exe. It is made once per engine version and shared by all sandboxes.
+ * A layer that lies on top of every template: /dev with its nodes, the mount points, host files
+ * that must be there, and the agent's own program for /proc/1/exe. It is made once per engine
+ * version and shared by all sandboxes.
  */
 #pragma once
 
 #include "base/error.h"
 
-/* Makes (or finds) <data>/layers/.warren-<hash of contents>; *ret_fd is the caller's. `program` is the nest's binary. */
-int wr_device_layer_open(int data_dirfd, const void *program, size_t program_len, int *ret_fd, struct wr_error *err)
-    WR_MUST_CHECK;
+/* Makes (or finds) <data>/layers/.warren-<hash of contents>; *ret_fd is the caller's. `program` is
+ * the nest's binary. */
+int wr_device_layer_open(int data_dirfd, const void *program, size_t program_len, int *ret_fd,
+                         struct wr_error *err) WR_MUST_CHECK;

@@ -1,9 +1,5 @@
 #include "engine/isolate/overlay.h"
 
-#include "base/fd.h"
-#include "base/file.h"
-#include "base/str.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -16,24 +12,34 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/str.h"
+
 /* A private clone of the directory's mount that shows its files with the slot's ids. */
-static int clone_idmapped(int dirfd, int userns_fd, uint64_t extra_attr, int *ret_fd, struct wr_error *err)
+static int clone_idmapped(int dirfd, int userns_fd, uint64_t extra_attr, int *ret_fd,
+                          struct wr_error *err)
 {
-    struct mount_attr attr = {.attr_set = (uint64_t)(MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV) | extra_attr, .userns_fd = (unsigned)userns_fd};
-    wr_auto_close int fd = open_tree(dirfd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    struct mount_attr attr = {.attr_set =
+                                  (uint64_t)(MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV) | extra_attr,
+                              .userns_fd = (unsigned)userns_fd};
+    wr_auto_close int fd =
+        open_tree(dirfd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
     if (fd < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "clone the mount of a layer");
     if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-        return wr_fail_errno(err, WR_E_FAILED_PRECONDITION,
-                             "map ids of a layer (its file system must support idmapped mounts: ext4, xfs, btrfs, tmpfs)");
+        return wr_fail_errno(
+            err, WR_E_FAILED_PRECONDITION,
+            "map ids of a layer (its file system must support idmapped mounts: ext4, xfs, btrfs, tmpfs)");
     *ret_fd = wr_steal_fd(&fd);
     return 0;
 }
 
 /*
- * The mounter's credentials are what the overlay uses for its own work ever after. So they must be (1) an id that the idmapped
- * upper knows, else the kernel silently mounts read-only, and (2) without CAP_SYS_RESOURCE, else writes ignore disk quota.
+ * The mounter's credentials are what the overlay uses for its own work ever after. So they must be
+ * (1) an id that the idmapped upper knows, else the kernel silently mounts read-only, and (2)
+ * without CAP_SYS_RESOURCE, else writes ignore disk quota.
  */
 struct saved_creds {
     struct __user_cap_data_struct caps[2];
@@ -47,8 +53,10 @@ static void creds_leave(const struct saved_creds *saved)
 
     setfsuid(0);
     setfsgid(0);
-    (void)syscall(SYS_capset, &header, saved->caps); /* raising within the permitted set cannot fail */
-    /* The kernel forgets it at every change of these ids (engine/main.c asked for it); a parent that died meanwhile is made up for. */
+    (void)syscall(SYS_capset, &header,
+                  saved->caps); /* raising within the permitted set cannot fail */
+    /* The kernel forgets it at every change of these ids (engine/main.c asked for it); a parent
+     * that died meanwhile is made up for. */
     (void)prctl(PR_SET_PDEATHSIG, saved->parent_death_signal, 0, 0, 0);
     if (saved->parent_death_signal && getppid() != saved->parent)
         (void)raise(saved->parent_death_signal);
@@ -60,11 +68,13 @@ static int creds_enter(uid_t host_base, struct saved_creds *saved, struct wr_err
     struct __user_cap_data_struct caps[2];
 
     saved->parent = getppid();
-    if (syscall(SYS_capget, &header, saved->caps) < 0 || prctl(PR_GET_PDEATHSIG, &saved->parent_death_signal, 0, 0, 0) < 0)
+    if (syscall(SYS_capget, &header, saved->caps) < 0 ||
+        prctl(PR_GET_PDEATHSIG, &saved->parent_death_signal, 0, 0, 0) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "read capabilities");
     setfsuid(host_base);
     setfsgid(host_base);
-    /* setfsuid drops the file capabilities from the effective set; put everything permitted back but CAP_SYS_RESOURCE. */
+    /* setfsuid drops the file capabilities from the effective set; put everything permitted back
+     * but CAP_SYS_RESOURCE. */
     for (size_t i = 0; i < WR_ARRAY_SIZE(caps); i++) {
         caps[i] = saved->caps[i];
         caps[i].effective = caps[i].permitted;
@@ -78,8 +88,9 @@ static int creds_enter(uid_t host_base, struct saved_creds *saved, struct wr_err
     return 0;
 }
 
-/* index and nfs_export give inotify watches the file handles that a checkpoint needs; redirect_dir makes rename of lower
- * directories work; metacopy excludes nfs_export. volatile: no sync on unmount, the data is gone with the machine anyway. */
+/* index and nfs_export give inotify watches the file handles that a checkpoint needs; redirect_dir
+ * makes rename of lower directories work; metacopy excludes nfs_export. volatile: no sync on
+ * unmount, the data is gone with the machine anyway. */
 static const char *const options[][2] = {
     {"source", "warren"},
     {"index", "on"},
@@ -114,12 +125,14 @@ static void layers_done(struct layers *l)
 static int layers_clone(const struct wr_overlay_opts *opts, struct layers *l, struct wr_error *err)
 {
     for (size_t i = 0; i < opts->layer_count; i++) {
-        int rc = clone_idmapped(opts->layer_fds[i], opts->userns_fd, MOUNT_ATTR_RDONLY, &l->lower[l->count], err);
+        int rc = clone_idmapped(opts->layer_fds[i], opts->userns_fd, MOUNT_ATTR_RDONLY,
+                                &l->lower[l->count], err);
         if (rc < 0)
             return rc;
         l->count++;
     }
-    return clone_idmapped(opts->upper_parent_fd, opts->userns_fd, MOUNT_ATTR_NOSUID, &l->upper_parent, err);
+    return clone_idmapped(opts->upper_parent_fd, opts->userns_fd, MOUNT_ATTR_NOSUID,
+                          &l->upper_parent, err);
 }
 
 static int set_fd(int fs, const char *key, int fd, struct wr_error *err)
@@ -131,8 +144,10 @@ static int set_fd(int fs, const char *key, int fd, struct wr_error *err)
 
 static int name_by_fd(int fs, const struct layers *l, struct wr_error *err)
 {
-    wr_auto_close int upper = openat(l->upper_parent, "u", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    wr_auto_close int work = openat(l->upper_parent, "w", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    wr_auto_close int upper =
+        openat(l->upper_parent, "u", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    wr_auto_close int work =
+        openat(l->upper_parent, "w", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int rc = 0;
 
     if (upper < 0 || work < 0)
@@ -144,7 +159,8 @@ static int name_by_fd(int fs, const struct layers *l, struct wr_error *err)
     return rc ? rc : set_fd(fs, "workdir", work, err);
 }
 
-static int stage_attach(const struct wr_overlay_stage *stage, int mount_fd, const char *name, struct wr_error *err)
+static int stage_attach(const struct wr_overlay_stage *stage, int mount_fd, const char *name,
+                        struct wr_error *err)
 {
     if (mkdirat(stage->dirfd, name, 0700) < 0 && errno != EEXIST)
         return wr_fail_errno(err, WR_E_INTERNAL, "make a staging directory");
@@ -153,8 +169,10 @@ static int stage_attach(const struct wr_overlay_stage *stage, int mount_fd, cons
     return 0;
 }
 
-/* Attaches every clone as l0, l1, ... and up, and names them relative to the current directory, because the kernel takes at most 255 bytes. */
-static int name_by_stage(const struct wr_overlay_stage *stage, int fs, const struct layers *l, struct wr_error *err)
+/* Attaches every clone as l0, l1, ... and up, and names them relative to the current directory,
+ * because the kernel takes at most 255 bytes. */
+static int name_by_stage(const struct wr_overlay_stage *stage, int fs, const struct layers *l,
+                         struct wr_error *err)
 {
     char lower[256] = "", name[24];
     size_t used = 0;
@@ -185,7 +203,8 @@ static void stage_detach(const struct layers *l)
     (void)umount2("up", MNT_DETACH);
 }
 
-static int create(const struct wr_overlay_stage *stage, const struct layers *l, int *ret_fd, struct wr_error *err)
+static int create(const struct wr_overlay_stage *stage, const struct layers *l, int *ret_fd,
+                  struct wr_error *err)
 {
     wr_auto_close int fs = fsopen("overlay", FSOPEN_CLOEXEC);
 
@@ -198,7 +217,8 @@ static int create(const struct wr_overlay_stage *stage, const struct layers *l, 
         rc = wr_fail_errno(err, WR_E_INTERNAL, "mount the overlay");
     if (rc < 0)
         return rc;
-    /* Not nodev: the device layer's nodes must work. Nobody inside can make others (CAP_MKNOD counts in the host's namespace only). */
+    /* Not nodev: the device layer's nodes must work. Nobody inside can make others (CAP_MKNOD
+     * counts in the host's namespace only). */
     int mount_fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
     if (mount_fd < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "mount the overlay");
@@ -206,7 +226,8 @@ static int create(const struct wr_overlay_stage *stage, const struct layers *l, 
     return 0;
 }
 
-static int create_staged(struct wr_overlay_stage *stage, const struct layers *l, int *ret_fd, struct wr_error *err)
+static int create_staged(struct wr_overlay_stage *stage, const struct layers *l, int *ret_fd,
+                         struct wr_error *err)
 {
     if (fchdir(stage->dirfd) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "enter the staging directory");
@@ -217,8 +238,8 @@ static int create_staged(struct wr_overlay_stage *stage, const struct layers *l,
     return rc;
 }
 
-static int mount_once(struct wr_overlay_stage *stage, const struct wr_overlay_opts *opts, int *ret_fd,
-                      struct wr_error *err)
+static int mount_once(struct wr_overlay_stage *stage, const struct wr_overlay_opts *opts,
+                      int *ret_fd, struct wr_error *err)
 {
     WR_CLEANUP(layers_done) struct layers l = {.upper_parent = -1};
     struct saved_creds saved;
@@ -233,18 +254,19 @@ static int mount_once(struct wr_overlay_stage *stage, const struct wr_overlay_op
     return rc;
 }
 
-/* Layers by descriptor need Linux 6.13. How others refuse: until 6.4 EOPNOTSUPP, from 6.5 on EBADF (O_PATH) or EINVAL. */
+/* Layers by descriptor need Linux 6.13. How others refuse: until 6.4 EOPNOTSUPP, from 6.5 on EBADF
+ * (O_PATH) or EINVAL. */
 static bool is_old_kernel(int os_errno)
 {
     return os_errno == EOPNOTSUPP || os_errno == EBADF || os_errno == EINVAL;
 }
 
-int wr_overlay_mount(struct wr_overlay_stage *stage, const struct wr_overlay_opts *opts, int *ret_fd,
-                     struct wr_error *err)
+int wr_overlay_mount(struct wr_overlay_stage *stage, const struct wr_overlay_opts *opts,
+                     int *ret_fd, struct wr_error *err)
 {
     if (opts->layer_count == 0 || opts->layer_count > WR_OVERLAY_MAX_LAYERS)
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%zu layers; between 1 and %d are possible", opts->layer_count,
-                       WR_OVERLAY_MAX_LAYERS);
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%zu layers; between 1 and %d are possible",
+                       opts->layer_count, WR_OVERLAY_MAX_LAYERS);
     int rc = mount_once(stage, opts, ret_fd, err);
     if (rc < 0 && is_old_kernel(err->os_errno) && !stage->needed && stage->dirfd >= 0) {
         stage->needed = true;
@@ -265,7 +287,8 @@ int wr_overlay_stage_open(const char *run_dir, struct wr_overlay_stage *ret, str
         return wr_fail(err, WR_E_INTERNAL, -rc, "make %s", path);
     while (umount2(path, MNT_DETACH) == 0)
         ; /* each engine that was killed left at most one */
-    if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700,size=64k,nr_inodes=64") < 0 ||
+    if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+              "mode=700,size=64k,nr_inodes=64") < 0 ||
         mount(NULL, path, NULL, MS_PRIVATE, NULL) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "mount a tmpfs on %s", path);
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

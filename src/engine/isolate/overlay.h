@@ -1,16 +1,17 @@
-/* The root file system of a sandbox: an overlay of idmapped read-only layers and one idmapped upper, as a detached mount. */
+/* The root file system of a sandbox: an overlay of idmapped read-only layers and one idmapped
+ * upper, as a detached mount. */
 #pragma once
-
-#include "base/error.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/error.h"
+
 #define WR_OVERLAY_MAX_LAYERS 20
 
 /*
- * Kernels before 6.13 take overlay layers by path only, and before 6.15 only from attached mounts. For them the layers are
- * attached for a moment below a private tmpfs, <run>/stage.
+ * Kernels before 6.13 take overlay layers by path only, and before 6.15 only from attached mounts.
+ * For them the layers are attached for a moment below a private tmpfs, <run>/stage.
  */
 struct wr_overlay_stage {
     int dirfd;
@@ -18,7 +19,8 @@ struct wr_overlay_stage {
 };
 
 /* Mounts the private tmpfs on <run_dir>/stage, replacing what a crashed engine left there. */
-int wr_overlay_stage_open(const char *run_dir, struct wr_overlay_stage *ret, struct wr_error *err) WR_MUST_CHECK;
+int wr_overlay_stage_open(const char *run_dir, struct wr_overlay_stage *ret, struct wr_error *err)
+    WR_MUST_CHECK;
 /* Detaches it. */
 void wr_overlay_stage_close(const char *run_dir, struct wr_overlay_stage *stage);
 
@@ -30,6 +32,7 @@ struct wr_overlay_opts {
     uid_t host_base;     /* first host id of the slot: owner of what the overlay itself makes */
 };
 
-/* *ret_fd (the caller's) is the mount, not attached anywhere; it goes to the nest, whose child attaches it. */
-int wr_overlay_mount(struct wr_overlay_stage *stage, const struct wr_overlay_opts *opts, int *ret_fd,
-                     struct wr_error *err) WR_MUST_CHECK;
+/* *ret_fd (the caller's) is the mount, not attached anywhere; it goes to the nest, whose child
+ * attaches it. */
+int wr_overlay_mount(struct wr_overlay_stage *stage, const struct wr_overlay_opts *opts,
+                     int *ret_fd, struct wr_error *err) WR_MUST_CHECK;

@@ -1,12 +1,9 @@
 /*
- * The filter is a binary search over ranges of system call numbers with the same answer: about 150 instructions, which install in half the
- * time of what libseccomp generates (60 us against 110 us, on the create path). libseccomp only resolves names, because
- * the numbers differ by architecture.
+ * The filter is a binary search over ranges of system call numbers with the same answer: about 150
+ * instructions, which install in half the time of what libseccomp generates (60 us against 110 us,
+ * on the create path). libseccomp only resolves names, because the numbers differ by architecture.
  */
 #include "engine/isolate/seccomp.h"
-
-#include "base/fd.h"
-#include "engine/isolate/seccomp_table.h"
 
 #include <asm/ioctls.h>
 #include <errno.h>
@@ -21,12 +18,15 @@
 #include <sys/personality.h>
 #include <sys/socket.h>
 
+#include "base/fd.h"
+#include "engine/isolate/seccomp_table.h"
+
 #if defined(__x86_64__)
-#define NATIVE_ARCH AUDIT_ARCH_X86_64
+#    define NATIVE_ARCH AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
-#define NATIVE_ARCH AUDIT_ARCH_AARCH64
+#    define NATIVE_ARCH AUDIT_ARCH_AARCH64
 #else
-#error "the seccomp filter knows x86-64 and arm64"
+#    error "the seccomp filter knows x86-64 and arm64"
 #endif
 
 #define MAX_NUMBER  512
@@ -37,17 +37,20 @@
 #define ABSENT (SECCOMP_RET_ERRNO | ENOSYS)
 #define NOFAM  (SECCOMP_RET_ERRNO | EAFNOSUPPORT)
 
-#define NEW_NAMESPACES                                                                             \
-    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP)
+#define NEW_NAMESPACES                                                                         \
+    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | \
+     CLONE_NEWCGROUP)
 #define WHOLE 0xffffffffu
 
-/* `(argument & mask) == value`, on the low 32 bits, which are all that the kernel looks at for these calls. */
+/* `(argument & mask) == value`, on the low 32 bits, which are all that the kernel looks at for
+ * these calls. */
 struct condition {
     unsigned arg;
     uint32_t mask, value;
 };
 
-/* When all conditions hold: `action`. Rows of one call stand together; the last one has no condition. */
+/* When all conditions hold: `action`. Rows of one call stand together; the last one has no
+ * condition. */
 struct rule {
     const char *call;
     uint32_t action;
@@ -56,7 +59,8 @@ struct rule {
 };
 
 static const struct rule rules[] = {
-    /* No new namespaces. (CLONE_NEWTIME shares a bit with the exit signal here and is not recognised by clone.) */
+    /* No new namespaces. (CLONE_NEWTIME shares a bit with the exit signal here and is not
+       recognised by clone.) */
     {"clone", ALLOW, 1, {{0, NEW_NAMESPACES, 0}}},
     {"clone", REFUSE, 0, {{0}}},
     /* Characters into somebody's terminal: TIOCSTI, TIOCLINUX. */
@@ -67,8 +71,9 @@ static const struct rule rules[] = {
     {"personality", ALLOW, 1, {{0, ~(uint32_t)ADDR_NO_RANDOMIZE, PER_LINUX}}},
     {"personality", ALLOW, 1, {{0, WHOLE, WHOLE}}},
     {"personality", REFUSE, 0, {{0}}},
-    /* Local, internet, and the netlink protocols that getifaddrs and ss use; not AF_PACKET, AF_VSOCK, AF_ALG, netfilter, ...
-     * The kernel turns AF_INET with SOCK_PACKET into AF_PACKET (flags are above the low four bits of the type). */
+    /* Local, internet, and the netlink protocols that getifaddrs and ss use; not AF_PACKET,
+     * AF_VSOCK, AF_ALG, netfilter, ... The kernel turns AF_INET with SOCK_PACKET into AF_PACKET
+     * (flags are above the low four bits of the type). */
     {"socket", NOFAM, 1, {{1, 0xf, SOCK_PACKET}}},
     {"socket", ALLOW, 1, {{0, WHOLE, AF_UNIX}}},
     {"socket", ALLOW, 1, {{0, WHOLE, AF_INET}}},
@@ -155,10 +160,12 @@ static void emit_search(struct program *p, const struct range *ranges, size_t co
         return;
     }
     size_t half = count / 2;
-    size_t jump = emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, ranges[half].first, 0, 0));
+    size_t jump =
+        emit(p, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, ranges[half].first, 0, 0));
     emit_search(p, ranges, half);
     size_t distance = p->count - jump - 1;
-    if (distance > UINT8_MAX) /* a conditional jump reaches 255 instructions; the tables are not that long */
+    if (distance >
+        UINT8_MAX) /* a conditional jump reaches 255 instructions; the tables are not that long */
         p->overflow = true;
     p->code[jump].jt = (uint8_t)distance;
     emit_search(p, ranges + half, count - half);
@@ -186,9 +193,11 @@ static int fill_answers(struct answer *answers, struct wr_error *err)
         fits &= set_answer(answers, wr_seccomp_refused[i], (struct answer){.action = REFUSE});
     for (size_t i = 0; i < wr_seccomp_allowed_count; i++)
         fits &= set_answer(answers, wr_seccomp_allowed[i], (struct answer){.action = ALLOW});
-    for (size_t i = WR_ARRAY_SIZE(rules); i-- > 0;) /* backwards, so that the first row of a call stays */
+    for (size_t i = WR_ARRAY_SIZE(rules);
+         i-- > 0;) /* backwards, so that the first row of a call stays */
         fits &= set_answer(answers, rules[i].call, (struct answer){.rules = &rules[i]});
-    return fits ? 0 : wr_fail(err, WR_E_INTERNAL, 0, "a system call number is above %d", MAX_NUMBER);
+    return fits ? 0
+                : wr_fail(err, WR_E_INTERNAL, 0, "a system call number is above %d", MAX_NUMBER);
 }
 
 static size_t find_ranges(const struct answer *answers, struct range *ranges)

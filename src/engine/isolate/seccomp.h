@@ -1,4 +1,5 @@
-/* The system call filter of everything inside a sandbox: an allow-list, compiled once by libseccomp. */
+/* The system call filter of everything inside a sandbox: an allow-list, compiled once by
+ * libseccomp. */
 #pragma once
 
 #include "base/error.h"

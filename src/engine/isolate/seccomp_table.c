@@ -222,6 +222,7 @@ const char *const wr_seccomp_allowed[] = {
     "sched_setparam",
     "sched_setscheduler",
     "sched_yield",
+    "seccomp",
     "select",
     "semctl",
     "semget",

@@ -3,9 +3,11 @@
 
 #include <stddef.h>
 
-/* Allowed whatever the arguments are. A name that this libseccomp or architecture does not know is passed over. */
+/* Allowed whatever the arguments are. A name that this libseccomp or architecture does not know is
+ * passed over. */
 extern const char *const wr_seccomp_allowed[];
 extern const size_t wr_seccomp_allowed_count;
-/* Answered with EPERM: programs expect that answer for them. Everything that is in no list gets ENOSYS. */
+/* Answered with EPERM: programs expect that answer for them. Everything that is in no list gets
+ * ENOSYS. */
 extern const char *const wr_seccomp_refused[];
 extern const size_t wr_seccomp_refused_count;

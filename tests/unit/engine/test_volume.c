@@ -486,7 +486,7 @@ static void check_qgroups(void)
     wr_close(upper);
     CHECK_INT(wr_volume_upper_remove(volume, "a", &err), 0);
     size_t left = 0;
-    for (int i = 0; i < 200 && (i == 0 || left != before); i++) {
+    for (int i = 0; i < 2000 && (i == 0 || left != before); i++) {
         CHECK_INT(ioctl(fd, BTRFS_IOC_SYNC), 0);
         while (wr_volume_collect(volume))
             ;

@@ -1,23 +1,25 @@
 #include "engine/driver/native/instance.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "engine/driver/native/native.h"
 #include "json/jwrite.h"
 #include "log/log.h"
-#include "sys/syscall.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#define START_TIMEOUT_MS   20000
-#define COLLECT_RETRY_MS   20
-#define MAX_RECORD_BYTES   (128 * 1024)
+#define START_TIMEOUT_MS 20000
+#define COLLECT_RETRY_MS 20
+#define KILL_TIMEOUT_MS  60000 /* freeing the memory of a large sandbox takes seconds */
+#define MAX_RECORD_BYTES (128 * 1024)
 
 void wr_leftovers_add(struct wr_driver *driver, struct wr_kit *kit)
 {
@@ -31,7 +33,8 @@ void wr_leftovers_add(struct wr_driver *driver, struct wr_kit *kit)
 void wr_leftovers_try(struct wr_driver *driver)
 {
     wr_list_foreach(it, &driver->leftovers)
-        (void)!wr_kit_release(driver, wr_list_entry(it, struct wr_kit, link)); /* it stays in the list then */
+        (void)!wr_kit_release(
+            driver, wr_list_entry(it, struct wr_kit, link)); /* it stays in the list then */
 }
 
 static void on_collect(struct wr_timer *timer, void *data)
@@ -51,7 +54,8 @@ void wr_leftovers_collect(struct wr_driver *driver)
     more |= wr_volume_collect(driver->volume) || !wr_list_empty(&driver->leftovers);
 
     if (more && !driver->collect.loop &&
-        wr_timer_start(driver->loop, &driver->collect, COLLECT_RETRY_MS, on_collect, driver, &err) < 0)
+        wr_timer_start(driver->loop, &driver->collect, COLLECT_RETRY_MS, on_collect, driver, &err) <
+            0)
         wr_log(WR_LOG_ERROR, err.msg, NULL);
 }
 
@@ -96,13 +100,18 @@ void wr_instance_detach(struct wr_instance *instance)
     free(instance);
 }
 
-static void signal_all(struct wr_instance *instance)
+/* The pidfd comes from the nest and is only watched: a nest that was taken over could pass the
+ * engine's own. */
+static void on_kill_deadline(struct wr_timer *timer, void *data);
+static void on_process_exit(struct wr_source *source, uint32_t events, void *data);
+
+static void kill_all(struct wr_instance *instance)
 {
     struct wr_error err;
 
-    if (instance->pidfd >= 0)
-        (void)!wr_pidfd_send_signal(instance->pidfd, SIGKILL);
-    if (wr_cgroup_kill(instance->kit->cgroup, &err) < 0)
+    if (wr_cgroup_kill(instance->kit->cgroup, &err) < 0 ||
+        wr_timer_start(instance->driver->loop, &instance->deadline, KILL_TIMEOUT_MS,
+                       on_kill_deadline, instance, &err) < 0)
         wr_log(WR_LOG_WARN, err.msg, "sandbox", instance->kit->id, NULL);
 }
 
@@ -161,7 +170,8 @@ static void on_process_exit(struct wr_source *source, uint32_t events, void *dat
         struct wr_error error;
         /* Both descriptors may be ready in one round; the status pipe knows why. */
         if (read_status(instance, &error) != 0 || error.code == 0)
-            (void)wr_fail(&error, WR_E_INTERNAL, 0, "the sandbox's first process ended while it started");
+            (void)wr_fail(&error, WR_E_INTERNAL, 0,
+                          "the sandbox's first process ended while it started");
         fail_start(instance, &error);
         return;
     }
@@ -171,14 +181,28 @@ static void on_process_exit(struct wr_source *source, uint32_t events, void *dat
         driver->callbacks.on_gone(owner, reason);
 }
 
-/* The start failed but a process exists: the answer waits for its end, so that nothing is left behind when it is given. */
+/* A killed sandbox that does not end has processes outside its group, or a pidfd that is not its
+ * own: the nest is to blame. */
+static void on_kill_deadline(struct wr_timer *timer, void *data)
+{
+    struct wr_instance *instance = data;
+
+    (void)timer;
+    wr_log(WR_LOG_ERROR, "a killed sandbox does not end; its nest is ended", "sandbox",
+           instance->kit->id, NULL);
+    if (instance->nest)
+        wr_nest_link_end(instance->nest, "a nest keeps a killed sandbox alive");
+    on_process_exit(&instance->exit_source, 0, instance);
+}
+
+/* The start failed but a process exists: the answer waits for its end, so that nothing is left
+ * behind when it is given. */
 static void abort_start(struct wr_instance *instance, const struct wr_error *error)
 {
     wr_source_remove(&instance->status_source);
-    wr_timer_stop(&instance->deadline);
     instance->start_error = *error;
     instance->state = WR_INSTANCE_DYING;
-    signal_all(instance);
+    kill_all(instance);
 }
 
 static void on_status(struct wr_source *source, uint32_t events, void *data)
@@ -192,7 +216,8 @@ static void on_status(struct wr_source *source, uint32_t events, void *data)
     if (rc == -EAGAIN)
         return;
     if (rc < 0)
-        (void)wr_fail(&status, WR_E_INTERNAL, 0, "the sandbox's first process died while it started");
+        (void)wr_fail(&status, WR_E_INTERNAL, 0,
+                      "the sandbox's first process died while it started");
     if (status.code) {
         abort_start(instance, &status);
         return;
@@ -211,7 +236,8 @@ static void on_deadline(struct wr_timer *timer, void *data)
     struct wr_error error;
 
     (void)timer;
-    (void)wr_fail(&error, WR_E_DEADLINE_EXCEEDED, 0, "the sandbox did not start within %d s", START_TIMEOUT_MS / 1000);
+    (void)wr_fail(&error, WR_E_DEADLINE_EXCEEDED, 0, "the sandbox did not start within %d s",
+                  START_TIMEOUT_MS / 1000);
     if (instance->state == WR_INSTANCE_SPAWNING)
         fail_start(instance, &error);
     else
@@ -220,10 +246,28 @@ static void on_deadline(struct wr_timer *timer, void *data)
 
 static int watch(struct wr_instance *instance, struct wr_error *err)
 {
-    return wr_source_add(instance->driver->loop, &instance->exit_source, instance->pidfd, EPOLLIN, on_process_exit, instance, err);
+    return wr_source_add(instance->driver->loop, &instance->exit_source, instance->pidfd, EPOLLIN,
+                         on_process_exit, instance, err);
 }
 
-static void on_spawned(void *data, const struct wr_nest_sandbox *sandbox, const struct wr_error *error)
+/*
+ * What the nest passed must be a network namespace, and not the host's: a pidfd of a host process
+ * would do for setns() too, and the server would then connect to services of the host.
+ */
+static int check_netns(int fd, struct wr_error *err)
+{
+    struct stat theirs, ours;
+
+    if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET || fstat(fd, &theirs) < 0 ||
+        stat("/proc/self/ns/net", &ours) < 0 ||
+        (theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev))
+        return wr_fail(err, WR_E_INTERNAL, 0,
+                       "the nest passed something else than a sandbox's network namespace");
+    return 0;
+}
+
+static void on_spawned(void *data, const struct wr_nest_sandbox *sandbox,
+                       const struct wr_error *error)
 {
     struct wr_instance *instance = data;
     struct wr_error err;
@@ -238,23 +282,28 @@ static void on_spawned(void *data, const struct wr_nest_sandbox *sandbox, const 
     instance->kit->overlay_fd = wr_close(instance->kit->overlay_fd);
     instance->state = WR_INSTANCE_BOOTING;
     int rc = wr_fd_set_nonblock(instance->status_fd, true);
-    rc = rc < 0 ? wr_fail(&err, WR_E_INTERNAL, -rc, "prepare the status pipe") : watch(instance, &err);
+    rc = rc < 0 ? wr_fail(&err, WR_E_INTERNAL, -rc, "prepare the status pipe")
+                : check_netns(instance->ns_fd, &err);
     if (rc == 0)
-        rc = wr_source_add(instance->driver->loop, &instance->status_source, instance->status_fd, EPOLLIN, on_status,
-                           instance, &err);
+        rc = watch(instance, &err);
+    if (rc == 0)
+        rc = wr_source_add(instance->driver->loop, &instance->status_source, instance->status_fd,
+                           EPOLLIN, on_status, instance, &err);
     if (rc < 0) {
-        signal_all(instance);
+        kill_all(instance);
         fail_start(instance, &err);
     }
 }
 
-static char *agent_config(const struct wr_native_template *t, const struct wr_spec *spec, struct wr_error *err)
+static char *agent_config(const struct wr_native_template *t, const struct wr_spec *spec,
+                          struct wr_error *err)
 {
     json_error_t json_error;
     json_t *env = json_loads(t->t.env_json, JSON_REJECT_DUPLICATES, &json_error);
-    json_t *config = env ? json_pack("{s:s, s:s, s:s, s:s, s:o}", "sandboxId", spec->id, "template", t->t.name, "user",
-                                     t->t.user, "workdir", t->t.workdir, "env", env)
-                         : NULL;
+    json_t *config =
+        env ? json_pack("{s:s, s:s, s:s, s:s, s:o}", "sandboxId", spec->id, "template", t->t.name,
+                        "user", t->t.user, "workdir", t->t.workdir, "env", env)
+            : NULL;
     char *text = NULL;
 
     if (config && json_object_update(json_object_get(config, "env"), spec->env) == 0)
@@ -281,8 +330,8 @@ static struct wr_instance *instance_new(struct wr_driver *driver, struct wr_kit 
     return instance;
 }
 
-int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const struct wr_spec *spec, void *owner,
-                      struct wr_instance **ret, struct wr_error *err)
+int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const struct wr_spec *spec,
+                      void *owner, struct wr_instance **ret, struct wr_error *err)
 {
     struct wr_instance *instance = instance_new(t->driver, kit);
     wr_auto_free char *config = agent_config(t, spec, err);
@@ -295,7 +344,8 @@ int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const st
     instance->nest = t->nest;
     instance->starting = true;
     t->driver->starting++;
-    int rc = config ? wr_timer_start(t->driver->loop, &instance->deadline, START_TIMEOUT_MS, on_deadline, instance, err)
+    int rc = config ? wr_timer_start(t->driver->loop, &instance->deadline, START_TIMEOUT_MS,
+                                     on_deadline, instance, err)
                     : -err->code;
     if (rc == 0)
         rc = wr_nest_link_spawn(t->nest, kit, spec, config, on_spawned, instance, err);
@@ -313,8 +363,9 @@ int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const st
     return 0;
 }
 
-int wr_instance_adopt(struct wr_driver *driver, struct wr_kit *kit, const struct wr_nest_sandbox *sandbox,
-                      struct wr_instance **ret, struct wr_error *err)
+int wr_instance_adopt(struct wr_driver *driver, struct wr_kit *kit,
+                      const struct wr_nest_sandbox *sandbox, struct wr_instance **ret,
+                      struct wr_error *err)
 {
     struct wr_instance *instance = instance_new(driver, kit);
 
@@ -323,12 +374,23 @@ int wr_instance_adopt(struct wr_driver *driver, struct wr_kit *kit, const struct
     instance->pidfd = sandbox->pidfd;
     instance->ns_fd = sandbox->ns_fd;
     instance->state = WR_INSTANCE_RUNNING;
-    int rc = watch(instance, err);
+    int rc = check_netns(instance->ns_fd, err);
+    if (rc == 0)
+        rc = watch(instance, err);
     if (rc < 0)
         wr_instance_detach(instance);
     else
         *ret = instance;
     return rc;
+}
+
+void wr_instances_forget_nest(struct wr_driver *driver, const struct wr_nest_link *nest)
+{
+    wr_list_foreach(it, &driver->instances) {
+        struct wr_instance *instance = wr_list_entry(it, struct wr_instance, link);
+        if (instance->nest == nest)
+            instance->nest = NULL;
+    }
 }
 
 void wr_instance_kill(struct wr_instance *instance)
@@ -337,7 +399,7 @@ void wr_instance_kill(struct wr_instance *instance)
         return;
     instance->state = WR_INSTANCE_DYING;
     instance->reason = WR_GONE_KILLED;
-    signal_all(instance);
+    kill_all(instance);
 }
 
 int wr_instance_save(struct wr_instance *instance, const struct wr_spec *spec, struct wr_error *err)
@@ -345,10 +407,13 @@ int wr_instance_save(struct wr_instance *instance, const struct wr_spec *spec, s
     wr_auto_buf text = WR_BUF(MAX_RECORD_BYTES);
     int rc = wr_spec_write_record(spec, &text);
 
-    /* Not durable on purpose: a running sandbox does not survive a power cut, its record need not either. */
+    /* Not durable on purpose: a running sandbox does not survive a power cut, its record need not
+     * either. */
     if (rc == 0)
-        rc = wr_file_replace(instance->kit->upper_fd, "state.json", wr_buf_ptr(&text), text.len, 0600, WR_VOLATILE);
-    return rc < 0 ? wr_fail(err, WR_E_INTERNAL, -rc, "write the record of sandbox %s", spec->id) : 0;
+        rc = wr_file_replace(instance->kit->upper_fd, "state.json", wr_buf_ptr(&text), text.len,
+                             0600, WR_VOLATILE);
+    return rc < 0 ? wr_fail(err, WR_E_INTERNAL, -rc, "write the record of sandbox %s", spec->id)
+                  : 0;
 }
 
 static int open_sockets(size_t count, int *fds, struct wr_error *err)
@@ -365,7 +430,8 @@ static int open_sockets(size_t count, int *fds, struct wr_error *err)
     return 0;
 }
 
-int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds, struct wr_error *err)
+int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds,
+                        struct wr_error *err)
 {
     static int home = -1; /* the host's network namespace; the engine has one thread */
 
@@ -383,15 +449,16 @@ int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds
     return rc;
 }
 
-int wr_instance_stats(struct wr_instance *instance, struct wr_driver_stats *ret, struct wr_error *err)
+int wr_instance_stats(struct wr_instance *instance, struct wr_driver_stats *ret,
+                      struct wr_error *err)
 {
     struct wr_cgroup_stats stats;
     struct wr_driver_stats out = {0};
     int rc = wr_cgroup_stats(instance->kit->cgroup, &stats, err);
 
     if (rc == 0)
-        rc = wr_volume_upper_usage(instance->driver->volume, instance->kit->upper_fd, &out.disk_bytes, &out.disk_limit_bytes,
-                                   err);
+        rc = wr_volume_upper_usage(instance->driver->volume, instance->kit->upper_fd,
+                                   &out.disk_bytes, &out.disk_limit_bytes, err);
     if (rc < 0)
         return rc;
     out.memory_bytes = stats.memory_bytes;

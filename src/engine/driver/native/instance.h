@@ -1,4 +1,5 @@
-/* One sandbox of the native driver: from the request to its nest until its last resource is released. */
+/* One sandbox of the native driver: from the request to its nest until its last resource is
+ * released. */
 #pragma once
 
 #include "base/list.h"
@@ -29,16 +30,22 @@ struct wr_instance {
 };
 
 /* Asks the nest. `kit` is taken over, also on failure. */
-int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const struct wr_spec *spec, void *owner,
-                      struct wr_instance **ret, struct wr_error *err) WR_MUST_CHECK;
+int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const struct wr_spec *spec,
+                      void *owner, struct wr_instance **ret, struct wr_error *err) WR_MUST_CHECK;
 /* One that an earlier engine started. Takes over kit and descriptors, also on failure. */
-int wr_instance_adopt(struct wr_driver *driver, struct wr_kit *kit, const struct wr_nest_sandbox *sandbox,
-                      struct wr_instance **ret, struct wr_error *err) WR_MUST_CHECK;
+int wr_instance_adopt(struct wr_driver *driver, struct wr_kit *kit,
+                      const struct wr_nest_sandbox *sandbox, struct wr_instance **ret,
+                      struct wr_error *err) WR_MUST_CHECK;
 void wr_instance_kill(struct wr_instance *instance);
+/* Before a nest's link is freed: its sandboxes may still be ending. */
+void wr_instances_forget_nest(struct wr_driver *driver, const struct wr_nest_link *nest);
 /* Writes <upper>/state.json: what the next engine needs to know. */
-int wr_instance_save(struct wr_instance *instance, const struct wr_spec *spec, struct wr_error *err) WR_MUST_CHECK;
-int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds, struct wr_error *err) WR_MUST_CHECK;
-int wr_instance_stats(struct wr_instance *instance, struct wr_driver_stats *ret, struct wr_error *err) WR_MUST_CHECK;
+int wr_instance_save(struct wr_instance *instance, const struct wr_spec *spec, struct wr_error *err)
+    WR_MUST_CHECK;
+int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds,
+                        struct wr_error *err) WR_MUST_CHECK;
+int wr_instance_stats(struct wr_instance *instance, struct wr_driver_stats *ret,
+                      struct wr_error *err) WR_MUST_CHECK;
 /* Closes what this engine holds; the sandbox lives on. */
 void wr_instance_detach(struct wr_instance *instance);
 /* Tries again to release kits that were still in use; re-arms itself while any are left. */

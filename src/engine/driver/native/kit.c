@@ -1,5 +1,7 @@
 #include "engine/driver/native/kit.h"
 
+#include <errno.h>
+
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/rand.h"
@@ -8,8 +10,6 @@
 #include "engine/driver/native/native.h"
 #include "engine/driver/native/slots.h"
 #include "log/log.h"
-
-#include <errno.h>
 
 static int make_upper(struct wr_driver *driver, struct wr_kit *kit, struct wr_error *err)
 {
@@ -23,7 +23,8 @@ static int make_upper(struct wr_driver *driver, struct wr_kit *kit, struct wr_er
 static int make_overlay(struct wr_native_template *t, struct wr_kit *kit, struct wr_error *err)
 {
     struct wr_driver *driver = t->driver;
-    struct wr_overlay_opts opts = {.layer_fds = t->layer_fds, .layer_count = t->layer_count, .upper_parent_fd = kit->upper_fd};
+    struct wr_overlay_opts opts = {
+        .layer_fds = t->layer_fds, .layer_count = t->layer_count, .upper_parent_fd = kit->upper_fd};
     int rc = wr_slots_take(&driver->slots, &kit->slot, &opts.userns_fd, err);
 
     if (rc < 0)
@@ -41,7 +42,8 @@ static int make_cgroup(struct wr_driver *driver, struct wr_kit *kit, struct wr_e
     return wr_cgroup_new(driver->cgroups, kit->id, &kit->limits, &kit->cgroup, err);
 }
 
-int wr_kit_new(struct wr_native_template *t, const char *id, struct wr_kit **ret, struct wr_error *err)
+int wr_kit_new(struct wr_native_template *t, const char *id, struct wr_kit **ret,
+               struct wr_error *err)
 {
     struct wr_kit *kit = wr_calloc(1, sizeof(*kit));
 
@@ -65,15 +67,16 @@ int wr_kit_new(struct wr_native_template *t, const char *id, struct wr_kit **ret
     return 0;
 }
 
-int wr_kit_apply(struct wr_driver *driver, struct wr_kit *kit, const struct wr_spec *spec, struct wr_error *err)
+int wr_kit_apply(struct wr_driver *driver, struct wr_kit *kit, const struct wr_spec *spec,
+                 struct wr_error *err)
 {
     const struct wr_cgroup_limits wanted = {.memory_max_bytes = spec->memory_bytes,
                                             .cpu_millis = (uint32_t)spec->cpu_millis,
                                             .pids_max = (uint32_t)spec->pids};
     int rc = 0;
 
-    if (wanted.memory_max_bytes != kit->limits.memory_max_bytes || wanted.cpu_millis != kit->limits.cpu_millis ||
-        wanted.pids_max != kit->limits.pids_max)
+    if (wanted.memory_max_bytes != kit->limits.memory_max_bytes ||
+        wanted.cpu_millis != kit->limits.cpu_millis || wanted.pids_max != kit->limits.pids_max)
         rc = wr_cgroup_set_limits(kit->cgroup, &wanted, err);
     if (rc == 0 && spec->disk_bytes != kit->disk_bytes)
         rc = wr_volume_upper_set_limit(driver->volume, kit->upper_fd, spec->disk_bytes, err);
@@ -90,8 +93,10 @@ bool wr_kit_release(struct wr_driver *driver, struct wr_kit *kit)
 
     kit->overlay_fd = wr_close(kit->overlay_fd);
     if (kit->cgroup) {
-        if (wr_cgroup_remove(driver->cgroups, kit->id, &err) < 0)
+        if (wr_cgroup_remove(driver->cgroups, kit->id, &err) < 0) {
+            (void)!wr_cgroup_kill(kit->cgroup, &err); /* whoever is in there came late */
             return false;
+        }
         kit->cgroup = wr_cgroup_free(kit->cgroup);
     }
     kit->upper_fd = wr_close(kit->upper_fd);

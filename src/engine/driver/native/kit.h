@@ -1,14 +1,15 @@
 /*
- * Everything on the host that one sandbox needs and that can be made before it is asked for: id, slot, upper directory with its disk
- * limit, overlay mount, control groups with limits. Kits are used once.
+ * Everything on the host that one sandbox needs and that can be made before it is asked for: id,
+ * slot, upper directory with its disk limit, overlay mount, control groups with limits. Kits are
+ * used once.
  */
 #pragma once
+
+#include <stdbool.h>
 
 #include "base/list.h"
 #include "base/str.h"
 #include "engine/cgroup/cgroup.h"
-
-#include <stdbool.h>
 
 struct wr_driver;
 struct wr_native_template;
@@ -19,18 +20,20 @@ struct wr_kit {
     char id[WR_ID_LEN + 1];
     uint32_t slot;
     bool has_slot, has_upper; /* what this kit has to give back */
-    int upper_fd;   /* directory sandboxes/<id> on the volume; -1 */
-    int overlay_fd; /* -1 once the sandbox has it */
+    int upper_fd;             /* directory sandboxes/<id> on the volume; -1 */
+    int overlay_fd;           /* -1 once the sandbox has it */
     struct wr_cgroup *cgroup;
     uint64_t disk_bytes; /* limits as they are set */
     struct wr_cgroup_limits limits;
 };
 
 /* Makes one; `id` NULL: a new random one. On failure everything is undone. */
-int wr_kit_new(struct wr_native_template *t, const char *id, struct wr_kit **ret, struct wr_error *err) WR_MUST_CHECK;
+int wr_kit_new(struct wr_native_template *t, const char *id, struct wr_kit **ret,
+               struct wr_error *err) WR_MUST_CHECK;
 /* Changes limits to those of the specification, where they differ. */
-int wr_kit_apply(struct wr_driver *driver, struct wr_kit *kit, const struct wr_spec *spec, struct wr_error *err)
-    WR_MUST_CHECK;
-/* Undo, in reverse order of making, of whatever exists. False when something is still in use (a control group whose last process is on its
- * way out): the kit stays in its list; call again later. After true it is unlinked and freed. */
+int wr_kit_apply(struct wr_driver *driver, struct wr_kit *kit, const struct wr_spec *spec,
+                 struct wr_error *err) WR_MUST_CHECK;
+/* Undo, in reverse order of making, of whatever exists. False when something is still in use (a
+ * control group whose last process is on its way out): the kit stays in its list; call again later.
+ * After true it is unlinked and freed. */
 bool wr_kit_release(struct wr_driver *driver, struct wr_kit *kit) WR_MUST_CHECK;

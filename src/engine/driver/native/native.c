@@ -1,5 +1,13 @@
 #include "engine/driver/native/native.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
@@ -14,16 +22,8 @@
 #include "engine/isolate/seccomp.h"
 #include "log/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U /* Linux 6.3; glibc 2.36 lacks it */
+#    define MFD_EXEC 0x0010U /* Linux 6.3; glibc 2.36 lacks it */
 #endif
 
 #define LOCK_ROUNDS   50
@@ -31,21 +31,25 @@
 
 static int take_lock(struct wr_driver *driver, struct wr_error *err)
 {
-    driver->lock_fd = openat(driver->data_dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    driver->lock_fd =
+        openat(driver->data_dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (driver->lock_fd < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "open %s/lock", driver->data_dir);
-    /* What a killed engine had forked (nest_start.c, userns.c, sys/tool.c) holds the lock a moment longer. */
+    /* What a killed engine had forked (nest_start.c, userns.c, sys/tool.c) holds the lock a moment
+     * longer. */
     for (int i = 0; i < LOCK_ROUNDS; i++) {
         if (flock(driver->lock_fd, LOCK_EX | LOCK_NB) == 0)
             return 0;
         usleep(LOCK_RETRY_US);
     }
     return wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
-                   "another Warren uses %s; stop it, or give this one a --data-dir of its own", driver->data_dir);
+                   "another Warren uses %s; stop it, or give this one a --data-dir of its own",
+                   driver->data_dir);
 }
 
-/* Inotify instances and watches are counted for the creator of the outermost user namespace, terminals for the host: all sandboxes
- * and host root share these buckets. Each sandbox has a part of its own (nest/privileges.c, nest/mount_table.c). */
+/* Inotify instances and watches are counted for the creator of the outermost user namespace,
+ * terminals for the host: all sandboxes and host root share these buckets. Each sandbox has a part
+ * of its own (nest/privileges.c, nest/mount_table.c). */
 static void raise_shared_limits(void)
 {
     static const struct {
@@ -62,14 +66,16 @@ static void raise_shared_limits(void)
         if (len <= 0 || strtol(text, NULL, 10) >= strtol(rows[i].value, NULL, 10))
             continue;
         if (wr_file_write_str(AT_FDCWD, rows[i].path, rows[i].value) == 0)
-            wr_log(WR_LOG_INFO, "raised a limit that all sandboxes share", "setting", rows[i].path, "from", text, NULL);
+            wr_log(WR_LOG_INFO, "raised a limit that all sandboxes share", "setting", rows[i].path,
+                   "from", text, NULL);
     }
 }
 
 /*
- * A user namespace keeps the limits that its maker had and applies them to all users inside together, so the nest's would be shared
- * by its sandboxes: one could use up queued signals, timers and message queues for all. The agent sets limits per user again, memory is
- * charged to the sandbox.
+ * A user namespace keeps the limits that its maker had and applies them to all users inside
+ * together, so the nest's would be shared by its sandboxes: one could use up queued signals, timers
+ * and message queues for all. The agent sets limits per user again, memory is charged to the
+ * sandbox.
  */
 static void raise_own_limits(void)
 {
@@ -77,7 +83,9 @@ static void raise_own_limits(void)
         __rlimit_resource_t resource;
         rlim_t value;
     } rows[] = {
-        {RLIMIT_MSGQUEUE, RLIM_INFINITY}, {RLIMIT_SIGPENDING, RLIM_INFINITY}, {RLIMIT_MEMLOCK, RLIM_INFINITY},
+        {RLIMIT_MSGQUEUE, RLIM_INFINITY},
+        {RLIMIT_SIGPENDING, RLIM_INFINITY},
+        {RLIMIT_MEMLOCK, RLIM_INFINITY},
         {RLIMIT_NPROC, RLIM_INFINITY},
     };
     bool all = true;
@@ -85,17 +93,19 @@ static void raise_own_limits(void)
     for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
         const struct rlimit wanted = {rows[i].value, rows[i].value};
         struct rlimit now;
-        if (getrlimit(rows[i].resource, &now) < 0 || now.rlim_cur >= rows[i].value || setrlimit(rows[i].resource, &wanted) == 0)
+        if (getrlimit(rows[i].resource, &now) < 0 || now.rlim_cur >= rows[i].value ||
+            setrlimit(rows[i].resource, &wanted) == 0)
             continue;
         all = false;
         now.rlim_cur = now.rlim_max;
         (void)setrlimit(rows[i].resource, &now);
     }
     if (!all)
-        wr_log(WR_LOG_WARN,
-               "the engine lacks CAP_SYS_RESOURCE: its limits of timers, queued signals and message queues hold for all sandboxes together, so "
-               "one can use them up; start it with that capability",
-               NULL);
+        wr_log(
+            WR_LOG_WARN,
+            "the engine lacks CAP_SYS_RESOURCE: its limits of timers, queued signals and message queues hold for all sandboxes together, so "
+            "one can use them up; start it with that capability",
+            NULL);
 }
 
 static int open_program(struct wr_driver *driver, struct wr_error *err)
@@ -107,7 +117,8 @@ static int open_program(struct wr_driver *driver, struct wr_error *err)
     if (driver->program_fd < 0 && errno == EINVAL) /* before kernel 6.3 every memfd is executable */
         driver->program_fd = memfd_create("warren-nest", MFD_CLOEXEC);
     if (driver->program_fd < 0)
-        return wr_fail_errno(err, WR_E_FAILED_PRECONDITION, "make an executable memfd (see vm.memfd_noexec)");
+        return wr_fail_errno(err, WR_E_FAILED_PRECONDITION,
+                             "make an executable memfd (see vm.memfd_noexec)");
     char hash[2 * WR_SHA256_LEN + 1];
     wr_sha256_hex(program, len, hash);
     memcpy(driver->program_hash, hash, WR_NEST_HASH_LEN);
@@ -117,7 +128,8 @@ static int open_program(struct wr_driver *driver, struct wr_error *err)
     return wr_device_layer_open(driver->data_dirfd, program, len, &driver->device_layer_fd, err);
 }
 
-static int open_storage(struct wr_driver *driver, const struct wr_engine_opts *opts, struct wr_error *err)
+static int open_storage(struct wr_driver *driver, const struct wr_engine_opts *opts,
+                        struct wr_error *err)
 {
     int rc = wr_data_dir_open(opts->data_dir, &driver->data_dirfd, err);
 
@@ -125,8 +137,10 @@ static int open_storage(struct wr_driver *driver, const struct wr_engine_opts *o
         rc = take_lock(driver, err);
     if (rc < 0)
         return rc;
-    const struct wr_volume_opts volume = {.data_dirfd = driver->data_dirfd, .data_dir = opts->data_dir,
-                                          .path = opts->volume_path, .size_bytes = opts->volume_size_bytes};
+    const struct wr_volume_opts volume = {.data_dirfd = driver->data_dirfd,
+                                          .data_dir = opts->data_dir,
+                                          .path = opts->volume_path,
+                                          .size_bytes = opts->volume_size_bytes};
     return wr_volume_open(&volume, &driver->volume, err);
 }
 
@@ -140,7 +154,8 @@ static int open_run_dir(struct wr_driver *driver, struct wr_error *err)
     return wr_overlay_stage_open(driver->run_dir, &driver->stage, err);
 }
 
-/* One directory of control groups per data directory, so that two Warrens on one host do not see each other's. */
+/* One directory of control groups per data directory, so that two Warrens on one host do not see
+ * each other's. */
 static int open_cgroups(struct wr_driver *driver, struct wr_error *err)
 {
     struct stat st;
@@ -149,10 +164,12 @@ static int open_cgroups(struct wr_driver *driver, struct wr_error *err)
     if (fstat(driver->data_dirfd, &st) < 0 ||
         !wr_strformat(instance, sizeof(instance), "%llx", (unsigned long long)st.st_ino))
         return wr_fail_errno(err, WR_E_INTERNAL, "look at %s", driver->data_dir);
-    return wr_cgroup_root_open(instance, WR_SLOT_HOST_BASE, WR_SLOT_HOST_BASE, &driver->cgroups, err);
+    return wr_cgroup_root_open(instance, WR_SLOT_HOST_BASE, WR_SLOT_HOST_BASE, &driver->cgroups,
+                               err);
 }
 
-/* The answer to a create is followed by the first command, which on two cores would wait for the making of a kit. */
+/* The answer to a create is followed by the first command, which on two cores would wait for the
+ * making of a kit. */
 #define REFILL_PAUSE_MS 3
 
 static void stop_refill(struct wr_driver *driver)
@@ -164,12 +181,13 @@ static void stop_refill(struct wr_driver *driver)
 static void native_close(struct wr_driver *driver)
 {
     wr_timer_stop(&driver->collect);
-    wr_list_foreach(it, &driver->instances) wr_instance_detach(wr_list_entry(it, struct wr_instance, link));
+    wr_list_foreach(it, &driver->instances)
+        wr_instance_detach(wr_list_entry(it, struct wr_instance, link));
     stop_refill(driver); /* after the detaching, which starts it */
-    wr_list_foreach(it, &driver->templates)
-    {
+    wr_list_foreach(it, &driver->templates) {
         struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
-        wr_list_foreach(kit, &t->kits) wr_leftovers_add(driver, wr_list_entry(kit, struct wr_kit, link));
+        wr_list_foreach(kit, &t->kits)
+            wr_leftovers_add(driver, wr_list_entry(kit, struct wr_kit, link));
         wr_native_template_free(t);
     }
     wr_timer_stop(&driver->collect); /* what is left is found by the next start */
@@ -188,8 +206,9 @@ static void native_close(struct wr_driver *driver)
     free(driver);
 }
 
-static int native_open(struct wr_loop *loop, const struct wr_engine_opts *opts, const struct wr_driver_callbacks *callbacks,
-                       struct wr_driver **ret, struct wr_error *err)
+static int native_open(struct wr_loop *loop, const struct wr_engine_opts *opts,
+                       const struct wr_driver_callbacks *callbacks, struct wr_driver **ret,
+                       struct wr_error *err)
 {
     struct wr_driver *driver = wr_calloc(1, sizeof(*driver));
 
@@ -199,14 +218,16 @@ static int native_open(struct wr_loop *loop, const struct wr_engine_opts *opts, 
     driver->callbacks = *callbacks;
     driver->data_dir = wr_strdup(opts->data_dir);
     driver->run_dir = wr_strdup(opts->run_dir);
-    driver->data_dirfd = driver->lock_fd = driver->seccomp_fd = driver->program_fd = driver->device_layer_fd = -1;
+    driver->data_dirfd = driver->lock_fd = driver->seccomp_fd = driver->program_fd =
+        driver->device_layer_fd = -1;
     driver->stage.dirfd = -1;
     wr_slots_init(&driver->slots);
     wr_list_init(&driver->templates);
     wr_list_init(&driver->instances);
     wr_list_init(&driver->leftovers);
-    int rc = driver->data_dir && driver->run_dir ? open_storage(driver, opts, err)
-                                                 : wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "open the native driver");
+    int rc = driver->data_dir && driver->run_dir
+                 ? open_storage(driver, opts, err)
+                 : wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "open the native driver");
     if (rc == 0)
         rc = open_run_dir(driver, err);
     if (rc == 0)
@@ -234,8 +255,7 @@ static void on_refill(struct wr_idle *idle, void *data)
 
     if (driver->starting > 0)
         return; /* the last outcome queues it again */
-    wr_list_foreach(it, &driver->templates)
-    {
+    wr_list_foreach(it, &driver->templates) {
         struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
         struct wr_kit *kit = NULL;
         if (t->layer_count == 0 || !wr_nest_link_alive(t->nest) || t->kit_count >= WR_KITS_READY)
@@ -267,12 +287,13 @@ void wr_native_refill(struct wr_driver *driver)
 {
     struct wr_error err;
 
-    if (driver->starting == 0 &&
-        wr_timer_start(driver->loop, &driver->refill_pause, REFILL_PAUSE_MS, on_refill_pause, driver, &err) < 0)
+    if (driver->starting == 0 && wr_timer_start(driver->loop, &driver->refill_pause,
+                                                REFILL_PAUSE_MS, on_refill_pause, driver, &err) < 0)
         wr_log(WR_LOG_ERROR, err.msg, NULL);
 }
 
-static int take_kit(struct wr_native_template *t, const struct wr_spec *spec, struct wr_kit **ret, struct wr_error *err)
+static int take_kit(struct wr_native_template *t, const struct wr_spec *spec, struct wr_kit **ret,
+                    struct wr_error *err)
 {
     if (spec->id[0] || wr_list_empty(&t->kits))
         return wr_kit_new(t, spec->id[0] ? spec->id : NULL, ret, err);
@@ -282,8 +303,8 @@ static int take_kit(struct wr_native_template *t, const struct wr_spec *spec, st
     return 0;
 }
 
-static int start_from_kit(struct wr_driver *driver, struct wr_spec *spec, void *owner, struct wr_instance **ret,
-                          struct wr_error *err)
+static int start_from_kit(struct wr_driver *driver, struct wr_spec *spec, void *owner,
+                          struct wr_instance **ret, struct wr_error *err)
 {
     struct wr_native_template *t = NULL;
     struct wr_kit *kit = NULL;
@@ -305,8 +326,8 @@ static int start_from_kit(struct wr_driver *driver, struct wr_spec *spec, void *
     return wr_instance_start(t, kit, spec, owner, ret, err);
 }
 
-static int native_start(struct wr_driver *driver, struct wr_spec *spec, void *owner, struct wr_instance **ret,
-                        struct wr_error *err)
+static int native_start(struct wr_driver *driver, struct wr_spec *spec, void *owner,
+                        struct wr_instance **ret, struct wr_error *err)
 {
     stop_refill(driver); /* the outcome of this start begins it again */
     int rc = start_from_kit(driver, spec, owner, ret, err);
@@ -315,7 +336,8 @@ static int native_start(struct wr_driver *driver, struct wr_spec *spec, void *ow
     return rc;
 }
 
-static int native_templates(struct wr_driver *driver, void (*fn)(const struct wr_template *t, void *data), void *data,
+static int native_templates(struct wr_driver *driver,
+                            void (*fn)(const struct wr_template *t, void *data), void *data,
                             struct wr_error *err)
 {
     return wr_template_list(driver->data_dirfd, fn, data, err);
@@ -328,10 +350,10 @@ static void native_teardown(struct wr_driver *driver)
     struct wr_error err;
 
     stop_refill(driver);
-    wr_list_foreach(it, &driver->templates)
-    {
+    wr_list_foreach(it, &driver->templates) {
         struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
-        wr_list_foreach(kit, &t->kits) wr_leftovers_add(driver, wr_list_entry(kit, struct wr_kit, link));
+        wr_list_foreach(kit, &t->kits)
+            wr_leftovers_add(driver, wr_list_entry(kit, struct wr_kit, link));
         t->kit_count = 0;
         if (wr_nest_bury(driver, t->nest_name, &err) < 0)
             wr_log(WR_LOG_WARN, err.msg, NULL);

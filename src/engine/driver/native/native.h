@@ -1,4 +1,5 @@
-/* The native driver's shared state. Data flows: native.c -> kit.c (resources) -> nest_link.c (spawn) -> instance.c (life and end). */
+/* The native driver's shared state. Data flows: native.c -> kit.c (resources) -> nest_link.c
+ * (spawn) -> instance.c (life and end). */
 #pragma once
 
 #include "base/list.h"
@@ -11,7 +12,8 @@
 
 struct wr_nest_link;
 
-/* "<template>.<hash of the nest's program>": sandboxes that outlive an upgrade stay with the nest that they came from. */
+/* "<template>.<hash of the nest's program>": sandboxes that outlive an upgrade stay with the nest
+ * that they came from. */
 #define WR_NEST_NAME_MAX 80
 #define WR_NEST_HASH_LEN 8
 
@@ -22,13 +24,14 @@ struct wr_native_template {
     struct wr_list link; /* driver->templates */
     struct wr_driver *driver;
     struct wr_template t;
-    uint64_t manifest_version; /* changes with the file; see manifest_version() */
+    uint64_t manifest_version;            /* changes with the file; see manifest_version() */
     int layer_fds[WR_OVERLAY_MAX_LAYERS]; /* highest first; the device layer is the first */
     size_t layer_count;
     struct wr_nest_link *nest; /* owned; NULL until the first sandbox */
-    bool retired;              /* an entry for a nest of another version: it gets no new sandboxes and ends with its last */
+    bool retired; /* an entry for a nest of another version: it gets no new sandboxes and ends with
+                     its last */
     char nest_name[WR_NEST_NAME_MAX];
-    struct wr_list kits;       /* ready ones */
+    struct wr_list kits; /* ready ones */
     size_t kit_count;
 };
 
@@ -45,22 +48,25 @@ struct wr_driver {
     char program_hash[WR_NEST_HASH_LEN + 1];
     struct wr_list templates;
     struct wr_list instances;
-    struct wr_idle refill;   /* makes kits when there is nothing else to do */
+    struct wr_idle refill;        /* makes kits when there is nothing else to do */
     struct wr_timer refill_pause; /* before it begins */
-    size_t starting;         /* instances whose start has no outcome yet: refilling waits for them */
+    size_t starting; /* instances whose start has no outcome yet: refilling waits for them */
     struct wr_timer collect; /* removes what could not be removed at once */
     struct wr_list leftovers;
 };
 
-/* native/native.c: makes kits once nothing has been asked for during a short pause and nothing is starting. */
+/* native/native.c: makes kits once nothing has been asked for during a short pause and nothing is
+ * starting. */
 void wr_native_refill(struct wr_driver *driver);
 
 /* native/templates.c: the template with its layers open and its nest running. */
-int wr_native_template_get(struct wr_driver *driver, const char *name, struct wr_native_template **ret,
-                           struct wr_error *err) WR_MUST_CHECK;
-/* An entry for the nest of an earlier engine, which it takes over; layers are opened when the template is asked for. */
-int wr_native_template_keep(struct wr_driver *driver, const char *nest_name, struct wr_nest_link *nest, struct wr_error *err)
-    WR_MUST_CHECK;
-/* Ends retired nests that have no sandbox left. True while a control group of one still has to go. */
+int wr_native_template_get(struct wr_driver *driver, const char *name,
+                           struct wr_native_template **ret, struct wr_error *err) WR_MUST_CHECK;
+/* An entry for the nest of an earlier engine, which it takes over; layers are opened when the
+ * template is asked for. */
+int wr_native_template_keep(struct wr_driver *driver, const char *nest_name,
+                            struct wr_nest_link *nest, struct wr_error *err) WR_MUST_CHECK;
+/* Ends retired nests that have no sandbox left. True while a control group of one still has to go.
+ */
 bool wr_native_retired_collect(struct wr_driver *driver);
 void wr_native_template_free(struct wr_native_template *t);

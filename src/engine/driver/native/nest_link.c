@@ -1,5 +1,12 @@
 #include "engine/driver/native/nest_link.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
@@ -11,13 +18,6 @@
 #include "nest/protocol.h"
 #include "sys/message.h"
 #include "sys/syscall.h"
-
-#include <errno.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define REPLY_TIMEOUT_S 10
 #define LIST_TIMEOUT_MS 30000
@@ -54,8 +54,10 @@ static void close_fds(const int *fds, size_t count)
         wr_close(fds[i]);
 }
 
-/* Blocking send and receive; the timeouts keep a nest that was taken over from holding the engine. */
-static int send_request(struct wr_nest_link *link, const char *config, const int *fds, size_t fd_count, struct wr_error *err)
+/* Blocking send and receive; the timeouts keep a nest that was taken over from holding the engine.
+ */
+static int send_request(struct wr_nest_link *link, const char *config, const int *fds,
+                        size_t fd_count, struct wr_error *err)
 {
     out.request.magic = WR_NEST_MAGIC;
     if (++link->sequence == 0)
@@ -63,21 +65,24 @@ static int send_request(struct wr_nest_link *link, const char *config, const int
     out.request.sequence = link->sequence;
     out.request.config_len = (uint32_t)(config ? strlen(config) : 0);
     if (out.request.config_len > sizeof(out.config))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the sandbox's configuration has %u bytes; %d is the limit",
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "the sandbox's configuration has %u bytes; %d is the limit",
                        out.request.config_len, WR_NEST_MAX_CONFIG);
     if (config)
         memcpy(out.config, config, out.request.config_len);
-    int rc = wr_message_send(link->sock, &out, sizeof(out.request) + out.request.config_len, fds, fd_count);
+    int rc = wr_message_send(link->sock, &out, sizeof(out.request) + out.request.config_len, fds,
+                             fd_count);
     explicit_bzero(out.config, out.request.config_len);
     return rc < 0 ? wr_fail(err, WR_E_UNAVAILABLE, -rc, "ask the nest %s", link->nest_name) : 0;
 }
 
-static int receive_reply(struct wr_nest_link *link, struct wr_nest_reply *reply, int *fds, size_t *fd_count,
-                         struct wr_error *err)
+static int receive_reply(struct wr_nest_link *link, struct wr_nest_reply *reply, int *fds,
+                         size_t *fd_count, struct wr_error *err)
 {
     ssize_t len = wr_message_recv(link->sock, reply, sizeof(*reply), fds, fd_count);
 
-    if (len == (ssize_t)sizeof(*reply) && reply->magic == WR_NEST_MAGIC && reply->count <= WR_NEST_LIST_PAGE) {
+    if (len == (ssize_t)sizeof(*reply) && reply->magic == WR_NEST_MAGIC &&
+        reply->count <= WR_NEST_LIST_PAGE) {
         (void)wr_error_received(&reply->error);
         return 0;
     }
@@ -88,13 +93,13 @@ static int receive_reply(struct wr_nest_link *link, struct wr_nest_reply *reply,
                    link->nest_name);
 }
 
-static void finish(struct waiting *w, const struct wr_nest_sandbox *sandbox, const struct wr_error *error)
+static void finish(struct waiting *w, const struct wr_nest_sandbox *sandbox,
+                   const struct wr_error *error)
 {
     wr_list_remove(&w->link);
     if (w->fn) {
         w->fn(w->data, sandbox, error);
     } else if (sandbox) {
-        (void)!wr_pidfd_send_signal(sandbox->pidfd, SIGKILL);
         close_fds((const int[]){sandbox->pidfd, sandbox->ns_fd, sandbox->status_fd}, 3);
     }
     free(w);
@@ -107,8 +112,9 @@ static void reap_nests(void)
         ;
 }
 
-/* The nest is gone or lies: what waits is failed, its sandboxes die with it, the next request starts another one. */
-static void lose(struct wr_nest_link *link, const char *why)
+/* The nest is gone or lies: what waits is failed, its sandboxes die with it, the next request
+ * starts another one. */
+void wr_nest_link_end(struct wr_nest_link *link, const char *why)
 {
     struct wr_error error;
 
@@ -120,13 +126,13 @@ static void lose(struct wr_nest_link *link, const char *why)
     wr_nest_kill(link->driver, link->nest_name);
     reap_nests();
     (void)wr_fail(&error, WR_E_UNAVAILABLE, 0, "the nest %s ended", link->nest_name);
-    wr_list_foreach(it, &link->waiting) finish(wr_list_entry(it, struct waiting, link), NULL, &error);
+    wr_list_foreach(it, &link->waiting)
+        finish(wr_list_entry(it, struct waiting, link), NULL, &error);
 }
 
 static struct waiting *find_waiting(struct wr_nest_link *link, uint32_t sequence)
 {
-    wr_list_foreach(it, &link->waiting)
-    {
+    wr_list_foreach(it, &link->waiting) {
         struct waiting *w = wr_list_entry(it, struct waiting, link);
         if (w->sequence == sequence)
             return w;
@@ -145,14 +151,14 @@ static void on_reply(struct wr_source *source, uint32_t events, void *data)
     (void)source;
     (void)events;
     if (receive_reply(link, &reply, fds, &fd_count, &err) < 0) {
-        lose(link, "a nest is gone");
+        wr_nest_link_end(link, "a nest is gone");
         return;
     }
     struct waiting *w = reply.kind == WR_NEST_SPAWN ? find_waiting(link, reply.sequence) : NULL;
     bool ok = w && fd_count == (reply.error.code ? 0U : 3U);
     if (!ok) {
         close_fds(fds, fd_count);
-        lose(link, "a nest sent a reply that nobody asked for");
+        wr_nest_link_end(link, "a nest sent a reply that nobody asked for");
     } else if (reply.error.code) {
         finish(w, NULL, &reply.error);
     } else {
@@ -177,7 +183,8 @@ static int setup(struct wr_nest_link *link, struct wr_error *err)
         return rc;
     close_fds(fds, fd_count);
     if (reply.kind != WR_NEST_SETUP || reply.sequence != link->sequence || fd_count != 0)
-        return wr_fail(err, WR_E_UNAVAILABLE, 0, "the nest %s sent a wrong answer", link->nest_name);
+        return wr_fail(err, WR_E_UNAVAILABLE, 0, "the nest %s sent a wrong answer",
+                       link->nest_name);
     if (reply.error.code) {
         *err = reply.error;
         return -err->code;
@@ -206,7 +213,8 @@ static int connect_to(struct wr_nest_link *link, struct wr_error *err)
     return setup(link, err);
 }
 
-static int link_new(struct wr_driver *driver, const char *nest_name, struct wr_nest_link **ret, struct wr_error *err)
+static int link_new(struct wr_driver *driver, const char *nest_name, struct wr_nest_link **ret,
+                    struct wr_error *err)
 {
     char name[96];
     struct wr_nest_link *link = wr_calloc(1, sizeof(*link));
@@ -229,10 +237,12 @@ static int link_new(struct wr_driver *driver, const char *nest_name, struct wr_n
     return 0;
 }
 
-static int finish_open(struct wr_nest_link *link, int rc, struct wr_nest_link **ret, struct wr_error *err)
+static int finish_open(struct wr_nest_link *link, int rc, struct wr_nest_link **ret,
+                       struct wr_error *err)
 {
     if (rc == 0)
-        rc = wr_source_add(link->driver->loop, &link->source, link->sock, EPOLLIN, on_reply, link, err);
+        rc = wr_source_add(link->driver->loop, &link->source, link->sock, EPOLLIN, on_reply, link,
+                           err);
     if (rc < 0)
         wr_nest_link_free(link);
     else
@@ -249,7 +259,8 @@ int wr_nest_link_connect(struct wr_driver *driver, const char *nest_name, struct
     return rc < 0 ? rc : finish_open(link, connect_to(link, err), ret, err);
 }
 
-int wr_nest_link_open(struct wr_driver *driver, const char *nest_name, struct wr_nest_link **ret, struct wr_error *err)
+int wr_nest_link_open(struct wr_driver *driver, const char *nest_name, struct wr_nest_link **ret,
+                      struct wr_error *err)
 {
     struct wr_nest_link *link = NULL;
     /* Whatever is there is a nest that cannot be talked to, perhaps alive. */
@@ -274,7 +285,8 @@ struct wr_nest_link *wr_nest_link_free(struct wr_nest_link *link)
     wr_source_remove(&link->source);
     wr_close(link->sock);
     (void)wr_fail(&error, WR_E_UNAVAILABLE, 0, "the engine stops");
-    wr_list_foreach(it, &link->waiting) finish(wr_list_entry(it, struct waiting, link), NULL, &error);
+    wr_list_foreach(it, &link->waiting)
+        finish(wr_list_entry(it, struct waiting, link), NULL, &error);
     wr_cgroup_free(link->home);
     free(link);
     return NULL;
@@ -290,7 +302,7 @@ bool wr_nest_link_check(struct wr_nest_link *link)
     struct pollfd fd = {.fd = link ? link->sock : -1};
 
     if (wr_nest_link_alive(link) && poll(&fd, 1, 0) > 0)
-        lose(link, "a nest is gone");
+        wr_nest_link_end(link, "a nest is gone");
     return wr_nest_link_alive(link);
 }
 
@@ -329,8 +341,9 @@ int wr_nest_bury(struct wr_driver *driver, const char *nest_name, struct wr_erro
     return rc < 0 ? wr_wrap(err, "end of the nest %s", nest_name) : 0;
 }
 
-int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_kit *kit, const struct wr_spec *spec, const char *config,
-                       wr_nest_spawned_fn fn, void *data, struct wr_error *err)
+int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_kit *kit,
+                       const struct wr_spec *spec, const char *config, wr_nest_spawned_fn fn,
+                       void *data, struct wr_error *err)
 {
     struct wr_cgroup_join join = wr_cgroup_join(kit->cgroup);
     int fds[WR_MESSAGE_MAX_FDS] = {kit->overlay_fd};
@@ -355,8 +368,9 @@ int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_kit *kit, cons
     int rc = send_request(link, config, fds, fd_count, err);
     if (rc < 0) {
         free(w);
-        if (rc == -WR_E_UNAVAILABLE) /* it died, or does not read: the next request starts another one */
-            lose(link, "a nest does not take requests");
+        if (rc ==
+            -WR_E_UNAVAILABLE) /* it died, or does not read: the next request starts another one */
+            wr_nest_link_end(link, "a nest does not take requests");
         return rc;
     }
     *w = (struct waiting){.sequence = link->sequence, .fn = fn, .data = data};
@@ -366,8 +380,7 @@ int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_kit *kit, cons
 
 void wr_nest_link_forget(struct wr_nest_link *link, void *data)
 {
-    wr_list_foreach(it, &link->waiting)
-    {
+    wr_list_foreach(it, &link->waiting) {
         struct waiting *w = wr_list_entry(it, struct waiting, link);
         if (w->data == data)
             w->fn = NULL;
@@ -389,7 +402,8 @@ static bool list_is_sound(const struct wr_nest_reply *reply, uint32_t sequence, 
 }
 
 int wr_nest_link_list(struct wr_nest_link *link,
-                      void (*fn)(const char *id, uint32_t slot, const struct wr_nest_sandbox *sandbox, void *data),
+                      void (*fn)(const char *id, uint32_t slot,
+                                 const struct wr_nest_sandbox *sandbox, void *data),
                       void *data, struct wr_error *err)
 {
     uint64_t start_ms = wr_mono_ms();
@@ -409,7 +423,8 @@ int wr_nest_link_list(struct wr_nest_link *link,
         if (!list_is_sound(&reply, link->sequence, after) || fd_count != 2 * (size_t)reply.count ||
             wr_mono_ms() - start_ms > LIST_TIMEOUT_MS) {
             close_fds(fds, fd_count);
-            return wr_fail(err, WR_E_UNAVAILABLE, 0, "the nest %s sent a wrong list", link->nest_name);
+            return wr_fail(err, WR_E_UNAVAILABLE, 0, "the nest %s sent a wrong list",
+                           link->nest_name);
         }
         for (size_t i = 0; i < reply.count; i++) {
             const struct wr_nest_entry *e = &reply.entries[i];

@@ -1,14 +1,5 @@
 #include "engine/driver/native/nest_start.h"
 
-#include "base/fd.h"
-#include "base/file.h"
-#include "base/str.h"
-#include "engine/cgroup/cgroup.h"
-#include "engine/driver/native/native.h"
-#include "engine/isolate/userns.h"
-#include "nest/protocol.h"
-#include "sys/syscall.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -18,6 +9,15 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "engine/cgroup/cgroup.h"
+#include "engine/driver/native/native.h"
+#include "engine/isolate/userns.h"
+#include "nest/protocol.h"
+#include "sys/syscall.h"
 
 #define START_TIMEOUT_MS 10000
 
@@ -29,11 +29,14 @@ const void *wr_nest_program(size_t *ret_len)
     return wr_nest_blob;
 }
 
-int wr_nest_address(const struct wr_driver *driver, const char *nest_name, struct sockaddr_un *ret, struct wr_error *err)
+int wr_nest_address(const struct wr_driver *driver, const char *nest_name, struct sockaddr_un *ret,
+                    struct wr_error *err)
 {
     *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (!wr_strformat(ret->sun_path, sizeof(ret->sun_path), "%s/nests/%s.sock", driver->run_dir, nest_name))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the path %s/nests/%s.sock is too long for a socket", driver->run_dir,
+    if (!wr_strformat(ret->sun_path, sizeof(ret->sun_path), "%s/nests/%s.sock", driver->run_dir,
+                      nest_name))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "the path %s/nests/%s.sock is too long for a socket", driver->run_dir,
                        nest_name);
     return 0;
 }
@@ -50,7 +53,8 @@ static int listen_at(const struct sockaddr_un *address, int *ret_fd, struct wr_e
     wr_auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
     (void)unlink(address->sun_path); /* of a nest that is dead: connecting was tried before */
-    if (fd < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 || listen(fd, 8) < 0)
+    if (fd < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ||
+        listen(fd, 8) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "listen on %s", address->sun_path);
     *ret_fd = wr_steal_fd(&fd);
     return 0;
@@ -60,7 +64,8 @@ struct start {
     int program_fd, listen_fd, go_read, status_write;
 };
 
-/* In the child: single-threaded copy of the engine, in new namespaces; turns into the nest's program. */
+/* In the child: single-threaded copy of the engine, in new namespaces; turns into the nest's
+ * program. */
 static WR_NORETURN void become_nest(const struct start *s)
 {
     static char name[] = "warren-nest     "; /* room for the longer name of its forks */
@@ -74,11 +79,13 @@ static WR_NORETURN void become_nest(const struct start *s)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)signal(SIGPIPE, SIG_DFL);
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int listen_fd = fcntl(s->listen_fd, F_DUPFD_CLOEXEC, 100), status_fd = fcntl(s->status_write, F_DUPFD_CLOEXEC, 100);
+    int listen_fd = fcntl(s->listen_fd, F_DUPFD_CLOEXEC, 100),
+        status_fd = fcntl(s->status_write, F_DUPFD_CLOEXEC, 100);
     int program_fd = fcntl(s->program_fd, F_DUPFD_CLOEXEC, 100);
-    bool ok = wr_read_full(s->go_read, &go, 1) == 1 && wr_set_ids(0, 0) == 0 && setsid() >= 0 && null_fd >= 0 &&
-              dup2(null_fd, 0) >= 0 && dup2(null_fd, 1) >= 0 && dup2(null_fd, 2) >= 0 && dup2(listen_fd, 3) >= 0 &&
-              dup2(status_fd, 4) >= 0 && dup3(program_fd, 5, O_CLOEXEC) >= 0 && close_range(6, ~0U, 0) == 0;
+    bool ok = wr_read_full(s->go_read, &go, 1) == 1 && wr_set_ids(0, 0) == 0 && setsid() >= 0 &&
+              null_fd >= 0 && dup2(null_fd, 0) >= 0 && dup2(null_fd, 1) >= 0 &&
+              dup2(null_fd, 2) >= 0 && dup2(listen_fd, 3) >= 0 && dup2(status_fd, 4) >= 0 &&
+              dup3(program_fd, 5, O_CLOEXEC) >= 0 && close_range(6, ~0U, 0) == 0;
     if (ok)
         fexecve(5, argv, envp);
     (void)wr_fail_errno(&err, WR_E_INTERNAL, "start the nest");
@@ -99,7 +106,8 @@ static int join_v1(const struct wr_cgroup_join *join, pid_t pid, struct wr_error
     return 0;
 }
 
-static int release(pid_t pid, const struct wr_cgroup_join *join, int go_write, int status_read, struct wr_error *err)
+static int release(pid_t pid, const struct wr_cgroup_join *join, int go_write, int status_read,
+                   struct wr_error *err)
 {
     struct wr_error status;
     int rc = join_v1(join, pid, err);
@@ -112,7 +120,8 @@ static int release(pid_t pid, const struct wr_cgroup_join *join, int go_write, i
         return rc;
     struct pollfd fd = {.fd = status_read, .events = POLLIN};
     if (poll(&fd, 1, START_TIMEOUT_MS) <= 0)
-        return wr_fail(err, WR_E_DEADLINE_EXCEEDED, 0, "the nest did not start within %d s", START_TIMEOUT_MS / 1000);
+        return wr_fail(err, WR_E_DEADLINE_EXCEEDED, 0, "the nest did not start within %d s",
+                       START_TIMEOUT_MS / 1000);
     if (wr_read_full(status_read, &status, sizeof(status)) != (ssize_t)sizeof(status))
         return wr_fail(err, WR_E_INTERNAL, 0, "the nest died while it started");
     if (wr_error_received(&status) == 0)
@@ -121,7 +130,8 @@ static int release(pid_t pid, const struct wr_cgroup_join *join, int go_write, i
     return wr_wrap(err, "start of the nest");
 }
 
-int wr_nest_start(struct wr_driver *driver, const char *nest_name, struct wr_cgroup *home, struct wr_error *err)
+int wr_nest_start(struct wr_driver *driver, const char *nest_name, struct wr_cgroup *home,
+                  struct wr_error *err)
 {
     struct wr_cgroup_join join = wr_cgroup_join(home);
     struct sockaddr_un address;
@@ -141,7 +151,8 @@ int wr_nest_start(struct wr_driver *driver, const char *nest_name, struct wr_cgr
         return wr_fail_errno(err, WR_E_INTERNAL, "make a pipe");
     wr_auto_close int status_read = status[0];
     wr_auto_close int status_write = status[1];
-    struct clone_args args = {.flags = (uint64_t)(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET),
+    struct clone_args args = {.flags = (uint64_t)(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID |
+                                                  CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET),
                               .exit_signal = SIGCHLD};
     if (join.v2_dir >= 0) {
         args.flags |= CLONE_INTO_CGROUP;
@@ -154,8 +165,9 @@ int wr_nest_start(struct wr_driver *driver, const char *nest_name, struct wr_cgr
         become_nest(&s);
     }
     if (pid < 0)
-        return wr_fail(err, WR_E_FAILED_PRECONDITION, -pid,
-                       "make the nest's namespaces (see user.max_user_namespaces; a container must allow them)");
+        return wr_fail(
+            err, WR_E_FAILED_PRECONDITION, -pid,
+            "make the nest's namespaces (see user.max_user_namespaces; a container must allow them)");
     status_write = wr_close(status_write);
     rc = release(pid, &join, go_write, status_read, err);
     if (rc < 0) {

@@ -1,10 +1,10 @@
 /* Starting a nest process. */
 #pragma once
 
-#include "base/error.h"
-
 #include <stddef.h>
 #include <sys/un.h>
+
+#include "base/error.h"
 
 struct wr_driver;
 struct wr_cgroup;
@@ -13,10 +13,12 @@ struct wr_cgroup;
 const void *wr_nest_program(size_t *ret_len);
 
 /* <run>/nests/<nest>.sock */
-int wr_nest_address(const struct wr_driver *driver, const char *nest_name, struct sockaddr_un *ret, struct wr_error *err)
-    WR_MUST_CHECK;
+int wr_nest_address(const struct wr_driver *driver, const char *nest_name, struct sockaddr_un *ret,
+                    struct wr_error *err) WR_MUST_CHECK;
 /* The name of the nest's own control group. */
-int wr_nest_cgroup_name(const char *nest_name, char *out, size_t cap, struct wr_error *err) WR_MUST_CHECK;
-/* Binds the socket and starts a nest that listens on it. Returns when it serves or has failed. Blocks for some 10 ms. */
-int wr_nest_start(struct wr_driver *driver, const char *nest_name, struct wr_cgroup *home, struct wr_error *err)
+int wr_nest_cgroup_name(const char *nest_name, char *out, size_t cap, struct wr_error *err)
     WR_MUST_CHECK;
+/* Binds the socket and starts a nest that listens on it. Returns when it serves or has failed.
+ * Blocks for some 10 ms. */
+int wr_nest_start(struct wr_driver *driver, const char *nest_name, struct wr_cgroup *home,
+                  struct wr_error *err) WR_MUST_CHECK;

@@ -1,5 +1,10 @@
 #include "engine/driver/native/recover.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/fd.h"
@@ -9,11 +14,6 @@
 #include "json/jread.h"
 #include "log/log.h"
 #include "sys/syscall.h"
-
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #define MAX_RECORD_BYTES (128 * 1024)
 #define NEST_PREFIX      "nest-" /* wr_nest_cgroup_name() */
@@ -42,19 +42,21 @@ static bool is_nest_of(const char *nest_name, const char *template_name)
 {
     size_t len = strlen(template_name);
 
-    return strncmp(nest_name, template_name, len) == 0 && nest_name[len] == '.' && !strchr(nest_name + len + 1, '.');
+    return strncmp(nest_name, template_name, len) == 0 && nest_name[len] == '.' &&
+           !strchr(nest_name + len + 1, '.');
 }
 
 /* The kit of a sandbox that lives. The record decides, not what the nest says. */
-static int rebuild_kit(const struct adoption *adoption, const char *id, uint32_t slot, struct wr_kit *kit,
-                       struct wr_spec *spec, struct wr_error *err)
+static int rebuild_kit(const struct adoption *adoption, const char *id, uint32_t slot,
+                       struct wr_kit *kit, struct wr_spec *spec, struct wr_error *err)
 {
     struct wr_driver *driver = adoption->driver;
     int rc = wr_volume_upper_open(driver->volume, id, &kit->upper_fd, err);
 
     if (rc == 0)
         rc = read_record(kit->upper_fd, spec, err);
-    if (rc == 0 && (!wr_streq(spec->id, id) || spec->slot != slot || !is_nest_of(adoption->nest_name, spec->template_name)))
+    if (rc == 0 && (!wr_streq(spec->id, id) || spec->slot != slot ||
+                    !is_nest_of(adoption->nest_name, spec->template_name)))
         rc = wr_fail(err, WR_E_DATA_LOSS, 0, "the record of sandbox %s does not fit it", id);
     if (rc == 0 && !wr_slots_claim(&driver->slots, slot))
         rc = wr_fail(err, WR_E_DATA_LOSS, 0, "slot %u of sandbox %s is taken", slot, id);
@@ -63,11 +65,13 @@ static int rebuild_kit(const struct adoption *adoption, const char *id, uint32_t
     kit->has_slot = kit->has_upper = true;
     kit->slot = slot;
     kit->disk_bytes = spec->disk_bytes;
-    kit->limits = (struct wr_cgroup_limits){spec->memory_bytes, (uint32_t)spec->cpu_millis, (uint32_t)spec->pids};
+    kit->limits = (struct wr_cgroup_limits){spec->memory_bytes, (uint32_t)spec->cpu_millis,
+                                            (uint32_t)spec->pids};
     return wr_cgroup_open(driver->cgroups, id, &kit->cgroup, err);
 }
 
-static void on_listed(const char *id, uint32_t slot, const struct wr_nest_sandbox *sandbox, void *data)
+static void on_listed(const char *id, uint32_t slot, const struct wr_nest_sandbox *sandbox,
+                      void *data)
 {
     const struct adoption *adoption = data;
     struct wr_driver *driver = adoption->driver;
@@ -83,8 +87,8 @@ static void on_listed(const char *id, uint32_t slot, const struct wr_nest_sandbo
         rc = rebuild_kit(adoption, id, slot, kit, &spec, &err);
     }
     if (rc < 0) {
-        wr_log(WR_LOG_WARN, "a sandbox cannot be adopted and is killed", "sandbox", id, "reason", err.msg, NULL);
-        (void)!wr_pidfd_send_signal(sandbox->pidfd, SIGKILL);
+        wr_log(WR_LOG_WARN, "a sandbox cannot be adopted and is killed", "sandbox", id, "reason",
+               err.msg, NULL);
         wr_close(sandbox->pidfd);
         wr_close(sandbox->ns_fd);
         if (kit && kit->has_slot)
@@ -108,8 +112,7 @@ static void on_listed(const char *id, uint32_t slot, const struct wr_nest_sandbo
 
 static bool is_adopted(const struct wr_driver *driver, const char *name)
 {
-    wr_list_foreach(it, &driver->instances)
-    {
+    wr_list_foreach(it, &driver->instances) {
         if (wr_streq(wr_list_entry(it, struct wr_instance, link)->kit->id, name))
             return true;
     }
@@ -118,15 +121,15 @@ static bool is_adopted(const struct wr_driver *driver, const char *name)
 
 static bool is_leftover(const struct wr_driver *driver, const char *name)
 {
-    wr_list_foreach(it, &driver->leftovers)
-    {
+    wr_list_foreach(it, &driver->leftovers) {
         if (wr_streq(wr_list_entry(it, struct wr_kit, link)->id, name))
             return true;
     }
     return false;
 }
 
-/* Its sandboxes are adopted; the nest is kept for new ones of its template, or until its last one ends (another version's). */
+/* Its sandboxes are adopted; the nest is kept for new ones of its template, or until its last one
+ * ends (another version's). */
 static void adopt_nest(struct wr_driver *driver, const char *name)
 {
     struct wr_error err = {0};
@@ -138,7 +141,9 @@ static void adopt_nest(struct wr_driver *driver, const char *name)
     if (rc == 0)
         rc = wr_native_template_keep(driver, name, nest, &err);
     if (rc < 0) {
-        wr_log(WR_LOG_INFO, "a nest is gone and is cleaned up", "nest", name, "reason", err.msg, NULL);
+        wr_log(WR_LOG_INFO, "a nest is gone and is cleaned up", "nest", name, "reason", err.msg,
+               NULL);
+        wr_instances_forget_nest(driver, nest);
         wr_nest_link_free(nest);
         wr_nest_kill(driver, name);
     }
@@ -165,8 +170,7 @@ static void adopt_nests(struct wr_driver *driver)
 
 static bool nest_is_adopted(const struct wr_driver *driver, const char *nest_name)
 {
-    wr_list_foreach(it, &driver->templates)
-    {
+    wr_list_foreach(it, &driver->templates) {
         if (wr_streq(wr_list_entry(it, struct wr_native_template, link)->nest_name, nest_name))
             return true;
     }
@@ -193,7 +197,8 @@ static void claim_slot(struct wr_driver *driver, struct wr_kit *kit)
     struct wr_error err;
 
     if (wr_volume_upper_open(driver->volume, kit->id, &kit->upper_fd, &err) == 0 &&
-        read_record(kit->upper_fd, &spec, &err) == 0 && wr_slots_claim(&driver->slots, (uint32_t)spec.slot)) {
+        read_record(kit->upper_fd, &spec, &err) == 0 &&
+        wr_slots_claim(&driver->slots, (uint32_t)spec.slot)) {
         kit->has_slot = true;
         kit->slot = (uint32_t)spec.slot;
     }
@@ -219,7 +224,8 @@ static void remove_leftover(const char *name, void *data)
     if (wr_cgroup_open(driver->cgroups, name, &kit->cgroup, &err) == 0)
         (void)!wr_cgroup_kill(kit->cgroup, &err);
     else
-        (void)!wr_cgroup_remove(driver->cgroups, name, &err); /* one that only some hierarchies have */
+        (void)!wr_cgroup_remove(driver->cgroups, name,
+                                &err); /* one that only some hierarchies have */
     wr_log(WR_LOG_INFO, "removing a leftover", "sandbox", name, NULL);
     wr_leftovers_add(driver, kit);
 }

@@ -1,21 +1,26 @@
-#include "engine/driver/native/native.h"
-
-#include "base/alloc.h"
-#include "base/fd.h"
-#include "engine/driver/native/instance.h"
-#include "engine/driver/native/kit.h"
-#include "engine/driver/native/nest_link.h"
-#include "engine/driver/native/nest_start.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "engine/driver/native/instance.h"
+#include "engine/driver/native/kit.h"
+#include "engine/driver/native/native.h"
+#include "engine/driver/native/nest_link.h"
+#include "engine/driver/native/nest_start.h"
+
+static void drop_nest(struct wr_native_template *t)
+{
+    wr_instances_forget_nest(t->driver, t->nest);
+    t->nest = wr_nest_link_free(t->nest);
+}
+
 void wr_native_template_free(struct wr_native_template *t)
 {
     wr_list_remove(&t->link);
-    wr_nest_link_free(t->nest);
+    drop_nest(t);
     for (size_t i = 0; i < t->layer_count; i++)
         wr_close(t->layer_fds[i]);
     wr_template_done(&t->t);
@@ -38,7 +43,8 @@ static int open_layers(struct wr_driver *driver, struct wr_native_template *t, s
     return 0;
 }
 
-static int load(struct wr_driver *driver, const char *name, struct wr_native_template **ret, struct wr_error *err)
+static int load(struct wr_driver *driver, const char *name, struct wr_native_template **ret,
+                struct wr_error *err)
 {
     struct wr_native_template *t = wr_calloc(1, sizeof(*t));
 
@@ -47,7 +53,8 @@ static int load(struct wr_driver *driver, const char *name, struct wr_native_tem
     t->driver = driver;
     wr_list_init(&t->kits);
     int rc = wr_template_load(driver->data_dirfd, name, &t->t, err);
-    if (rc == 0 && !wr_strformat(t->nest_name, sizeof(t->nest_name), "%s.%s", name, driver->program_hash))
+    if (rc == 0 &&
+        !wr_strformat(t->nest_name, sizeof(t->nest_name), "%s.%s", name, driver->program_hash))
         rc = wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the template name %s is too long", name);
     if (rc == 0)
         rc = open_layers(driver, t, err);
@@ -74,7 +81,8 @@ static bool split_nest_name(const char *nest_name, char *name, size_t cap, const
     return true;
 }
 
-int wr_native_template_keep(struct wr_driver *driver, const char *nest_name, struct wr_nest_link *nest, struct wr_error *err)
+int wr_native_template_keep(struct wr_driver *driver, const char *nest_name,
+                            struct wr_nest_link *nest, struct wr_error *err)
 {
     struct wr_native_template *t = wr_calloc(1, sizeof(*t));
     const char *hash = NULL;
@@ -82,7 +90,8 @@ int wr_native_template_keep(struct wr_driver *driver, const char *nest_name, str
     if (!t || !wr_strcopy(t->nest_name, sizeof(t->nest_name), nest_name) ||
         !split_nest_name(nest_name, t->t.name, sizeof(t->t.name), &hash)) {
         free(t);
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "\"%s\" is not the name of a nest", nest_name);
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "\"%s\" is not the name of a nest",
+                       nest_name);
     }
     t->driver = driver;
     t->nest = nest;
@@ -94,8 +103,7 @@ int wr_native_template_keep(struct wr_driver *driver, const char *nest_name, str
 
 static bool has_instances(const struct wr_native_template *t)
 {
-    wr_list_foreach(it, &t->driver->instances)
-    {
+    wr_list_foreach(it, &t->driver->instances) {
         if (wr_list_entry(it, struct wr_instance, link)->nest == t->nest)
             return true;
     }
@@ -108,13 +116,12 @@ bool wr_native_retired_collect(struct wr_driver *driver)
     struct wr_error err;
     bool more = false;
 
-    wr_list_foreach(it, &driver->templates)
-    {
+    wr_list_foreach(it, &driver->templates) {
         struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
         if (!t->retired || (t->nest && has_instances(t)))
             continue;
         if (t->nest) {
-            t->nest = wr_nest_link_free(t->nest);
+            drop_nest(t);
             wr_nest_kill(driver, t->nest_name);
         }
         if (wr_nest_cgroup_name(t->nest_name, group, sizeof(group), &err) == 0 &&
@@ -126,7 +133,8 @@ bool wr_native_retired_collect(struct wr_driver *driver)
     return more;
 }
 
-/* A manifest is replaced by rename, so inode and time of change tell whether it is the one that was read. 0: unreadable. */
+/* A manifest is replaced by rename, so inode and time of change tell whether it is the one that was
+ * read. 0: unreadable. */
 static uint64_t manifest_version(const struct wr_driver *driver, const char *name)
 {
     char path[96];
@@ -135,7 +143,8 @@ static uint64_t manifest_version(const struct wr_driver *driver, const char *nam
     if (!wr_strformat(path, sizeof(path), "templates/%s.json", name) ||
         fstatat(driver->data_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
-    return (uint64_t)st.st_ino * 1000000007u + (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec;
+    return (uint64_t)st.st_ino * 1000000007u + (uint64_t)st.st_ctim.tv_sec * 1000000000u +
+           (uint64_t)st.st_ctim.tv_nsec;
 }
 
 static bool same_layers(const struct wr_template *a, const struct wr_template *b)
@@ -151,14 +160,16 @@ static bool same_layers(const struct wr_template *a, const struct wr_template *b
 /* Ready kits and open layers, for a template that was removed or made of others. */
 static void drop_layers(struct wr_native_template *t)
 {
-    wr_list_foreach(it, &t->kits) wr_leftovers_add(t->driver, wr_list_entry(it, struct wr_kit, link));
+    wr_list_foreach(it, &t->kits)
+        wr_leftovers_add(t->driver, wr_list_entry(it, struct wr_kit, link));
     t->kit_count = 0;
     while (t->layer_count > 0)
         wr_close(t->layer_fds[--t->layer_count]);
     t->manifest_version = 0;
 }
 
-/* A template that was made again since: its kits are of the old layers. The nest has nothing of the template and stays. */
+/* A template that was made again since: its kits are of the old layers. The nest has nothing of the
+ * template and stays. */
 static int refresh(struct wr_native_template *t, struct wr_error *err)
 {
     struct wr_template now = {0};
@@ -187,8 +198,7 @@ static int refresh(struct wr_native_template *t, struct wr_error *err)
 
 static struct wr_native_template *find(struct wr_driver *driver, const char *name)
 {
-    wr_list_foreach(it, &driver->templates)
-    {
+    wr_list_foreach(it, &driver->templates) {
         struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
         if (!t->retired && wr_streq(t->t.name, name))
             return t;
@@ -196,8 +206,8 @@ static struct wr_native_template *find(struct wr_driver *driver, const char *nam
     return NULL;
 }
 
-int wr_native_template_get(struct wr_driver *driver, const char *name, struct wr_native_template **ret,
-                           struct wr_error *err)
+int wr_native_template_get(struct wr_driver *driver, const char *name,
+                           struct wr_native_template **ret, struct wr_error *err)
 {
     struct wr_native_template *t = find(driver, name);
     int rc = t ? refresh(t, err) : load(driver, name, &t, err);
@@ -205,7 +215,7 @@ int wr_native_template_get(struct wr_driver *driver, const char *name, struct wr
     if (rc < 0)
         return rc;
     if (!wr_nest_link_check(t->nest)) {
-        t->nest = wr_nest_link_free(t->nest);
+        drop_nest(t);
         rc = wr_nest_link_open(driver, t->nest_name, &t->nest, err);
         if (rc < 0)
             return rc;
