@@ -40,12 +40,20 @@ TEST(completion_has_commands_and_visible_options)
 TEST(completion_works_in_bash)
 {
     char *text = text_of(wr_help_bash);
-    FILE *bash = popen("bash 2>&1 | grep -q '^reply first$'", "w");
-    CHECK(bash);
-    fprintf(bash,
-            "%s\nCOMP_WORDS=(warren fi) COMP_CWORD=1\n_warren\necho reply \"${COMPREPLY[@]}\"\n",
-            text);
-    CHECK_INT(pclose(bash), 0);
+    char *script = NULL;
+    int status = 0;
+    CHECK(asprintf(
+              &script,
+              "%s\nCOMP_WORDS=(warren fi) COMP_CWORD=1\n_warren\n[ \"${COMPREPLY[*]}\" = first ]\n",
+              text) > 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execlp("bash", "bash", "-c", script, (char *)NULL);
+        _exit(127);
+    }
+    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    free(script);
     free(text);
 }
 

@@ -43,7 +43,7 @@ static void on_skipped(const char *path, void *data)
 
 static void set_up(void)
 {
-    strcpy(dir, "/tmp/wr-tar-XXXXXX");
+    snprintf(dir, sizeof dir, "/tmp/wr-tar-XXXXXX");
     CHECK(mkdtemp(dir) && chdir(dir) == 0);
     CHECK(mkdir("in", 0755) == 0 && mkdir("out", 0755) == 0 && mkdir("outside", 0755) == 0);
 }

@@ -9,7 +9,7 @@ static char dir[64], socket_path[96], script[96];
 
 static void set_up(const char *text)
 {
-    strcpy(dir, "/tmp/wr-start-XXXXXX");
+    snprintf(dir, sizeof dir, "/tmp/wr-start-XXXXXX");
     CHECK(mkdtemp(dir));
     snprintf(socket_path, sizeof socket_path, "%s/s", dir);
     snprintf(script, sizeof script, "%s/server", dir);

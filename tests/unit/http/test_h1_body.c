@@ -128,7 +128,7 @@ TEST(chunk_line_limit)
     for (size_t line = WR_HTTP_MAX_CHUNK_LINE; line <= WR_HTTP_MAX_CHUNK_LINE + 1; line++) {
         char text[128] = "1;";
         memset(text + 2, 'x', line - 4);
-        strcpy(text + line - 2, "\r\na\r\n0\r\n\r\n");
+        snprintf(text + line - 2, sizeof text - (line - 2), "\r\na\r\n0\r\n\r\n");
         CHECK_INT(chunked(text).ok, line == WR_HTTP_MAX_CHUNK_LINE);
     }
 }

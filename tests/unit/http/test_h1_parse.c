@@ -102,98 +102,100 @@ TEST(targets)
 #define TOP  "GET / HTTP/1.1\r\nHost: x\r\n"
 #define POST "POST / HTTP/1.1\r\nHost: x\r\n"
 
+/* The status of the answer, and the request. */
+static const struct {
+    int status;
+    const char *text;
+} refused[] = {
+    {400, "\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"}, /* empty line first */
+    {400, " GET / HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {400, "GET  / HTTP/1.1\r\nHost: x\r\n\r\n"}, /* two blanks */
+    {400, "GET /  HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {400, "GET\t/ HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {400, "GET /\tHTTP/1.1\r\nHost: x\r\n\r\n"},
+    {400, "GET / HTTP/1.1 \r\nHost: x\r\n\r\n"},
+    {400, "GET /\r\n\r\n"}, /* HTTP/0.9 */
+    {400, "G(T / HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {501, "ABCDEFGHIJKLMNOPQ / HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {501, "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n"},
+    {400, "GET x:1 HTTP/1.1\r\nHost: x\r\n\r\n"}, /* authority-form */
+    {400, "GET a/b HTTP/1.1\r\nHost: x\r\n\r\n"}, /* no leading slash */
+    {400, "GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {400, "GET http:// HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {400, "GET http:///p HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {400, "GET http://u@x/ HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {400, "GET http://y/ HTTP/1.1\r\nHost: x\r\n\r\n"}, /* two hosts */
+    {400, "GET * HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {400, "GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {400, "GET /a\x01 HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {400, "GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {400, "GET /\xc3\xa4 HTTP/1.1\r\nHost: x\r\n\r\n"},
+    {505, "GET / HTTP/1.2\r\nHost: x\r\n\r\n"},
+    {505, "GET / HTTP/2.0\r\nHost: x\r\n\r\n"},
+    {505, "GET / HTTP/0.9\r\nHost: x\r\n\r\n"},
+    {400, "GET / HTTP/1.10\r\nHost: x\r\n\r\n"},
+    {400, "GET / HTTP/1\r\nHost: x\r\n\r\n"},
+    {400, "GET / http/1.1\r\nHost: x\r\n\r\n"},
+    {400, "GET / HTTP/1.1\nHost: x\r\n\r\n"}, /* bare LF */
+    {400, TOP "A: b\n\r\n"},
+    {400, TOP "\n"},
+    {400, TOP "A: b\rC: d\r\n\r\n"}, /* bare CR */
+    {400, TOP "A: b\r\r\n\r\n"},
+    {400, TOP "\r\r\n"},
+    {400, TOP "A: b\r\n c\r\n\r\n"}, /* obs-fold */
+    {400, TOP "A: b\r\n\tc\r\n\r\n"},
+    {400, "GET / HTTP/1.1\r\n Host: x\r\n\r\n"},
+    {400, TOP "A : b\r\n\r\n"}, /* blank before the colon */
+    {400, TOP "A\t: b\r\n\r\n"},
+    {400, TOP ": b\r\n\r\n"},
+    {400, TOP "A\r\n\r\n"},
+    {400, TOP "A b: c\r\n\r\n"},
+    {400, TOP "A: \x01\r\n\r\n"},
+    {400, TOP "A: b\x7f\r\n\r\n"},
+    {400, TOP "A: b\x0b\r\n\r\n"},
+    {400, TOP "\xc3\xa4: b\r\n\r\n"},
+    {400, "GET / HTTP/1.1\r\n\r\n"}, /* no Host */
+    {400, TOP "Host: x\r\n\r\n"},
+    {400, "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"},
+    {400, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"},
+    {400, "GET / HTTP/1.1\r\nHost: u@x\r\n\r\n"},
+    {400, "GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n"},
+    {400, POST "Content-Length: 1\r\nContent-Length: 1\r\n\r\n"},
+    {400, POST "Content-Length: 1\r\ncontent-length: 2\r\n\r\n"},
+    {400, POST "Content-Length: 1, 1\r\n\r\n"},
+    {400, POST "Content-Length: -1\r\n\r\n"},
+    {400, POST "Content-Length: +1\r\n\r\n"},
+    {400, POST "Content-Length: 0x1\r\n\r\n"},
+    {400, POST "Content-Length: 1 2\r\n\r\n"},
+    {400, POST "Content-Length: 1.0\r\n\r\n"},
+    {400, POST "Content-Length:\r\n\r\n"},
+    {413, POST "Content-Length: 9223372036854775800\r\n\r\n"},
+    {413, POST "Content-Length: 99999999999999999999\r\n\r\n"},
+    {400, POST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"},
+    {400, POST "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n"},
+    {400, POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"},
+    {400, POST "Transfer-Encoding: chunked, chunked\r\n\r\n"},
+    {501, POST "Transfer-Encoding: gzip, chunked\r\n\r\n"},
+    {400, POST "Transfer-Encoding: chunked, gzip\r\n\r\n"},
+    {400, POST "Transfer-Encoding: gzip\r\n\r\n"},
+    {400, POST "Transfer-Encoding: identity\r\n\r\n"},
+    {400, POST "Transfer-Encoding: xchunked\r\n\r\n"},
+    {400, POST "Transfer-Encoding: chunked;q=1\r\n\r\n"},
+    {400, POST "Transfer-Encoding: \"chunked\"\r\n\r\n"},
+    {400, POST "Transfer-Encoding:\r\n\r\n"},
+    {400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"},
+    {417, POST "Expect: magic\r\n\r\n"},
+};
+
 TEST(refused_requests)
 {
-    static const struct {
-        int status;
-        const char *text;
-    } bad[] = {
-        {400, "\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"}, /* empty line first */
-        {400, " GET / HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "GET  / HTTP/1.1\r\nHost: x\r\n\r\n"}, /* two blanks */
-        {400, "GET /  HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "GET\t/ HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "GET /\tHTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "GET / HTTP/1.1 \r\nHost: x\r\n\r\n"},
-        {400, "GET /\r\n\r\n"}, /* HTTP/0.9 */
-        {400, "G(T / HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {501, "ABCDEFGHIJKLMNOPQ / HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {501, "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n"},
-        {400, "GET x:1 HTTP/1.1\r\nHost: x\r\n\r\n"}, /* authority-form */
-        {400, "GET a/b HTTP/1.1\r\nHost: x\r\n\r\n"}, /* no leading slash */
-        {400, "GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "GET http:// HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "GET http:///p HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "GET http://u@x/ HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "GET http://y/ HTTP/1.1\r\nHost: x\r\n\r\n"}, /* two hosts */
-        {400, "GET * HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "GET /a\x01 HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {400, "GET /\xc3\xa4 HTTP/1.1\r\nHost: x\r\n\r\n"},
-        {505, "GET / HTTP/1.2\r\nHost: x\r\n\r\n"},
-        {505, "GET / HTTP/2.0\r\nHost: x\r\n\r\n"},
-        {505, "GET / HTTP/0.9\r\nHost: x\r\n\r\n"},
-        {400, "GET / HTTP/1.10\r\nHost: x\r\n\r\n"},
-        {400, "GET / HTTP/1\r\nHost: x\r\n\r\n"},
-        {400, "GET / http/1.1\r\nHost: x\r\n\r\n"},
-        {400, "GET / HTTP/1.1\nHost: x\r\n\r\n"}, /* bare LF */
-        {400, TOP "A: b\n\r\n"},
-        {400, TOP "\n"},
-        {400, TOP "A: b\rC: d\r\n\r\n"}, /* bare CR */
-        {400, TOP "A: b\r\r\n\r\n"},
-        {400, TOP "\r\r\n"},
-        {400, TOP "A: b\r\n c\r\n\r\n"}, /* obs-fold */
-        {400, TOP "A: b\r\n\tc\r\n\r\n"},
-        {400, "GET / HTTP/1.1\r\n Host: x\r\n\r\n"},
-        {400, TOP "A : b\r\n\r\n"}, /* blank before the colon */
-        {400, TOP "A\t: b\r\n\r\n"},
-        {400, TOP ": b\r\n\r\n"},
-        {400, TOP "A\r\n\r\n"},
-        {400, TOP "A b: c\r\n\r\n"},
-        {400, TOP "A: \x01\r\n\r\n"},
-        {400, TOP "A: b\x7f\r\n\r\n"},
-        {400, TOP "A: b\x0b\r\n\r\n"},
-        {400, TOP "\xc3\xa4: b\r\n\r\n"},
-        {400, "GET / HTTP/1.1\r\n\r\n"}, /* no Host */
-        {400, TOP "Host: x\r\n\r\n"},
-        {400, "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"},
-        {400, "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"},
-        {400, "GET / HTTP/1.1\r\nHost: u@x\r\n\r\n"},
-        {400, "GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n"},
-        {400, POST "Content-Length: 1\r\nContent-Length: 1\r\n\r\n"},
-        {400, POST "Content-Length: 1\r\ncontent-length: 2\r\n\r\n"},
-        {400, POST "Content-Length: 1, 1\r\n\r\n"},
-        {400, POST "Content-Length: -1\r\n\r\n"},
-        {400, POST "Content-Length: +1\r\n\r\n"},
-        {400, POST "Content-Length: 0x1\r\n\r\n"},
-        {400, POST "Content-Length: 1 2\r\n\r\n"},
-        {400, POST "Content-Length: 1.0\r\n\r\n"},
-        {400, POST "Content-Length:\r\n\r\n"},
-        {413, POST "Content-Length: 9223372036854775800\r\n\r\n"},
-        {413, POST "Content-Length: 99999999999999999999\r\n\r\n"},
-        {400, POST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"},
-        {400, POST "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n"},
-        {400, POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"},
-        {400, POST "Transfer-Encoding: chunked, chunked\r\n\r\n"},
-        {501, POST "Transfer-Encoding: gzip, chunked\r\n\r\n"},
-        {400, POST "Transfer-Encoding: chunked, gzip\r\n\r\n"},
-        {400, POST "Transfer-Encoding: gzip\r\n\r\n"},
-        {400, POST "Transfer-Encoding: identity\r\n\r\n"},
-        {400, POST "Transfer-Encoding: xchunked\r\n\r\n"},
-        {400, POST "Transfer-Encoding: chunked;q=1\r\n\r\n"},
-        {400, POST "Transfer-Encoding: \"chunked\"\r\n\r\n"},
-        {400, POST "Transfer-Encoding:\r\n\r\n"},
-        {400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"},
-        {417, POST "Expect: magic\r\n\r\n"},
-    };
-    for (size_t i = 0; i < WR_ARRAY_SIZE(bad); i++) {
+    for (size_t i = 0; i < WR_ARRAY_SIZE(refused); i++) {
         int status = 0;
-        ssize_t r = request(bad[i].text, strlen(bad[i].text), &status);
-        if (r != -WR_E_INVALID_ARGUMENT || status != bad[i].status)
+        ssize_t r = request(refused[i].text, strlen(refused[i].text), &status);
+        if (r != -WR_E_INVALID_ARGUMENT || status != refused[i].status)
             wr_test_fail(__FILE__, __LINE__, "%zd %d instead of %d for:\n%s", r, status,
-                         bad[i].status, bad[i].text);
-        check_prefixes(bad[i].text, strlen(bad[i].text));
+                         refused[i].status, refused[i].text);
+        check_prefixes(refused[i].text, strlen(refused[i].text));
     }
 }
 
@@ -214,11 +216,11 @@ TEST(nul_bytes_are_refused_everywhere)
 TEST(field_count_limit)
 {
     for (size_t count = WR_HTTP_MAX_HEADERS; count <= WR_HTTP_MAX_HEADERS + 1; count++) {
-        char text[4096] = TOP;
-        int status = 0;
+        char text[4096];
+        int status = 0, n = snprintf(text, sizeof text, TOP);
         for (size_t i = 1; i < count; i++)
-            strcat(text, "A: b\r\n");
-        strcat(text, "\r\n");
+            n += snprintf(text + n, sizeof text - (size_t)n, "A: b\r\n");
+        snprintf(text + n, sizeof text - (size_t)n, "\r\n");
         ssize_t r = request(text, strlen(text), &status);
         if (count == WR_HTTP_MAX_HEADERS)
             CHECK_INT(r, strlen(text));
@@ -231,12 +233,13 @@ TEST(field_count_limit)
  * bytes. */
 static char *sized_request(size_t target, size_t total)
 {
-    char *text = malloc(target + total + 64);
+    size_t size = target + total + 64;
+    char *text = malloc(size);
     CHECK(text != NULL);
-    size_t n = (size_t)sprintf(text, "GET /");
+    size_t n = (size_t)snprintf(text, size, "GET /");
     memset(text + n, 'a', target - 1);
     n += target - 1;
-    n += (size_t)sprintf(text + n, " HTTP/1.1\r\nHost: x\r\nA:");
+    n += (size_t)snprintf(text + n, size - n, " HTTP/1.1\r\nHost: x\r\nA:");
     if (total > n + 4) {
         memset(text + n, 'b', total - n - 4);
         n = total - 4;
@@ -277,11 +280,11 @@ TEST(head_length_limit)
 TEST(connection_options_are_limited)
 {
     for (int count = 32; count <= 33; count++) {
-        char text[512] = TOP "Connection: a";
-        int status = 0;
+        char text[512];
+        int status = 0, n = snprintf(text, sizeof text, TOP "Connection: a");
         for (int i = 1; i < count; i++)
-            strcat(text, ",b");
-        strcat(text, "\r\n\r\n");
+            n += snprintf(text + n, sizeof text - (size_t)n, ",b");
+        snprintf(text + n, sizeof text - (size_t)n, "\r\n\r\n");
         ssize_t r = request(text, strlen(text), &status);
         CHECK(count == 32 ? r > 0 : r < 0 && status == 400);
     }

@@ -73,7 +73,7 @@ TEST(env_total_from_both_sides)
     for (int extra = 0; extra <= 1; extra++) {
         int n = snprintf(text, sizeof text, "{\"templateID\":\"base\",\"envVars\":{\"A\":\"");
         memset(text + n, 'x', (size_t)(WR_ACTION_MAX_ENV - 1 + extra));
-        strcpy(text + n + WR_ACTION_MAX_ENV - 1 + extra, "\"}}");
+        memcpy(text + n + WR_ACTION_MAX_ENV - 1 + extra, "\"}}", 4);
         CHECK_INT(parse(text, &request, &err), extra ? -WR_E_INVALID_ARGUMENT : 0);
         wr_create_request_done(&request);
     }
