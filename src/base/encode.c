@@ -2,6 +2,17 @@
 
 #include <errno.h>
 
+int wr_hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
 void wr_hex_encode(const void *data, size_t len, char *out)
 {
     static const char digits[] = "0123456789abcdef";

@@ -9,6 +9,9 @@
 /* out holds 2 * len + 1 bytes. */
 void wr_hex_encode(const void *data, size_t len, char *out);
 
+/* Value of a hex digit of either case, or -1. */
+int wr_hex_value(char c);
+
 #define WR_BASE64_LEN(len) (((len) + 2) / 3 * 4)
 /* Standard alphabet with padding; writes WR_BASE64_LEN(len) bytes, no NUL; returns that length. */
 size_t wr_base64_encode(const void *data, size_t len, char *out);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stdio.h>
@@ -274,6 +275,21 @@ static void check_nft(const struct wr_doctor_place *place, struct wr_finding *f)
     FOUND(f, "nft %s", have_tool("nft") ? "is installed" : "is not installed (optional)");
 }
 
+/* Bit 24 of the bounding set: a container, or a hardened host, may withhold it from root. */
+static void check_limits(const struct wr_doctor_place *place, struct wr_finding *f)
+{
+    (void)place;
+    if (prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) == 1) {
+        FOUND(f, "the engine can raise its own");
+        return;
+    }
+    FOUND(f, "the engine cannot raise its own");
+    say(f, WR_HEALTH_WARN,
+        "all sandboxes share one pool of timers, queued signals and message queues, and one can use "
+        "it up",
+        "start Warren with CAP_SYS_RESOURCE");
+}
+
 static void check_inotify(const struct wr_doctor_place *place, struct wr_finding *f)
 {
     char text[32] = "0";
@@ -352,6 +368,7 @@ const struct wr_doctor_check wr_doctor_checks[] = {
     {"base template", check_template},
     {"checkpoints", check_criu},
     {"packet filter", check_nft},
+    {"resource limits", check_limits},
     {"inotify", check_inotify},
     {"disk space", check_disk},
     {"server", check_server},

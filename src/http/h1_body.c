@@ -1,3 +1,4 @@
+#include "base/encode.h"
 #include "http/h1.h"
 #include "http/h1_chars.h"
 
@@ -32,20 +33,9 @@ static int refuse(struct wr_error *err, const char *why)
     return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "bad chunked body: %s", why);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static int size_byte(struct wr_h1_body *body, char c, struct wr_error *err)
 {
-    int digit = hex_digit(c);
+    int digit = wr_hex_value(c);
 
     if (digit >= 0) {
         if (body->remaining > (uint64_t)INT64_MAX >> 4)

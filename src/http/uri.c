@@ -2,18 +2,8 @@
 
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/str.h"
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 /* One character at s[*pos], decoded: 0..255, or -1 for a bad escape, a NUL or a control byte. */
 static int decode_one(const char *s, size_t len, size_t *pos, bool plus_is_blank)
@@ -27,7 +17,7 @@ static int decode_one(const char *s, size_t len, size_t *pos, bool plus_is_blank
         return c >= 0x20 && c != 0x7f ? c : -1;
     if (len - *pos < 2)
         return -1;
-    int high = hex_value(s[*pos]), low = hex_value(s[*pos + 1]);
+    int high = wr_hex_value(s[*pos]), low = wr_hex_value(s[*pos + 1]);
     *pos += 2;
     return high < 0 || low < 0 || (high == 0 && low == 0) ? -1 : high * 16 + low;
 }

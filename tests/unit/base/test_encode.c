@@ -13,6 +13,16 @@ TEST(hex)
     CHECK_STR(out, "");
 }
 
+TEST(hex_values)
+{
+    for (int c = 0; c < 256; c++) {
+        static const char digits[] = "0123456789abcdefABCDEF";
+        const char *at = c ? strchr(digits, c) : NULL;
+        int place = at ? (int)(at - digits) : -1;
+        CHECK_INT(wr_hex_value((char)c), place > 15 ? place - 6 : place);
+    }
+}
+
 static const char *encode(const char *in)
 {
     static char out[64];
