@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct wr_test {
     const char *name;
@@ -24,6 +25,14 @@ struct wr_test {
 /* Ends the running test as failed. */
 void wr_test_fail(const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4), noreturn));
+
+/* For tests that make namespaces, mounts or groups: without root they fail, they are not passed
+ * over. */
+#define NEEDS_ROOT()                                                  \
+    do {                                                              \
+        if (geteuid() != 0)                                           \
+            wr_test_fail(__FILE__, __LINE__, "this test needs root"); \
+    } while (0)
 
 #define CHECK(cond)                                        \
     do {                                                   \

@@ -48,3 +48,15 @@ int wr_keyctl_join_session(void)
     int r = result(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL));
     return r < 0 ? r : 0;
 }
+
+void wr_signals_reset(void)
+{
+    /* struct sigaction as the kernel has it: handler, flags, restorer, mask; SIG_DFL and the rest
+     * are zero. */
+    static const unsigned long defaults[4];
+    static const uint64_t none;
+
+    for (int signo = 1; signo <= 64; signo++)
+        (void)syscall(SYS_rt_sigaction, signo, defaults, NULL, sizeof(none)); /* not KILL, STOP */
+    (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
+}

@@ -24,3 +24,7 @@ int wr_keyctl_join_session(void) WR_MUST_CHECK;     /* KEYCTL_JOIN_SESSION_KEYRI
  * gets both. The pragma is for include_next, which -Wpedantic refuses elsewhere. */
 #pragma GCC system_header
 #include_next <sys/syscall.h>
+/* Default disposition of every signal, and none blocked, before a program is started. Raw calls:
+ * glibc refuses to touch the two signals that it uses itself, and a parent may have left those
+ * ignored as well. Async-signal-safe. */
+void wr_signals_reset(void);

@@ -52,8 +52,8 @@ static WR_NORETURN void program(const struct wr_tool *tool, const struct pipes *
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     struct report r = {0};
-    /* A caller that ignores it must not decide for the program. */
-    (void)signal(SIGPIPE, SIG_DFL);
+    /* What the caller ignores or blocks must not decide for the program. */
+    wr_signals_reset();
     if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(p->output[1], STDOUT_FILENO) >= 0 &&
         dup2(p->output[1], STDERR_FILENO) >= 0) {
         /* execvpe searches the PATH of this process, which has to be the one that was asked for. */

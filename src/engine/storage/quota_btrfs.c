@@ -191,9 +191,10 @@ static int btrfs_remove(struct wr_quota *quota, int parent_fd, const char *name,
     return 0;
 }
 
-/* Whether the subvolume is there, or destroyed with blocks still to be freed: then its qgroup is in
- * use. */
-static bool subvolume_exists(int volume_fd, uint64_t id)
+enum subvolume { SUBVOLUME_GONE, SUBVOLUME_DYING, SUBVOLUME_LIVE };
+
+/* From its root item. A destroyed one keeps that, without references, until its blocks are free. */
+static enum subvolume subvolume_state(int volume_fd, uint64_t id)
 {
     struct btrfs_ioctl_search_args args = {
         .key = {.tree_id = BTRFS_ROOT_TREE_OBJECTID,
@@ -205,7 +206,16 @@ static bool subvolume_exists(int volume_fd, uint64_t id)
                 .max_transid = UINT64_MAX,
                 .nr_items = 1},
     };
-    return ioctl(volume_fd, BTRFS_IOC_TREE_SEARCH, &args) < 0 || args.key.nr_items > 0;
+    uint32_t refs = 0;
+    if (ioctl(volume_fd, BTRFS_IOC_TREE_SEARCH, &args) < 0)
+        return SUBVOLUME_DYING; /* asked again later */
+    if (args.key.nr_items == 0)
+        return SUBVOLUME_GONE;
+    memcpy(&refs,
+           args.buf + sizeof(struct btrfs_ioctl_search_header) +
+               offsetof(struct btrfs_root_item, refs),
+           sizeof(refs));
+    return refs ? SUBVOLUME_LIVE : SUBVOLUME_DYING;
 }
 
 /* Removes the qgroup of this sysfs entry if its subvolume is gone. */
@@ -216,14 +226,11 @@ static void collect_one(struct btrfs_quota *q, const char *name)
     if (!wr_starts_with(name, "0_") ||
         wr_parse_u64(name + 2, BTRFS_FIRST_FREE_OBJECTID, BTRFS_LAST_FREE_OBJECTID, &id) < 0)
         return;
-    if (subvolume_exists(q->volume_fd, id)) {
-        struct btrfs_ioctl_ino_lookup_args lookup = {.treeid = id,
-                                                     .objectid = BTRFS_FIRST_FREE_OBJECTID};
-        /* Refused: destroyed, but its blocks are still being freed. */
-        if (ioctl(q->volume_fd, BTRFS_IOC_INO_LOOKUP, &lookup) < 0)
-            q->stale = true;
+    enum subvolume state = subvolume_state(q->volume_fd, id);
+    if (state == SUBVOLUME_DYING)
+        q->stale = true;
+    if (state != SUBVOLUME_GONE)
         return;
-    }
     args.qgroupid = id;
     /* Gone already is what we want; anything else is tried again after the next removal. */
     if (ioctl(q->volume_fd, BTRFS_IOC_QGROUP_CREATE, &args) < 0 && errno != ENOENT)

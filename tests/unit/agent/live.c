@@ -62,22 +62,20 @@ static void run_agent(int listen_fd)
                                            .log_max_bytes = LIVE_LOG_MAX};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(0);
+    wr_signals_reset(); /* as the nest does */
     enter_sandbox();
     CHECK(chdir("/") == 0);
     _exit(wr_agent_run(&config));
 }
 
-bool live_start(struct live *live)
+void live_start(struct live *live)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t addr_len = sizeof(addr);
     struct wr_error err;
 
     *live = (struct live){0};
-    if (geteuid() != 0) {
-        printf("# passed over: needs root\n");
-        return false;
-    }
+    NEEDS_ROOT();
     wr_auto_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     CHECK(fd >= 0);
     CHECK_INT(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
@@ -91,7 +89,6 @@ bool live_start(struct live *live)
     if (live->agent == 0)
         run_agent(wr_steal_fd(&fd));
     CHECK_INT(wr_loop_new(&live->loop, &err), 0);
-    return true;
 }
 
 void live_stop(struct live *live)

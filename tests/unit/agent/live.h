@@ -1,7 +1,6 @@
 /*
  * A running agent for tests: PID 1 of a PID and mount namespace of its own, with its own passwd
- * file, devpts, /proc and two tmpfs; and a client for it over TCP. Needs root: live_start() says so
- * and is false otherwise.
+ * file, devpts, /proc and two tmpfs; and a client for it over TCP. Needs root.
  */
 #pragma once
 
@@ -22,8 +21,8 @@ struct live {
     pid_t agent; /* as this process sees it */
 };
 
-/* False when this machine does not allow it; the test is then passed over. */
-bool live_start(struct live *live);
+/* Starts it; the test fails if it cannot. */
+void live_start(struct live *live);
 /* Kills the agent and with it everything that it started. Accepts a zeroed struct. */
 void live_stop(struct live *live);
 #define auto_live WR_CLEANUP(live_stop) struct live

@@ -24,8 +24,7 @@ static size_t list(struct live *live, long long pid)
 TEST(echo_and_exit_codes)
 {
     auto_live live = {0};
-    if (!live_start(&live))
-        return;
+    live_start(&live);
     live_run(&live, "echo hi", 0, "hi\n");
     live_run(&live, "exit 3", 3, "");
     live_run(&live, "id -u; id -g; id -G", 0, "1000\n1000\n1000 2000\n");
@@ -42,8 +41,7 @@ TEST(stdout_and_stderr_are_apart)
 {
     auto_live live = {0};
     struct stream s;
-    if (!live_start(&live))
-        return;
+    live_start(&live);
     stream_open(&s, &live, &plain, start_shell("echo out; echo err >&2; exit 1"));
     stream_wait(&s, stream_closed);
     CHECK_STR(wr_buf_cstr(&s.out), "out\n");
@@ -60,8 +58,7 @@ TEST(environment_user_and_directory_of_a_request)
     auto_live live = {0};
     struct stream s;
     const struct stream_opts as_root = {.user = "root"};
-    if (!live_start(&live))
-        return;
+    live_start(&live);
     json_t *request = json_pack("{s:{s:s, s:[s,s], s:{s:s,s:s}, s:s}}", "process", "cmd", "sh",
                                 "args", "-c", "id -u; pwd; echo $GLOBAL $A", "envs", "GLOBAL",
                                 "overridden", "A", "b c", "cwd", "/mnt");
@@ -97,8 +94,7 @@ TEST(bad_requests_are_refused)
     const struct stream_opts garbled = {.authorization = "Basic *"};
     const struct stream_opts connect = {.path = LIVE_CONNECT};
     const char *bad = "invalid_argument";
-    if (!live_start(&live))
-        return;
+    live_start(&live);
     expect_refused(&live, &plain, json_object(), bad, "process");
     expect_refused(&live, &plain, start_cmd(""), bad, "cmd");
     expect_refused(&live, &plain, json_pack("{s:{s:s,s:[i]}}", "process", "cmd", "x", "args", 1),
@@ -151,8 +147,7 @@ static void expect_shell_like(struct live *live, const char *cmd, long long exit
 TEST(unknown_programs_end_with_127)
 {
     auto_live live = {0};
-    if (!live_start(&live))
-        return;
+    live_start(&live);
     expect_shell_like(&live, "no-such-program", 127, "no-such-program: command not found\n");
     expect_shell_like(&live, "/no/such/program", 127, "/no/such/program: command not found\n");
     expect_shell_like(&live, "/etc/passwd", 126, "/etc/passwd: Permission denied\n");
@@ -169,8 +164,7 @@ TEST(signals_end_a_process)
     } cases[] = {{"SIGNAL_SIGKILL", "signal: killed"},
                  {"SIGNAL_SIGTERM", "signal: terminated"},
                  {"SIGNAL_SIGINT", "signal: interrupt"}};
-    if (!live_start(&live))
-        return;
+    live_start(&live);
     for (size_t i = 0; i < WR_ARRAY_SIZE(cases); i++) {
         stream_open(&s, &live, &plain, start_shell("echo ready; exec sleep 1000"));
         stream_wait_text(&s, "ready");
@@ -198,8 +192,7 @@ TEST(sigint_reaches_the_whole_group_and_may_be_handled)
 {
     auto_live live = {0};
     struct stream s;
-    if (!live_start(&live))
-        return;
+    live_start(&live);
     stream_open(&s, &live, &plain,
                 start_shell("trap 'echo got it; exit 5' INT; echo ready; sleep 1000; exit 6"));
     stream_wait_text(&s, "ready");
@@ -215,8 +208,7 @@ TEST(a_kill_does_not_wait_for_grandchildren_that_hold_the_pipes)
 {
     auto_live live = {0};
     struct stream s;
-    if (!live_start(&live))
-        return;
+    live_start(&live);
     stream_open(&s, &live, &plain,
                 start_shell("setsid sh -c 'echo ready; exec sleep 1000' & exec sleep 1000"));
     stream_wait_text(&s, "ready");
@@ -231,8 +223,7 @@ TEST(a_kill_does_not_wait_for_grandchildren_that_hold_the_pipes)
 TEST(the_end_waits_for_output_of_grandchildren)
 {
     auto_live live = {0};
-    if (!live_start(&live))
-        return;
+    live_start(&live);
     live_run(&live, "(sleep 0.3; echo late) & exit 4", 4, "late\n");
 }
 
@@ -241,8 +232,7 @@ TEST(the_deadline_kills_the_group)
     auto_live live = {0};
     struct stream s;
     const struct stream_opts opts = {.timeout_ms = 300};
-    if (!live_start(&live))
-        return;
+    live_start(&live);
     uint64_t before = wr_mono_ms();
     stream_open(&s, &live, &opts, start_shell("sleep 1000; true"));
     stream_wait(&s, stream_closed);
@@ -263,8 +253,7 @@ TEST(list_carries_the_config)
     auto_live live = {0};
     struct stream s;
     int status = 0;
-    if (!live_start(&live))
-        return;
+    live_start(&live);
     stream_open(&s, &live, &plain,
                 json_pack("{s:{s:s,s:[s],s:{s:s},s:s}, s:s}", "process", "cmd", "sleep", "args",
                           "1000", "envs", "A", "b", "cwd", "/", "tag", "t"));
@@ -282,8 +271,7 @@ TEST(list_carries_the_config)
 TEST(orphans_are_reaped)
 {
     auto_live live = {0};
-    if (!live_start(&live))
-        return;
+    live_start(&live);
     /* Daemonised grandchildren that end: their parent is PID 1 by then. */
     live_run(&live,
              "for i in 1 2 3 4 5; do (setsid sh -c 'exit 7' >/dev/null 2>&1 &) ; done; sleep 0.3",
@@ -294,8 +282,7 @@ TEST(orphans_are_reaped)
 TEST(an_idle_agent_is_small)
 {
     auto_live live = {0};
-    if (!live_start(&live))
-        return;
+    live_start(&live);
     live_run(&live, "true", 0, "");
     live_run(&live, "head -c 4194304 /dev/zero | tr '\\0' x", 0, NULL);
     live_idle(&live, 1500);

@@ -179,10 +179,7 @@ static size_t count_processes(const char *id, int signo)
 
 void live_run(void (*test)(void))
 {
-    if (geteuid() != 0) {
-        printf("# SKIP needs root\n");
-        return;
-    }
+    NEEDS_ROOT();
     CHECK_INT(unshare(CLONE_NEWNS), 0);
     CHECK_INT(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
     snprintf(top, sizeof(top), "/tmp/test_native.XXXXXX");

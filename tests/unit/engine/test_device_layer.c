@@ -15,18 +15,14 @@ static char top[64];
 static int top_fd = -1;
 static struct wr_error err;
 
-static bool start(void)
+static void start(void)
 {
-    if (geteuid() != 0) {
-        printf("# SKIP needs root\n");
-        return false;
-    }
+    NEEDS_ROOT();
     snprintf(top, sizeof(top), "/tmp/test_device_layer.XXXXXX");
     CHECK(mkdtemp(top));
     top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CHECK(top_fd >= 0);
     umask(077);
-    return true;
 }
 
 static void done(void)
@@ -75,8 +71,7 @@ static size_t entries(int dirfd, const char *path)
 TEST(contents)
 {
     char text[64];
-    if (!start())
-        return;
+    start();
     int fd = make("the program");
     check_dir(fd, ".", 0755);
     check_dir(fd, "dev", 0755);
@@ -103,8 +98,7 @@ TEST(contents)
 TEST(made_once_per_program)
 {
     struct stat a, b, c;
-    if (!start())
-        return;
+    start();
     CHECK(fstat(make("one"), &a) == 0 && fstat(make("one"), &b) == 0 &&
           fstat(make("two"), &c) == 0);
     CHECK(a.st_ino == b.st_ino && a.st_ino != c.st_ino);
@@ -116,8 +110,7 @@ TEST(made_once_per_program)
 TEST(a_crashed_attempt_is_replaced)
 {
     char name[256] = "", temp[300];
-    if (!start())
-        return;
+    start();
     /* Find the name, then pretend that its making was cut off. */
     close(make("one"));
     int layers = openat(top_fd, "layers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -142,8 +135,7 @@ TEST(a_crashed_attempt_is_replaced)
 
 TEST(a_link_in_its_place_is_not_followed)
 {
-    if (!start())
-        return;
+    start();
     CHECK(mkdirat(top_fd, "elsewhere", 0755) == 0 && symlinkat("elsewhere", top_fd, "layers") == 0);
     int fd = -7;
     CHECK(wr_device_layer_open(top_fd, "p", 1, &fd, &err) < 0);

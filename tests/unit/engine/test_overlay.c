@@ -40,10 +40,7 @@ static void write_file(const char *path, const char *text)
  * volume. A parent cleans up. */
 static void with_layers(void (*test)(void))
 {
-    if (geteuid() != 0) {
-        printf("# SKIP needs root\n");
-        return;
-    }
+    NEEDS_ROOT();
     CHECK_INT(unshare(CLONE_NEWNS), 0);
     CHECK_INT(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
     snprintf(top, sizeof(top), "/tmp/test_overlay.XXXXXX");

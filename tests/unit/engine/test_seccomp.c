@@ -278,10 +278,7 @@ static void check_errno(long result, int expected, const char *what)
 TEST(the_kernel_takes_it)
 {
     struct wr_error err;
-    if (geteuid() != 0) {
-        printf("# SKIP needs root\n");
-        return;
-    }
+    NEEDS_ROOT();
     compile();
     CHECK_INT(wr_seccomp_install(program, count, &err), 0);
     check_errno(syscall(SYS_unshare, CLONE_NEWNS), EPERM, "unshare");
@@ -308,10 +305,7 @@ TEST(the_kernel_takes_it)
 TEST(the_old_entry_of_32_bit_programs)
 {
     struct wr_error err;
-    if (geteuid() != 0) {
-        printf("# SKIP needs root\n");
-        return;
-    }
+    NEEDS_ROOT();
     compile();
     pid_t pid = fork();
     if (pid == 0) {

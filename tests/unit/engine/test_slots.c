@@ -87,10 +87,7 @@ TEST(ranges_do_not_overlap)
 
 TEST(namespaces_are_made_once_and_closed)
 {
-    if (geteuid() != 0) {
-        printf("# SKIP needs root\n");
-        return;
-    }
+    NEEDS_ROOT();
     uint32_t slot = 0, again = 0;
     int fd = -1, fd_again = -1;
     wr_slots_init(&slots);

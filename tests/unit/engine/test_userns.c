@@ -12,14 +12,6 @@
 
 static struct wr_error err;
 
-static bool root(void)
-{
-    if (geteuid() == 0)
-        return true;
-    printf("# SKIP needs root\n");
-    return false;
-}
-
 /* "0 <base> <count>" as a process inside sees it. */
 static void check_map(int userns_fd, const char *file, unsigned base, unsigned count)
 {
@@ -42,8 +34,7 @@ static void check_map(int userns_fd, const char *file, unsigned base, unsigned c
 TEST(maps_one_range)
 {
     int fd = -1;
-    if (!root())
-        return;
+    NEEDS_ROOT();
     CHECK_INT(wr_userns_new(0x50010000, 65536, &fd, &err), 0);
     CHECK_INT(fcntl(fd, F_GETFD), FD_CLOEXEC);
     check_map(fd, "/proc/self/uid_map", 0x50010000, 65536);
@@ -55,8 +46,7 @@ TEST(maps_one_range)
 TEST(impossible_maps_leave_nothing)
 {
     int fd = -7;
-    if (!root())
-        return;
+    NEEDS_ROOT();
     CHECK_INT(wr_userns_new(0x50010000, 0, &fd, &err), -WR_E_FAILED_PRECONDITION);
     CHECK_INT(wr_userns_new(0xfffffff0, 65536, &fd, &err), -WR_E_FAILED_PRECONDITION);
     CHECK_INT(fd, -7);
@@ -67,8 +57,7 @@ TEST(impossible_maps_leave_nothing)
  * engine. */
 TEST(nothing_outlives_a_killed_maker)
 {
-    if (!root())
-        return;
+    NEEDS_ROOT();
     for (int round = 0; round < 40; round++) {
         int fds[2];
         CHECK(pipe2(fds, O_CLOEXEC) == 0);

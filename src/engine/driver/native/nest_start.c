@@ -73,11 +73,8 @@ static WR_NORETURN void become_nest(const struct start *s)
     char *const envp[] = {NULL};
     struct wr_error err = {0};
     char go;
-    sigset_t none;
 
-    sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)signal(SIGPIPE, SIG_DFL);
+    wr_signals_reset(); /* the agents and their programs inherit it */
     int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     int listen_fd = fcntl(s->listen_fd, F_DUPFD_CLOEXEC, 100),
         status_fd = fcntl(s->status_write, F_DUPFD_CLOEXEC, 100);
