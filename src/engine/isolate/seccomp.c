@@ -71,6 +71,13 @@ static const struct rule rules[] = {
     {"personality", ALLOW, 1, {{0, ~(uint32_t)ADDR_NO_RANDOMIZE, PER_LINUX}}},
     {"personality", ALLOW, 1, {{0, WHOLE, WHOLE}}},
     {"personality", REFUSE, 0, {{0}}},
+    /* Programs may narrow themselves further, but not decide on each other's calls (user
+       notification). */
+    {"seccomp",
+     REFUSE,
+     1,
+     {{1, SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_FILTER_FLAG_NEW_LISTENER}}},
+    {"seccomp", ALLOW, 0, {{0}}},
     /* Local, internet, and the netlink protocols that getifaddrs and ss use; not AF_PACKET,
      * AF_VSOCK, AF_ALG, netfilter, ... The kernel turns AF_INET with SOCK_PACKET into AF_PACKET
      * (flags are above the low four bits of the type). */

@@ -222,7 +222,6 @@ const char *const wr_seccomp_allowed[] = {
     "sched_setparam",
     "sched_setscheduler",
     "sched_yield",
-    "seccomp",
     "select",
     "semctl",
     "semget",

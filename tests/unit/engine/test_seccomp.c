@@ -95,7 +95,8 @@ static bool is_in(const char *const *list, size_t len, const char *name)
 
 static bool depends_on_arguments(const char *name)
 {
-    static const char *const names[] = {"clone", "ioctl", "personality", "socket", "socketpair"};
+    static const char *const names[] = {"clone",   "ioctl",  "personality",
+                                        "seccomp", "socket", "socketpair"};
     return is_in(names, WR_ARRAY_SIZE(names), name);
 }
 
@@ -255,6 +256,18 @@ TEST(socket_families)
             CHECK_INT(answer(SYS_socket, family, SOCK_DGRAM, 0), good ? ALLOW : NOFAM);
         CHECK_INT(answer(SYS_socketpair, family, SOCK_DGRAM, 0), family == AF_UNIX ? ALLOW : NOFAM);
     }
+}
+
+TEST(filters_may_be_added_but_not_listened_to)
+{
+    compile();
+    CHECK_INT(answer(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, 0), ALLOW);
+    CHECK_INT(answer(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, 0), ALLOW);
+    CHECK_INT(answer(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0),
+              REFUSE);
+    CHECK_INT(answer(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                     SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC, 0),
+              REFUSE);
 }
 
 TEST(personalities)
