@@ -41,6 +41,15 @@ const char *const wr_base_tool_opts[] = {
     NULL,
 };
 
+const char wr_base_fetch[] =
+    "set -eu\n"
+    "root=$1\n"
+    "# npm as its project publishes it: the Debian package needs 340 others.\n"
+    "npm=10.9.4\n"
+    "sum=3a7506f37e85c1ba1021baad79f0cd9724748131f321fc117c4dc3ba235ec01be7327584a41d15117c01945560aa9373220628fcc1e1dddd877a5fe9b336a900\n"
+    "curl -fsS --retry 3 -o \"$root/npm.tgz\" \"https://registry.npmjs.org/npm/-/npm-$npm.tgz\"\n"
+    "echo \"$sum  $root/npm.tgz\" | sha512sum --check --quiet\n";
+
 /* Python's test directories cannot be left out by dpkg: py3compile fails on files that are missing.
  */
 const char wr_base_customize[] =
@@ -50,15 +59,10 @@ const char wr_base_customize[] =
     "find \"$root/usr/lib/python3\" \"$root/usr/lib/python3.13\" -depth -type d -name tests -exec rm -rf {} +\n"
     "rm -rf \"$root/usr/lib/python3.13/idlelib\" \"$root/usr/lib/python3.13/EXTERNALLY-MANAGED\"\n"
     "rm -f \"$root\"/usr/lib/gcc/*/*/lib?san.a \"$root\"/usr/lib/gcc/*/*/lib??san.a \"$root\"/usr/lib/*/libmvec.a\n"
-    "# npm as its project publishes it: the Debian package needs 340 others.\n"
-    "npm=10.9.4\n"
-    "sum=3a7506f37e85c1ba1021baad79f0cd9724748131f321fc117c4dc3ba235ec01be7327584a41d15117c01945560aa9373220628fcc1e1dddd877a5fe9b336a900\n"
-    "curl -fsS --retry 3 -o \"$root/tmp/npm.tgz\" \"https://registry.npmjs.org/npm/-/npm-$npm.tgz\"\n"
-    "echo \"$sum  $root/tmp/npm.tgz\" | sha512sum --check --quiet\n"
     "mkdir -p \"$root/usr/local/lib/node_modules/npm\"\n"
-    "tar -xzf \"$root/tmp/npm.tgz\" -C \"$root/usr/local/lib/node_modules/npm\" --strip-components=1 --no-same-owner \\\n"
+    "tar -xzf \"$root/npm.tgz\" -C \"$root/usr/local/lib/node_modules/npm\" --strip-components=1 --no-same-owner \\\n"
     "    --exclude=package/docs --exclude=package/man\n"
-    "rm \"$root/tmp/npm.tgz\"\n"
+    "rm \"$root/npm.tgz\"\n"
     "ln -s ../lib/node_modules/npm/bin/npm-cli.js \"$root/usr/local/bin/npm\"\n"
     "ln -s ../lib/node_modules/npm/bin/npx-cli.js \"$root/usr/local/bin/npx\"\n"
     "# The user of sandboxes.\n"
@@ -106,6 +110,6 @@ int wr_base_definition(struct wr_buf *out)
         rc = wr_buf_printf(out, "empty %s %o\n", wr_base_empty_dirs[i].path,
                            wr_base_empty_dirs[i].mode);
     if (rc == 0)
-        rc = wr_buf_printf(out, "[customize]\n%s", wr_base_customize);
+        rc = wr_buf_printf(out, "[fetch]\n%s[customize]\n%s", wr_base_fetch, wr_base_customize);
     return rc;
 }

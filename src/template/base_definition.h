@@ -15,8 +15,9 @@
 extern const char *const wr_base_packages[];
 extern const char *const wr_base_sources[];   /* apt lines */
 extern const char *const wr_base_tool_opts[]; /* further options of mmdebstrap */
-/* Shell text that mmdebstrap runs as root on the host when all is installed; $1 is the root of the
- * tree. */
+/* Shell text that mmdebstrap runs as root on the host, with the root of the tree as $1: before
+ * anything else (what cannot be had fails at once), and when all is installed. */
+extern const char wr_base_fetch[];
 extern const char wr_base_customize[];
 /* Directories that end up empty, with their modes: what the build or the host left there must not
  * reach a sandbox. */

@@ -13,6 +13,7 @@ struct marker {
 
 /* mmdebstrap's own phases; those with packages to count come from apt and dpkg. */
 static const struct marker markers[] = {
+    {"I: running --setup-hook", "downloading npm"},
     {"I: running apt-get update", "reading package lists"},
     {"I: extracting archives", "unpacking the minimal system"},
     {"I: running --customize-hook", "finishing"},

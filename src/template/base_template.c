@@ -50,7 +50,7 @@ static int check_host(struct wr_error *err)
 struct command {
     const char *argv[ARGS_MAX];
     size_t argc;
-    char *text[2]; /* owned: arguments made here */
+    char *text[3]; /* owned: arguments made here */
     char target[4096];
 };
 
@@ -90,8 +90,9 @@ static int command_build(struct command *c, int root_fd, struct wr_error *err)
         rc = wr_buf_printf(&include, "%s%s", p == wr_base_packages ? "" : ",", *p);
     const char *include_text = rc == 0 ? wr_buf_cstr(&include) : NULL;
     c->text[0] = include_text ? wr_strdup(include_text) : NULL;
-    c->text[1] = wr_asprintf("--customize-hook=%s", wr_base_customize);
-    if (!c->text[0] || !c->text[1])
+    c->text[1] = wr_asprintf("--setup-hook=%s", wr_base_fetch);
+    c->text[2] = wr_asprintf("--customize-hook=%s", wr_base_customize);
+    if (!c->text[0] || !c->text[1] || !c->text[2])
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "not enough memory to run mmdebstrap");
 
     push(c, "mmdebstrap");
@@ -100,6 +101,7 @@ static int command_build(struct command *c, int root_fd, struct wr_error *err)
     push(c, "--keyring=" WR_BASE_KEYRING);
     push(c, c->text[0]);
     push(c, c->text[1]);
+    push(c, c->text[2]);
     push(c, WR_BASE_SUITE);
     push(c, c->target);
     for (const char *const *p = wr_base_sources; *p; p++)

@@ -25,6 +25,7 @@ TEST(definition_holds_everything_that_shapes_the_tree)
         CHECK(strstr(text, *p));
     for (const char *const *p = wr_base_tool_opts; *p; p++)
         CHECK(strstr(text, *p));
+    CHECK(strstr(text, wr_base_fetch));
     CHECK(strstr(text, wr_base_customize));
     for (size_t i = 0; i < wr_base_empty_dir_count; i++)
         CHECK(strstr(text, wr_base_empty_dirs[i].path));
