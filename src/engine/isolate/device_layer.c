@@ -1,5 +1,6 @@
 #include "engine/isolate/device_layer.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -117,4 +118,24 @@ int wr_device_layer_open(int data_dirfd, const void *program, size_t program_len
     if (rc == 0)
         *ret_fd = wr_steal_fd(&made);
     return rc;
+}
+
+void wr_device_layer_collect(int data_dirfd, int layer_fd)
+{
+    int layers = openat(data_dirfd, "layers", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = layers < 0 ? NULL : fdopendir(layers);
+    const struct dirent *entry;
+    struct stat current, st;
+
+    if (!dir)
+        wr_close(layers);
+    while (dir && (entry = readdir(dir))) {
+        if (!wr_starts_with(entry->d_name, ".warren-") || fstat(layer_fd, &current) < 0 ||
+            fstatat(layers, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+            (st.st_ino == current.st_ino && st.st_dev == current.st_dev))
+            continue;
+        (void)!wr_remove_tree(layers, entry->d_name); /* the next start tries again */
+    }
+    if (dir)
+        closedir(dir);
 }

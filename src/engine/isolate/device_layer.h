@@ -11,3 +11,6 @@
  * the nest's binary. */
 int wr_device_layer_open(int data_dirfd, const void *program, size_t program_len, int *ret_fd,
                          struct wr_error *err) WR_MUST_CHECK;
+/* Removes the device layers of other versions. Only while no sandbox runs: those keep using theirs.
+ */
+void wr_device_layer_collect(int data_dirfd, int layer_fd);

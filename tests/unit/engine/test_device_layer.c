@@ -107,6 +107,21 @@ TEST(made_once_per_program)
     done();
 }
 
+TEST(layers_of_other_versions_are_removed)
+{
+    start();
+    int old = make("an older program"), now = make("the program");
+    CHECK(mkdirat(top_fd, "layers/0123", 0755) == 0); /* a template's */
+    CHECK_INT(entries(top_fd, "layers"), 3);
+    wr_device_layer_collect(top_fd, now);
+    CHECK_INT(entries(top_fd, "layers"), 2);
+    check_node(now, "dev/null", 1, 3);
+    CHECK(faccessat(old, "dev/null", F_OK, 0) < 0);
+    close(old);
+    close(now);
+    done();
+}
+
 TEST(a_crashed_attempt_is_replaced)
 {
     char name[256] = "", temp[300];

@@ -373,11 +373,20 @@ static void native_teardown(struct wr_driver *driver)
         wr_log(WR_LOG_INFO, err.msg, NULL);
 }
 
+static int native_recover(struct wr_driver *driver, struct wr_error *err)
+{
+    int rc = wr_native_recover(driver, err);
+
+    if (rc == 0 && wr_list_empty(&driver->instances))
+        wr_device_layer_collect(driver->data_dirfd, driver->device_layer_fd);
+    return rc;
+}
+
 const struct wr_driver_ops wr_driver_native = {
     .name = "native",
     .open = native_open,
     .close = native_close,
-    .recover = wr_native_recover,
+    .recover = native_recover,
     .start = native_start,
     .kill = wr_instance_kill,
     .sockets = wr_instance_sockets,
