@@ -16,6 +16,7 @@ const struct wr_command wr_cmd_completion = {
     .name = "completion",
     .summary = "Print completion code for a shell",
     .usage = "bash",
+    .words = "bash",
     .min_args = 1,
     .max_args = 1,
     .run = run,

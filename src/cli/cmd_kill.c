@@ -48,6 +48,9 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
         r = wr_sandbox_kill(client, in->args[i], err);
         if (r == 0)
             printf("%s\n", in->args[i]);
+        else if (r == -WR_E_NOT_FOUND)
+            r = wr_fail(err, WR_E_NOT_FOUND, 0,
+                        "there is no sandbox %.40s; `warren ps` lists those that run", in->args[i]);
     }
     wr_client_free(client);
     return r;

@@ -31,12 +31,18 @@ static const struct wr_opt opts[] = {
     {"json", 0, WR_OPT_FLAG, offsetof(struct values, json), NULL, "ls: a JSON array", 0, 0, false},
 };
 
-/* Without a server: the templates are files, and making them needs none. */
-static int open_data_dir(const struct wr_invocation *in, int *ret_fd, struct wr_error *err)
+/* Without a server: the templates are files, and making them needs none. Only `make` makes the
+ * directory. */
+static int open_data_dir(const struct wr_invocation *in, bool make, int *ret_fd,
+                         struct wr_error *err)
 {
     if (geteuid() != 0)
         return wr_fail(err, WR_E_PERMISSION_DENIED, 0,
                        "templates in %s belong to root; run this command as root",
+                       in->common->data_dir);
+    if (!make && access(in->common->data_dir, F_OK) < 0 && errno == ENOENT)
+        return wr_fail(err, WR_E_NOT_FOUND, 0,
+                       "there is no data directory %s; `warren template make-base` makes it",
                        in->common->data_dir);
     return wr_data_dir_open(in->common->data_dir, ret_fd, err);
 }
@@ -79,7 +85,7 @@ static int list(const struct wr_invocation *in, struct wr_error *err)
     wr_auto_close int fd = -1;
 
     wr_table_init(&table, headers, WR_ARRAY_SIZE(headers));
-    int r = open_data_dir(in, &fd, err);
+    int r = open_data_dir(in, false, &fd, err);
     if (r == 0)
         r = wr_template_list(fd, on_template, &listing, err);
     if (r == 0 && listing.failed)
@@ -102,7 +108,7 @@ static int make_base(const struct wr_invocation *in, struct wr_error *err)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
                        "option --name: \"%.40s\" is not a template name (a-z, 0-9, '.', '_', '-')",
                        name);
-    int r = open_data_dir(in, &fd, err);
+    int r = open_data_dir(in, true, &fd, err);
     if (r < 0)
         return r;
     if (values->from) {
@@ -125,7 +131,7 @@ static int remove_one(const struct wr_invocation *in, struct wr_error *err)
 
     if (in->arg_count < 2)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "template rm: the name is missing");
-    int r = open_data_dir(in, &fd, err);
+    int r = open_data_dir(in, false, &fd, err);
     return r < 0 ? r : wr_template_remove(fd, in->args[1], err);
 }
 
@@ -153,6 +159,7 @@ const struct wr_command wr_cmd_template = {
     .name = "template",
     .summary = "List, make and remove templates",
     .usage = "ls | make-base [--from DIR|TAR] [--name NAME] | rm NAME",
+    .words = "ls make-base rm",
     .details =
         "make-base makes the template \"base\" with mmdebstrap (about a minute and 300 MB of\n"
         "downloads), or with --from a template out of a directory or a tar archive (plain, gzip,\n"

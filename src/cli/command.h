@@ -23,6 +23,7 @@ struct wr_command {
     const char *name;
     const char *summary; /* one line */
     const char *usage;   /* what follows the name */
+    const char *words;   /* arguments that completion offers, separated by blanks, or NULL */
     const char *details; /* more paragraphs for --help, or NULL */
     const struct wr_opt *opts;
     size_t opt_count;

@@ -38,8 +38,7 @@ static void check_root(const struct wr_doctor_place *place, struct wr_finding *f
     (void)place;
     FOUND(f, "user id %u", (unsigned)geteuid());
     if (geteuid() != 0)
-        say(f, WR_HEALTH_FAIL, "the server cannot be started by this user",
-            "run warren as root, or start `warren serve` as root once");
+        say(f, WR_HEALTH_FAIL, "the server cannot be started by this user", "run warren as root");
 }
 
 bool wr_kernel_version(const char *release, unsigned *ret_major, unsigned *ret_minor)

@@ -1,5 +1,13 @@
 #include "cli/help.h"
 
+static const char help_option[] = "  -h, --help                     help for a command\n";
+/* wr_code_exit_status() */
+static const char exit_statuses[] =
+    "\nexit status: that of the program for run and exec, 124 when its time was over, else 0.\n"
+    "Failures of Warren itself: 66 wrong arguments, 68 not found, 69 exists already, 70 not\n"
+    "permitted, 71 a limit is reached, 72 something else has to be done first, 77 the server\n"
+    "does not answer; other causes have other numbers from 64 to 79.\n";
+
 void wr_help_overview(FILE *out, const struct wr_command *const *commands)
 {
     fputs("Warren runs code that nobody has vetted, in sandboxes that start in milliseconds.\n\n"
@@ -9,9 +17,8 @@ void wr_help_overview(FILE *out, const struct wr_command *const *commands)
         fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\noptions of every command:\n", out);
     wr_opts_print_help(out, wr_common_opts, wr_common_opt_count);
-    fputs("      --help                     help for a command\n\n"
-          "`warren COMMAND --help` shows a command's own options.\n",
-          out);
+    fputs(help_option, out);
+    fputs(exit_statuses, out);
 }
 
 void wr_help_command(FILE *out, const struct wr_command *command)
@@ -24,6 +31,7 @@ void wr_help_command(FILE *out, const struct wr_command *command)
     wr_opts_print_help(out, command->opts, command->opt_count);
     fputs("\noptions of every command:\n", out);
     wr_opts_print_help(out, wr_common_opts, wr_common_opt_count);
+    fputs(help_option, out);
 }
 
 static void print_option_words(FILE *out, const struct wr_opt *opts, size_t count)
@@ -44,7 +52,10 @@ void wr_help_bash(FILE *out, const struct wr_command *const *commands)
         fprintf(out, "%s%s", i ? " " : "", commands[i]->name);
     fputs("\"\n    else\n        case \"${COMP_WORDS[1]}\" in\n", out);
     for (size_t i = 0; commands[i]; i++) {
-        fprintf(out, "        %s) words=\"--help", commands[i]->name);
+        fprintf(out, "        %s) words=\"", commands[i]->name);
+        if (commands[i]->words)
+            fprintf(out, "%s ", commands[i]->words);
+        fputs("--help", out);
         print_option_words(out, commands[i]->opts, commands[i]->opt_count);
         print_option_words(out, wr_common_opts, wr_common_opt_count);
         fputs("\" ;;\n", out);
@@ -58,9 +69,13 @@ void wr_help_bash(FILE *out, const struct wr_command *const *commands)
 
 void wr_help_markdown(FILE *out, const struct wr_command *const *commands)
 {
-    fputs("# Commands of warren\n\nThis page is the output of `warren help --markdown`.\n", out);
+    fputs("# Commands of warren\n\nThis page is the output of `warren help --markdown`.\n"
+          "\n```text\n",
+          out);
+    wr_help_overview(out, commands);
+    fputs("```\n", out);
     for (size_t i = 0; commands[i]; i++) {
-        fprintf(out, "\n## warren %s\n\n```\n", commands[i]->name);
+        fprintf(out, "\n## warren %s\n\n```text\n", commands[i]->name);
         wr_help_command(out, commands[i]);
         fputs("```\n", out);
     }

@@ -122,29 +122,6 @@ static void read_message(struct wr_rpc *rpc, const char *payload, size_t len)
         rpc->ops->on_message(rpc, json, rpc->data);
 }
 
-static void stream_body(struct wr_client_call *call, const char *bytes, size_t len, void *data)
-{
-    struct wr_rpc *rpc = data;
-
-    (void)call;
-    if (rpc->error.code == WR_OK && wr_buf_append(&rpc->in, bytes, len) < 0)
-        (void)wr_fail(&rpc->error, WR_E_RESOURCE_EXHAUSTED, 0, "a message is too large");
-    while (rpc->error.code == WR_OK && !rpc->ended) {
-        uint8_t flags = 0;
-        const char *payload = NULL;
-        size_t payload_len = 0;
-        ssize_t n = wr_connect_read_envelope(wr_buf_ptr(&rpc->in), rpc->in.len, &flags, &payload,
-                                             &payload_len, &rpc->error);
-        if (n <= 0)
-            return;
-        if (flags & WR_CONNECT_END_STREAM)
-            read_end(rpc, payload, payload_len);
-        else
-            read_message(rpc, payload, payload_len);
-        wr_buf_consume(&rpc->in, (size_t)n);
-    }
-}
-
 static void stream_end(struct wr_client_call *call, const struct wr_error *error, void *data)
 {
     struct wr_rpc *rpc = data;
@@ -157,6 +134,35 @@ static void stream_end(struct wr_client_call *call, const struct wr_error *error
         error = &rpc->error;
     rpc->ops->on_end(rpc, error, rpc->data);
     rpc_free(rpc);
+}
+
+static void stream_body(struct wr_client_call *call, const char *bytes, size_t len, void *data)
+{
+    struct wr_rpc *rpc = data;
+
+    if (wr_buf_append(&rpc->in, bytes, len) < 0)
+        (void)wr_fail(&rpc->error, WR_E_RESOURCE_EXHAUSTED, 0, "a message is too large");
+    while (rpc->error.code == WR_OK && !rpc->ended) {
+        uint8_t flags = 0;
+        const char *payload = NULL;
+        size_t payload_len = 0;
+        ssize_t n = wr_connect_read_envelope(wr_buf_ptr(&rpc->in), rpc->in.len, &flags, &payload,
+                                             &payload_len, &rpc->error);
+        if (n <= 0)
+            break;
+        if (flags & WR_CONNECT_END_STREAM)
+            read_end(rpc, payload, payload_len);
+        else
+            read_message(rpc, payload, payload_len);
+        wr_buf_consume(&rpc->in, (size_t)n);
+    }
+    if (rpc->ended)
+        wr_buf_clear(&rpc->in); /* nothing may follow */
+    if (rpc->error.code == WR_OK || rpc->ended)
+        return;
+    /* Not waited for: whoever sends this need not ever end. */
+    wr_client_cancel(call);
+    stream_end(NULL, NULL, rpc);
 }
 
 int wr_rpc_stream(struct wr_client *client, const struct wr_rpc_request *request,

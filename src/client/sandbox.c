@@ -133,11 +133,6 @@ int wr_sandbox_list(struct wr_client *client, json_t **ret, struct wr_error *err
     return get_array(client, "/sandboxes", ret, err);
 }
 
-int wr_template_names(struct wr_client *client, json_t **ret, struct wr_error *err)
-{
-    return get_array(client, "/templates", ret, err);
-}
-
 int wr_sandbox_logs(struct wr_client *client, const char *id, struct wr_buf *ret,
                     struct wr_error *err)
 {

@@ -22,7 +22,6 @@ int wr_sandbox_create(struct wr_client *client, const struct wr_sandbox_opts *op
 int wr_sandbox_kill(struct wr_client *client, const char *id, struct wr_error *err) WR_MUST_CHECK;
 /* Arrays; owned by the caller. */
 int wr_sandbox_list(struct wr_client *client, json_t **ret, struct wr_error *err) WR_MUST_CHECK;
-int wr_template_names(struct wr_client *client, json_t **ret, struct wr_error *err) WR_MUST_CHECK;
 /* The log lines that the agent of a sandbox keeps, as it gives them (text). */
 int wr_sandbox_logs(struct wr_client *client, const char *id, struct wr_buf *ret,
                     struct wr_error *err) WR_MUST_CHECK;

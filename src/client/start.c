@@ -156,7 +156,7 @@ int wr_client_connect(const struct wr_connect_opts *opts, struct wr_client **ret
     if (geteuid() != 0)
         return wr_fail(err, WR_E_PERMISSION_DENIED, 0,
                        "no server listens on %s and starting one needs root; run this command as "
-                       "root, or start `warren serve` as root first",
+                       "root",
                        opts->socket_path);
     r = take_start_lock(opts->socket_path, end_ms, &lock_fd, err);
     if (r < 0)

@@ -1,5 +1,5 @@
 /*
- * Supervisor and engine. The supervisor holds the engine's end of the socket, so a killed engine
+ * Keeper and engine. The keeper holds the engine's end of the socket, so a killed engine
  * can be replaced without the server losing its connection; it does nothing else.
  */
 #include "engine/main.h"
@@ -56,13 +56,13 @@ static void raise_open_files(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static WR_NORETURN void run_engine(const struct wr_engine_opts *opts, pid_t supervisor, int sock,
+static WR_NORETURN void run_engine(const struct wr_engine_opts *opts, pid_t keeper, int sock,
                                    int ready_fd)
 {
     (void)prctl(PR_SET_NAME, "warren-engine", 0, 0, 0);
-    /* The supervisor is its only restart; an engine without one would fight with the next over the
+    /* The keeper is its only restart; an engine without one would fight with the next over the
      * data directory. */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != supervisor)
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != keeper)
         _exit(1);
     raise_open_files();
     (void)signal(SIGPIPE, SIG_IGN);

@@ -15,10 +15,10 @@ struct wr_engine_opts {
 };
 
 /*
- * Forks a supervisor that forks the engine and forks it again when it dies by a signal; both end
+ * Forks a keeper that forks the engine and forks it again when it dies by a signal; both end
  * when the other end of the socket is closed. Waits until the engine is ready or has failed (then
  * `err` says why, in one sentence). *ret_sock: SOCK_SEQPACKET, non-blocking, close-on-exec, the
- * caller's. *ret_pid: the supervisor, a child of the caller.
+ * caller's. *ret_pid: the keeper, a child of the caller.
  */
 int wr_engine_start(const struct wr_engine_opts *opts, int *ret_sock, pid_t *ret_pid,
                     struct wr_error *err) WR_MUST_CHECK;

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "http/uri.h"
 #include "json/jwrite.h"
 
 /* A rest of a request body up to this size is read away to keep the connection; above it, closing
@@ -149,56 +148,6 @@ static void fail_exchange(struct wr_server_conn *conn, int status, const char *w
         refuse(conn, status, why);
 }
 
-/* Makes the pointers of a parsed head point to a copy of the parsed bytes. */
-static void rebase(struct wr_h1_head *head, const char *from, const char *to)
-{
-    head->method = to + (head->method - from);
-    head->target = to + (head->target - from);
-    for (size_t i = 0; i < head->header_count; i++) {
-        head->headers[i].name = to + (head->headers[i].name - from);
-        head->headers[i].value = to + (head->headers[i].value - from);
-    }
-}
-
-static void set_path(struct wr_exchange *ex, char *path, size_t cap)
-{
-    const struct wr_h1_head *head = &ex->head;
-    struct wr_error ignored = {0};
-
-    ex->path = path;
-    ex->query = head->target + head->target_len;
-    /* A path that cannot be decoded becomes "", which no route matches; a proxying handler uses the
-     * raw target. */
-    if (wr_uri_split(head->target, head->target_len, path, cap, &ex->query, &ex->query_len,
-                     &ignored) < 0)
-        path[0] = '\0';
-}
-
-static struct wr_exchange *new_exchange(struct wr_server_conn *conn, const struct wr_h1_head *head,
-                                        size_t head_len)
-{
-    static const struct wr_exchange_ops no_ops;
-    size_t path_cap = head->target_len + 2;
-    struct wr_exchange *ex = malloc(sizeof(*ex) + head_len + path_cap);
-
-    if (!ex)
-        return NULL;
-    /* Not the table of fields: clearing 3 KiB per request is waste. */
-    memset(ex, 0, offsetof(struct wr_exchange, head));
-    memcpy(&ex->head, head, offsetof(struct wr_h1_head, headers));
-    memcpy(ex->head.headers, head->headers, head->header_count * sizeof(head->headers[0]));
-    memcpy(&ex->head.header_count, &head->header_count,
-           sizeof(*head) - offsetof(struct wr_h1_head, header_count));
-    memcpy(ex->bytes, wr_buf_ptr(&conn->io.in), head_len);
-    rebase(&ex->head, wr_buf_ptr(&conn->io.in), ex->bytes);
-    set_path(ex, ex->bytes + head_len, path_cap);
-    ex->conn = conn;
-    ex->ops = &no_ops;
-    ex->expect_pending =
-        head->expect_continue && (head->framing == WR_H1_BODY_CHUNKED || head->content_length > 0);
-    return ex;
-}
-
 /* Whether parsing an unfinished head again can tell more: a line was finished, or there is twice as
  * much. So a sender of single bytes costs at most one scan per field line. */
 static bool worth_parsing(const struct wr_server_conn *conn)
@@ -242,7 +191,7 @@ static bool step_head(struct wr_server_conn *conn)
         refuse(conn, status, err.msg);
         return true;
     }
-    conn->ex = new_exchange(conn, &head, (size_t)n);
+    conn->ex = wr_exchange_new(conn, &head, (size_t)n);
     if (!conn->ex) {
         refuse(conn, 503, "out of memory");
         return true;
@@ -408,6 +357,42 @@ static bool wants_input(const struct wr_server_conn *conn)
            conn->ex->state != WR_RESPONSE_ENDED;
 }
 
+/* Whether an exchange cannot go on before the peer takes or sends bytes. A body that rests between
+ * two chunks is a stream that is silent, and so is a response that has nothing to say. */
+static bool waits_for_peer(const struct wr_server_conn *conn)
+{
+    if (conn->phase != WR_CONN_EXCHANGE)
+        return false;
+    return conn->io.out.len > 0 || (wants_input(conn) && wr_h1_body_inside(&conn->body));
+}
+
+/* The timer is not moved with every byte: it looks, when it is due, at how long nothing has moved.
+ */
+static void watch_progress(struct wr_server_conn *conn)
+{
+    bool waits = waits_for_peer(conn);
+
+    if (!waits || conn->io.moved != conn->moved_seen) {
+        conn->moved_seen = conn->io.moved;
+        conn->moved_ms = wr_loop_now_ms(conn->io.loop);
+    }
+    if (waits && !conn->timer.loop)
+        arm(conn, conn->server->opts.stall_timeout_ms);
+}
+
+static void on_stall_timer(struct wr_server_conn *conn)
+{
+    uint64_t quiet_ms = wr_loop_now_ms(conn->io.loop) - conn->moved_ms;
+    uint64_t limit_ms = conn->server->opts.stall_timeout_ms;
+
+    if (!waits_for_peer(conn))
+        return;
+    if (quiet_ms >= limit_ms)
+        conn->cut = true;
+    else
+        arm(conn, limit_ms - quiet_ms);
+}
+
 static void run(struct wr_server_conn *conn)
 {
     unsigned requests = 0;
@@ -431,6 +416,7 @@ static void run(struct wr_server_conn *conn)
         wr_http_io_kick(&conn->io);
     wr_source_set_events(&conn->io.source, (wants_input(conn) ? (uint32_t)EPOLLIN : 0u) |
                                                (conn->io.out.len > 0 ? (uint32_t)EPOLLOUT : 0u));
+    watch_progress(conn);
 }
 
 static void on_kick(struct wr_timer *timer, void *data)
@@ -444,7 +430,9 @@ static void on_timer(struct wr_timer *timer, void *data)
     struct wr_server_conn *conn = data;
 
     (void)timer;
-    if (conn->phase == WR_CONN_HEAD && conn->head_started)
+    if (conn->phase == WR_CONN_EXCHANGE)
+        on_stall_timer(conn);
+    else if (conn->phase == WR_CONN_HEAD && conn->head_started)
         refuse(conn, 408, "the request head took too long");
     else
         conn->cut = true;

@@ -39,8 +39,9 @@ struct wr_server_conn {
         *doomed;            /* owned: over, but one of its callbacks may still be on the stack */
     struct wr_h1_body body; /* of the request */
     enum wr_conn_phase phase;
-    size_t scanned; /* bytes of an unfinished head that the parser has seen */
-    size_t dropped; /* bytes read away in DROP and LINGER */
+    size_t scanned;                /* bytes of an unfinished head that the parser has seen */
+    size_t dropped;                /* bytes read away in DROP and LINGER */
+    uint64_t moved_seen, moved_ms; /* io.moved at the last look, and since when it is that */
     bool head_started;
     bool eof;     /* the peer sends no more; it may still read */
     bool cut;     /* to be closed as a failure */
@@ -83,6 +84,11 @@ struct wr_exchange {
     struct wr_h1_head head;
     char bytes[]; /* the head as received, then the decoded path */
 };
+
+/* The exchange of a request whose head is the first `head_len` bytes of the input. NULL without
+ * memory. */
+struct wr_exchange *wr_exchange_new(struct wr_server_conn *conn, const struct wr_h1_head *head,
+                                    size_t head_len) WR_MUST_CHECK;
 
 /* `fd` becomes owned in any case. */
 int wr_server_conn_new(struct wr_http_server *server, int fd, struct wr_error *err) WR_MUST_CHECK;

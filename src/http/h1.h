@@ -81,6 +81,9 @@ struct wr_h1_body {
     size_t line_len; /* private: bytes of the current chunk line or trailer section */
 };
 void wr_h1_body_init(struct wr_h1_body *body, const struct wr_h1_head *head);
+/* Whether the sender has promised the bytes that come next: the rest of a length, of a chunk or of
+ * a line. Between two chunks, and in a body until the close, it has not. */
+bool wr_h1_body_inside(const struct wr_h1_body *body);
 /*
  * Looks at `data`; returns how many bytes to drop from the front (0 with *ret_len 0: more needed)
  * and in `*ret_data`,
@@ -100,6 +103,5 @@ int wr_h1_write_header(struct wr_buf *out, const char *name, const char *value) 
 int wr_h1_write_header_n(struct wr_buf *out, const char *name, size_t name_len, const char *value,
                          size_t value_len) WR_MUST_CHECK;
 int wr_h1_write_end(struct wr_buf *out) WR_MUST_CHECK; /* the blank line */
-int wr_h1_write_chunk(struct wr_buf *out, const void *data, size_t len) WR_MUST_CHECK; /* len > 0 */
 int wr_h1_write_last_chunk(struct wr_buf *out) WR_MUST_CHECK;
 const char *wr_h1_reason(int status);

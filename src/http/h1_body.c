@@ -28,6 +28,13 @@ void wr_h1_body_init(struct wr_h1_body *body, const struct wr_h1_head *head)
                  (head->framing == WR_H1_BODY_LENGTH && head->content_length == 0);
 }
 
+bool wr_h1_body_inside(const struct wr_h1_body *body)
+{
+    if (body->done || body->framing == WR_H1_BODY_UNTIL_CLOSE)
+        return false;
+    return body->framing != WR_H1_BODY_CHUNKED || body->state != SIZE_FIRST;
+}
+
 static int refuse(struct wr_error *err, const char *why)
 {
     return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "bad chunked body: %s", why);

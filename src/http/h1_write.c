@@ -79,17 +79,6 @@ int wr_h1_write_end(struct wr_buf *out)
     return wr_buf_append(out, "\r\n", 2);
 }
 
-int wr_h1_write_chunk(struct wr_buf *out, const void *data, size_t len)
-{
-    char size[20];
-
-    if (len == 0)
-        return -EINVAL;
-    int size_len = snprintf(size, sizeof(size), "%zx\r\n", len);
-    const struct piece pieces[] = {{size, (size_t)size_len}, {data, len}, {"\r\n", 2}};
-    return put(out, pieces, WR_ARRAY_SIZE(pieces));
-}
-
 int wr_h1_write_last_chunk(struct wr_buf *out)
 {
     return wr_buf_append(out, "0\r\n\r\n", 5);

@@ -67,6 +67,7 @@ ssize_t wr_http_io_fill(struct wr_http_io *io)
     if (n < 0)
         return errno == EINTR ? -EAGAIN : -errno;
     wr_buf_commit(&io->in, (size_t)n);
+    io->moved += (size_t)n;
     io->bulk = (size_t)n == want;
     return n;
 }
@@ -87,6 +88,7 @@ static ssize_t send_pieces(struct wr_http_io *io, struct iovec *iov, size_t coun
         return -errno;
     if (n < 0)
         n = 0;
+    io->moved += (size_t)n;
     io->blocked = (size_t)n < total;
     return n;
 }

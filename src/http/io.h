@@ -20,6 +20,7 @@ struct wr_http_io {
     void *data; /* for on_kick */
     struct wr_buf in;
     struct wr_buf out;
+    uint64_t moved;     /* bytes read and sent; says only whether something moved */
     size_t round_bytes; /* sent past the buffer in this round */
     bool blocked;       /* the kernel took less than it was offered */
     bool want_drain;    /* a producer was told to wait */

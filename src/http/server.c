@@ -67,6 +67,8 @@ int wr_http_server_new(struct wr_loop *loop, int listen_fd, const struct wr_http
         server->opts.head_timeout_ms = WR_HTTP_HEAD_TIMEOUT_MS;
     if (server->opts.idle_timeout_ms == 0)
         server->opts.idle_timeout_ms = WR_HTTP_IDLE_TIMEOUT_MS;
+    if (server->opts.stall_timeout_ms == 0)
+        server->opts.stall_timeout_ms = WR_HTTP_STALL_TIMEOUT_MS;
     wr_list_init(&server->conns);
     r = wr_source_add(loop, &server->source, fd, EPOLLIN, on_accept, server, err);
     if (r < 0)

@@ -39,6 +39,9 @@ struct wr_http_server_opts {
     void *data;
     uint64_t head_timeout_ms; /* 0: WR_HTTP_HEAD_TIMEOUT_MS */
     uint64_t idle_timeout_ms; /* 0: WR_HTTP_IDLE_TIMEOUT_MS */
+    /* Without a byte moved although the peer should take output or send the rest of a length or a
+     * chunk: cut. Streams that are merely silent are not concerned. 0: WR_HTTP_STALL_TIMEOUT_MS */
+    uint64_t stall_timeout_ms;
 };
 
 /* `listen_fd` becomes owned (also on failure). */

@@ -19,6 +19,8 @@ int wr_record_call(struct wr_server *server, enum wr_action action, const struct
 
 void wr_record_remove(struct wr_server *server, struct wr_sandbox *sandbox)
 {
+    /* Hidden first: what is cut below must not dial again into a record that is about to go. */
+    sandbox->state = WR_SANDBOX_KILLING;
     wr_upstream_drop_all(server, sandbox);
     wr_sandbox_table_remove(server->sandboxes, sandbox);
     wr_server_touch(server);

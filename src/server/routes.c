@@ -7,6 +7,7 @@
 #include "server/api/sandboxes.h"
 #include "server/api/templates.h"
 #include "server/ingress/proxy.h"
+#include "server/ingress/route.h"
 
 static void health(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
 {
@@ -48,7 +49,7 @@ void wr_server_handle(struct wr_exchange *ex, void *data)
     struct wr_server *server = data;
 
     wr_server_touch(server);
-    if (wr_proxy_wants(ex)) {
+    if (wr_ingress_wants(ex)) {
         wr_proxy_handle(server, ex);
         return;
     }

@@ -24,6 +24,25 @@ void wr_template_done(struct wr_template *t)
     t->env_json = NULL;
 }
 
+/* An open directory that is empty or holds templates. A slip such as --data-dir /tmp must not close
+ * a directory of the host to everybody else. */
+static bool may_be_data_dir(int fd)
+{
+    if (faccessat(fd, "templates", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return true;
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+    size_t entries = 0;
+    if (!dir) {
+        wr_close(copy);
+        return false;
+    }
+    while (entries <= 2 && readdir(dir))
+        entries++;
+    closedir(dir);
+    return entries <= 2; /* "." and ".." */
+}
+
 /* Opens a directory of ours, or makes it; nobody else may look into it. */
 static int private_dir(int dirfd, const char *path, int *ret_fd, struct wr_error *err)
 {
@@ -38,7 +57,13 @@ static int private_dir(int dirfd, const char *path, int *ret_fd, struct wr_error
         return wr_fail(err, WR_E_PERMISSION_DENIED, 0,
                        "the directory %s belongs to uid %u, not to uid %u", path, st.st_uid,
                        geteuid());
-    if ((st.st_mode & 07777) != 0700 && fchmod(fd, 0700) < 0)
+    bool open_to_others = (st.st_mode & 07777) != 0700;
+    if (open_to_others && dirfd == AT_FDCWD && !may_be_data_dir(fd))
+        return wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
+                       "the directory %s holds other files and has mode %04o; a data directory is "
+                       "new, empty or 0700",
+                       path, st.st_mode & 07777);
+    if (open_to_others && fchmod(fd, 0700) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "cannot set the mode of %s to 0700", path);
     *ret_fd = wr_steal_fd(&fd);
     return 0;
@@ -128,9 +153,10 @@ static int not_found(int data_dirfd, const char *name, struct wr_error *err)
     for (size_t i = 0; i < n.count; i++)
         if (wr_buf_printf(&list, "%s%s", i ? ", " : "", n.list[i]) < 0)
             break; /* enough names for a sentence */
-    return wr_fail(err, WR_E_NOT_FOUND, 0,
-                   "there is no template \"%s\": there is %.*s; 'warren template' makes more", name,
-                   (int)list.len, list.len ? wr_buf_ptr(&list) : "");
+    return wr_fail(
+        err, WR_E_NOT_FOUND, 0,
+        "there is no template \"%s\": there is %.*s; 'warren template make-base' makes another",
+        name, (int)list.len, list.len ? wr_buf_ptr(&list) : "");
 }
 
 static int manifest_path(const char *name, char out[static PATH_CAP], struct wr_error *err)

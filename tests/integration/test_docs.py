@@ -1,8 +1,9 @@
 """The documentation is true: its examples run, and what it names exists.
 
-Fenced blocks are marked with what they are: `console` (a root prompt "# ", then the output: run and compared), `sh` (commands for
-a new user: their targets, scripts and tests have to exist), `text` (anything else: not run). In a console block a name of 20
-letters and digits stands for any sandbox id, a number with a unit of time for any such time, and a line "..." for any lines.
+Fenced blocks are marked with what they are: `console` (a root prompt "# ", continued behind "> ", then the output: run and
+compared), `sh` (commands for a new user: their targets, scripts and tests have to exist), `text` (anything else: not run). In a
+console block a name of 20 letters and digits stands for any sandbox id, a number with a unit of time for any such time, and a
+line "..." for any lines.
 """
 
 import functools
@@ -61,6 +62,8 @@ def examples(lines):
     for line in lines:
         if line.startswith("# "):
             found.append((line[2:], []))
+        elif line.startswith("> ") and found and found[-1][0].endswith("\\"):
+            found[-1] = (f"{found[-1][0]}\n{line[2:]}", [])
         else:
             assert found, f"output before the first prompt: {line!r}"
             found[-1][1].append(line)
@@ -159,6 +162,8 @@ def check_command(line):
     elif words[:2] == ["meson", "test"]:
         folder, _, name = words[-1].partition("/")
         assert (root / f"tests/unit/{folder}/test_{name}.c").is_file(), f"no such test: {line}"
+    elif words[:3] == ["python3", "-m", "pytest"]:
+        assert (root / words[-1]).exists(), f"no such test: {line}"
     elif words[0].startswith("tools/"):
         check_script(words)
     else:
@@ -168,7 +173,7 @@ def check_command(line):
 
 def check_script(words):
     script = warren.REPOSITORY / words[0]
-    assert os.access(script, os.X_OK), f"no script {words[0]}"
+    assert script.is_file(), f"no script {words[0]}"
     for option in [word for word in words[1:] if word.startswith("--")]:
         assert option in script.read_text(), f"{words[0]} has no option {option}"
 

@@ -68,7 +68,7 @@ static int write_or_max(const struct wr_hierarchy *h, const char *leaf, const ch
 
 /*
  * memory.oom.group stays 0, the default: the kernel kills the process that used too much, and the
- * sandbox with its agent (which the nest protects by oom_score_adj) goes on.
+ * sandbox with its agent (whose oom_score_adj is lower) goes on.
  */
 static int set_memory(const struct wr_hierarchy *h, const char *leaf, uint64_t max_bytes,
                       struct wr_error *err)

@@ -12,7 +12,7 @@ struct wr_api_op {
     struct wr_server *server;
     struct wr_exchange *ex; /* NULL once closed */
     bool busy;              /* the engine will call back */
-    char id[64];            /* the sandbox that the request is about, if any */
+    char id[64];            /* the sandbox that the request is about or has made, if any */
 };
 
 /* Answers 503 and returns NULL without memory. */

@@ -96,20 +96,40 @@ static struct wr_sandbox *find(struct wr_server *server, struct wr_exchange *ex,
 
 /* ---- create ---- */
 
+/* Nobody has learnt the id. A failure is retried by the lifecycle. */
+static void discard(struct wr_server *server, struct wr_sandbox *sandbox)
+{
+    struct wr_error ignored = {0};
+
+    (void)!wr_lifecycle_kill(server, sandbox, NULL, NULL, &ignored);
+}
+
 static void on_created(struct wr_sandbox *sandbox, const struct wr_error *error, void *data)
 {
     struct wr_api_op *op = data;
-    struct wr_error ignored = {0};
 
     wr_server_touch(op->server);
     if (op->ex && error)
         wr_api_fail(op->ex, error);
-    else if (op->ex)
+    else if (op->ex) {
+        memcpy(op->id, sandbox->id, sizeof sandbox->id);
         reply_sandbox(op->ex, 201, sandbox);
-    else if (sandbox)
-        /* The client left before it could learn the id. A failure is retried by the lifecycle. */
-        (void)!wr_lifecycle_kill(op->server, sandbox, NULL, NULL, &ignored);
+    } else if (sandbox)
+        discard(op->server, sandbox);
     wr_api_op_end(op);
+}
+
+/* The end of the client may be seen only after the answer was queued, or by the attempt to send it.
+ */
+static void on_create_close(struct wr_exchange *ex, bool aborted, void *data)
+{
+    const struct wr_api_op *op = data;
+    struct wr_sandbox *sandbox =
+        aborted ? wr_sandbox_table_find(op->server->sandboxes, op->id) : NULL;
+
+    if (sandbox && sandbox->state == WR_SANDBOX_RUNNING)
+        discard(op->server, sandbox);
+    wr_api_op_on_close(ex, aborted, data);
 }
 
 static void on_create_body(struct wr_exchange *ex, const char *body, size_t len, void *data)
@@ -133,7 +153,7 @@ void wr_api_sandboxes_create(struct wr_exchange *ex, const struct wr_route_match
 
     (void)match;
     if (op)
-        wr_exchange_collect(ex, WR_API_MAX_BODY, on_create_body, wr_api_op_on_close, op);
+        wr_exchange_collect(ex, WR_API_MAX_BODY, on_create_body, on_create_close, op);
 }
 
 /* ---- list, get ---- */

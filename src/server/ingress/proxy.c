@@ -6,11 +6,9 @@
 #include "base/parse.h"
 #include "log/log.h"
 #include "server/ingress/answers.h"
+#include "server/ingress/route.h"
 #include "server/ingress/tunnel.h"
 #include "server/ingress/upstream.h"
-
-#define HEADER_ID   "E2b-Sandbox-Id"
-#define HEADER_PORT "E2b-Sandbox-Port"
 
 struct proxy {
     struct wr_server *server;
@@ -29,11 +27,6 @@ struct proxy {
         holds; /* callbacks that run: keeps the memory while the exchange may close under them */
 };
 
-/* Routes of the agent that its owner (this server) alone may call. */
-static const char *const reserved_paths[] = {
-    "/init", "/freeze", "/unfreeze", "/collapse", "/fsfreeze", "/fsthaw", "/upgrade",
-};
-
 static void proxy_put(struct proxy *proxy)
 {
     if (--proxy->holds == 0 && !proxy->ex && !proxy->call && !proxy->dialling)
@@ -43,6 +36,14 @@ static void proxy_put(struct proxy *proxy)
 static void proxy_hold(struct proxy *proxy)
 {
     proxy->holds++;
+}
+
+/* NULL when it is gone or about to go. */
+static struct wr_sandbox *find_running(const struct wr_server *server, const char *id)
+{
+    struct wr_sandbox *sandbox = wr_sandbox_table_find(server->sandboxes, id);
+
+    return sandbox && sandbox->state == WR_SANDBOX_RUNNING ? sandbox : NULL;
 }
 
 /* Ends the upstream side at once. */
@@ -60,7 +61,7 @@ static void cut_upstream(struct proxy *proxy)
 
 /* ---- upstream -> client ---- */
 
-static void forward_headers(struct proxy *proxy, const struct wr_h1_head *head, bool upgrade)
+static void forward_headers(struct wr_exchange *ex, const struct wr_h1_head *head, bool upgrade)
 {
     for (size_t i = 0; i < head->header_count; i++) {
         const struct wr_h1_header *h = &head->headers[i];
@@ -70,7 +71,7 @@ static void forward_headers(struct proxy *proxy, const struct wr_h1_head *head, 
             continue;
         if (!upgrade && wr_h1_is_hop_by_hop(head, h))
             continue;
-        wr_exchange_header_n(proxy->ex, h->name, h->name_len, h->value, h->value_len);
+        wr_exchange_header_n(ex, h->name, h->name_len, h->value, h->value_len);
     }
 }
 
@@ -98,26 +99,60 @@ static int64_t response_length(const struct proxy *proxy, const struct wr_h1_hea
     return -1;
 }
 
+static void answer_failure(struct proxy *proxy, const struct wr_error *error)
+{
+    if (error->os_errno == ECONNREFUSED)
+        wr_ingress_port_closed(proxy->ex, proxy->id, proxy->port);
+    else if (!find_running(proxy->server, proxy->id))
+        wr_ingress_no_sandbox(proxy->ex, proxy->id);
+    else if (error->code == WR_E_RESOURCE_EXHAUSTED)
+        wr_ingress_too_many(proxy->ex, proxy->id, WR_UPSTREAM_MAX_PER_SANDBOX);
+    else
+        wr_ingress_failed(proxy->ex, proxy->id, error);
+}
+
+/* A service may leave HTTP only when its client has asked for that and has nothing more to say in
+ * it: behind a proxy, the connection of a client that has not is shared with other requests. */
+static bool may_upgrade(const struct proxy *proxy)
+{
+    return wr_exchange_head(proxy->ex)->upgrade &&
+           (!proxy->streaming_request || proxy->request_done);
+}
+
+static void upgrade(struct proxy *proxy, const struct wr_h1_head *head)
+{
+    struct wr_upstream *upstream = wr_steal_ptr(&proxy->upstream);
+    struct wr_exchange *ex = wr_steal_ptr(&proxy->ex);
+
+    wr_exchange_begin(ex, head->status);
+    forward_headers(ex, head, true);
+    /* Both connections leave HTTP; this proxy is over. */
+    wr_tunnel_start(upstream, ex, wr_steal_ptr(&proxy->call));
+}
+
 static void on_response_head(struct wr_http_call *call, const struct wr_h1_head *head, void *data)
 {
     struct proxy *proxy = data;
+    struct wr_error error = {0};
 
     (void)call;
     if (!proxy->ex)
         return;
-    proxy->head_sent = true;
     proxy_hold(proxy);
-    if (head->framing != WR_H1_BODY_NONE)
-        wr_upstream_ack_now(proxy->upstream);
-    wr_exchange_begin(proxy->ex, head->status);
-    forward_headers(proxy, head, head->status == 101);
-    if (head->status == 101) {
-        struct wr_upstream *upstream = wr_steal_ptr(&proxy->upstream);
-        struct wr_exchange *ex = wr_steal_ptr(&proxy->ex);
-        /* Both connections leave HTTP; this proxy is over. */
-        wr_tunnel_start(upstream, ex, wr_steal_ptr(&proxy->call));
-    } else {
+    if (head->status != 101) {
+        proxy->head_sent = true;
+        if (head->framing != WR_H1_BODY_NONE)
+            wr_upstream_ack_now(proxy->upstream);
+        wr_exchange_begin(proxy->ex, head->status);
+        forward_headers(proxy->ex, head, false);
         wr_exchange_stream(proxy->ex, response_length(proxy, head));
+    } else if (may_upgrade(proxy)) {
+        upgrade(proxy, head);
+    } else {
+        (void)wr_fail(&error, WR_E_UNAVAILABLE, 0,
+                      "the service in the sandbox switched protocols without being asked to");
+        cut_upstream(proxy);
+        answer_failure(proxy, &error);
     }
     proxy_put(proxy);
 }
@@ -143,26 +178,14 @@ static void on_client_drain(struct wr_exchange *ex, void *data)
         wr_http_call_pause(proxy->call, false);
 }
 
-static void answer_failure(struct proxy *proxy, const struct wr_error *error)
-{
-    if (error->os_errno == ECONNREFUSED)
-        wr_ingress_port_closed(proxy->ex, proxy->id, proxy->port);
-    else if (!wr_sandbox_table_find(proxy->server->sandboxes, proxy->id))
-        wr_ingress_no_sandbox(proxy->ex, proxy->id);
-    else if (error->code == WR_E_RESOURCE_EXHAUSTED)
-        wr_ingress_too_many(proxy->ex, proxy->id, WR_UPSTREAM_MAX_PER_SANDBOX);
-    else
-        wr_ingress_failed(proxy->ex, proxy->id, error);
-}
-
 static bool start_dial(struct proxy *proxy, bool fresh);
 
 /* A kept connection that the service closed meanwhile failed before it said anything: a request
- * without a body is asked again. */
+ * without a body is asked again, unless twice is not the same as once (RFC 9110 9.2.2). */
 static bool may_retry(const struct proxy *proxy, const struct wr_upstream *upstream)
 {
     return upstream->reused && !proxy->retried && !proxy->head_sent && !proxy->streaming_request &&
-           proxy->ex;
+           proxy->ex && !wr_exchange_is(proxy->ex, "POST") && !wr_exchange_is(proxy->ex, "PATCH");
 }
 
 static void on_response_end(struct wr_http_call *call, const struct wr_error *error, void *data)
@@ -252,13 +275,12 @@ static const struct wr_http_call_ops upstream_ops = {
 /* The routing headers, Expect and the hop-by-hop ones end here. */
 static bool forwarded(const struct wr_h1_head *head, const struct wr_h1_header *h)
 {
-    static const char *const own[] = {HEADER_ID, HEADER_PORT, "content-length", "expect"};
+    static const char *const own[] = {WR_INGRESS_ID, WR_INGRESS_PORT, "content-length", "expect"};
 
     for (size_t i = 0; i < WR_ARRAY_SIZE(own); i++)
         if (wr_memcaseeq(h->name, h->name_len, own[i], strlen(own[i])))
             return false;
-    if (head->upgrade && (wr_memcaseeq(h->name, h->name_len, "upgrade", 7) ||
-                          wr_memcaseeq(h->name, h->name_len, "connection", 10)))
+    if (head->upgrade && wr_memcaseeq(h->name, h->name_len, "upgrade", 7))
         return true;
     return !wr_h1_is_hop_by_hop(head, h);
 }
@@ -283,6 +305,9 @@ static int begin_call(struct proxy *proxy, struct wr_error *err)
         if (forwarded(head, h))
             wr_http_call_header_n(proxy->call, h->name, h->name_len, h->value, h->value_len);
     }
+    /* Written anew: the client's may name fields that end here. */
+    if (head->upgrade)
+        wr_http_call_header(proxy->call, "Connection", "Upgrade");
     if (proxy->streaming_request) {
         wr_http_call_stream(
             proxy->call, head->framing == WR_H1_BODY_LENGTH ? (int64_t)head->content_length : -1);
@@ -322,9 +347,9 @@ static void on_dialled(struct wr_dial *dial, struct wr_upstream *upstream,
 /* False when the sandbox is gone (answered). */
 static bool start_dial(struct proxy *proxy, bool fresh)
 {
-    struct wr_sandbox *sandbox = wr_sandbox_table_find(proxy->server->sandboxes, proxy->id);
+    struct wr_sandbox *sandbox = find_running(proxy->server, proxy->id);
 
-    if (!sandbox || sandbox->state != WR_SANDBOX_RUNNING) {
+    if (!sandbox) {
         wr_ingress_no_sandbox(proxy->ex, proxy->id);
         return false;
     }
@@ -337,71 +362,33 @@ static bool start_dial(struct proxy *proxy, bool fresh)
 
 /* ---- entry ---- */
 
-bool wr_proxy_wants(const struct wr_exchange *ex)
-{
-    const struct wr_h1_head *head = wr_exchange_head(ex);
-
-    return wr_h1_find(head, HEADER_ID) || wr_h1_find(head, HEADER_PORT);
-}
-
-/* `<id>` or `<id>-<clientID>`. False: answered with 400. */
-static bool read_route(struct wr_exchange *ex, char *id, size_t id_cap, uint64_t *ret_port)
-{
-    const struct wr_h1_head *head = wr_exchange_head(ex);
-    char port[8];
-
-    if (!wr_h1_find(head, HEADER_ID) || !wr_h1_find(head, HEADER_PORT)) {
-        wr_ingress_bad_request(ex, "missing header");
-        return false;
-    }
-    if (!wr_h1_get(head, HEADER_ID, id, id_cap)) {
-        wr_ingress_bad_request(ex, "Invalid sandbox ID");
-        return false;
-    }
-    char *dash = strchr(id, '-');
-    if (dash && !strchr(dash + 1, '-'))
-        *dash = '\0';
-    if (!wr_str_only(id, "abcdefghijklmnopqrstuvwxyz0123456789", 1, id_cap)) {
-        wr_ingress_bad_request(ex, "Invalid sandbox ID");
-        return false;
-    }
-    if (!wr_h1_get(head, HEADER_PORT, port, sizeof port) ||
-        wr_parse_u64(port, 1, 65535, ret_port) < 0) {
-        wr_ingress_bad_request(ex, "Invalid sandbox port");
-        return false;
-    }
-    return true;
-}
-
 void wr_proxy_handle(struct wr_server *server, struct wr_exchange *ex)
 {
     const struct wr_h1_head *head = wr_exchange_head(ex);
-    char id[64];
-    uint64_t port = 0;
+    struct wr_ingress_route route;
 
-    if (!read_route(ex, id, sizeof id, &port))
+    if (!wr_ingress_route_read(ex, &route))
         return;
-    struct wr_sandbox *sandbox = wr_sandbox_table_find(server->sandboxes, id);
-    if (!sandbox || sandbox->state != WR_SANDBOX_RUNNING) {
-        wr_ingress_no_sandbox(ex, id);
+    const struct wr_sandbox *sandbox = find_running(server, route.id);
+    if (!sandbox) {
+        wr_ingress_no_sandbox(ex, route.id);
         return;
     }
-    for (size_t i = 0; port == WR_AGENT_PORT && i < WR_ARRAY_SIZE(reserved_paths); i++) {
-        if (wr_streq(wr_exchange_path(ex), reserved_paths[i])) {
-            wr_ingress_reserved(ex, reserved_paths[i]);
-            return;
-        }
+    const char *reserved = wr_ingress_reserved_path(ex, &route);
+    if (reserved) {
+        wr_ingress_reserved(ex, reserved);
+        return;
     }
     struct proxy *proxy = wr_calloc(1, sizeof *proxy);
     if (!proxy) {
         struct wr_error error = {0};
         (void)wr_fail(&error, WR_E_UNAVAILABLE, ENOMEM, "ingress");
-        wr_ingress_failed(ex, id, &error);
+        wr_ingress_failed(ex, route.id, &error);
         return;
     }
     proxy->server = server;
     proxy->ex = ex;
-    proxy->port = (uint16_t)port;
+    proxy->port = route.port;
     proxy->streaming_request = head->framing == WR_H1_BODY_CHUNKED ||
                                (head->framing == WR_H1_BODY_LENGTH && head->content_length > 0);
     memcpy(proxy->id, sandbox->id, sizeof proxy->id);

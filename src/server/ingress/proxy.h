@@ -7,7 +7,5 @@
 
 #include "server/server.h"
 
-/* Whether the request carries either of the two routing headers. */
-bool wr_proxy_wants(const struct wr_exchange *ex);
 /* Takes the exchange over and answers it. */
 void wr_proxy_handle(struct wr_server *server, struct wr_exchange *ex);

@@ -17,11 +17,15 @@ struct side {
     struct wr_buf out; /* bytes for this side */
     bool read_eof;     /* this side sends no more */
     bool write_done;   /* it was told that nothing more comes */
+    bool hung_up;      /* left the loop, which would report that without end; its last bytes may
+                          still be in the socket */
 };
 
 struct tunnel {
     struct wr_upstream *upstream;
     struct side client, service;
+    struct wr_timer stall;
+    uint64_t moved, moved_seen; /* bytes written to either side, and their count at the last look */
 };
 
 static void side_done(struct side *side)
@@ -35,6 +39,7 @@ static void tunnel_free(struct tunnel *tunnel)
 {
     struct wr_server *server = tunnel->upstream->server;
 
+    wr_timer_stop(&tunnel->stall);
     side_done(&tunnel->client);
     side_done(&tunnel->service);
     tunnel->upstream->on_drop = NULL;
@@ -58,6 +63,7 @@ static int write_out(struct side *side)
         if (n < 0)
             return errno == EAGAIN ? 0 : -errno;
         wr_buf_consume(&side->out, (size_t)n);
+        side->tunnel->moved += (uint64_t)n;
     }
     if (side->other->read_eof && !side->write_done) {
         side->write_done = true;
@@ -78,11 +84,36 @@ static int read_in(struct side *side)
     if (!into)
         return -ENOMEM;
     ssize_t n = read(side->fd, into, want);
-    if (n < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    if (n < 0 && (errno == EINTR || (errno == EAGAIN && !side->hung_up)))
+        return 0;
+    if (n < 0 && errno != EAGAIN)
+        return -errno;
+    n = WR_MAX(n, 0);
     side->read_eof = n == 0;
     wr_buf_commit(&side->other->out, (size_t)n);
     return 0;
+}
+
+/* Carries what this side has to say as far as it goes. 0 or -errno. */
+static int carry(struct side *side)
+{
+    int r = write_out(side->other);
+
+    /* No event will tell of more behind a hang-up, but what is there is no more than a socket's
+     * buffer. */
+    while (r == 0 && side->hung_up && !side->read_eof && side->other->out.len == 0) {
+        r = read_in(side);
+        if (r == 0)
+            r = write_out(side->other);
+    }
+    return r;
+}
+
+/* Both directions have ended, or one that hung up has nothing left to say. */
+static bool is_over(const struct side *side)
+{
+    return (side->write_done && side->other->write_done) ||
+           (side->hung_up && side->read_eof && side->other->out.len == 0);
 }
 
 static void update_events(struct side *side)
@@ -94,27 +125,55 @@ static void update_events(struct side *side)
     if (side->out.len > 0)
         events |= EPOLLOUT;
     wr_buf_trim(&side->out, 0);
-    wr_source_set_events(&side->source, events);
+    if (!side->hung_up)
+        wr_source_set_events(&side->source, events);
+}
+
+static void on_stall(struct wr_timer *timer, void *data);
+
+/* Armed while bytes wait for a side that takes none. 0 or -ENOMEM. */
+static int watch_progress(struct tunnel *tunnel)
+{
+    struct wr_error error = {0};
+
+    if (tunnel->client.out.len == 0 && tunnel->service.out.len == 0) {
+        wr_timer_stop(&tunnel->stall);
+        return 0;
+    }
+    if (tunnel->stall.loop && tunnel->moved == tunnel->moved_seen)
+        return 0;
+    tunnel->moved_seen = tunnel->moved;
+    return wr_timer_start(tunnel->upstream->server->loop, &tunnel->stall, WR_HTTP_STALL_TIMEOUT_MS,
+                          on_stall, tunnel, &error) < 0
+               ? -ENOMEM
+               : 0;
+}
+
+static void on_stall(struct wr_timer *timer, void *data)
+{
+    (void)timer;
+    tunnel_free(data);
 }
 
 static void on_side(struct wr_source *source, uint32_t events, void *data)
 {
     struct side *side = data;
     struct tunnel *tunnel = side->tunnel;
-    int r = 0;
+    int r = events & EPOLLERR ? -EIO : 0;
 
-    (void)source;
-    if (events & EPOLLERR)
-        r = -EIO;
-    if (r == 0 && (events & (EPOLLIN | EPOLLHUP)))
+    if (events & EPOLLHUP) {
+        wr_source_remove(source);
+        side->hung_up = true;
+    }
+    if (r == 0 && (events & EPOLLIN))
         r = read_in(side);
     if (r == 0)
-        r = write_out(&tunnel->client);
+        r = carry(&tunnel->client);
     if (r == 0)
-        r = write_out(&tunnel->service);
-    /* Both directions have ended, or a hang-up that leaves nothing to wait for. */
-    if (r < 0 || (tunnel->client.write_done && tunnel->service.write_done) ||
-        ((events & EPOLLHUP) && side->read_eof && side->other->out.len == 0)) {
+        r = carry(&tunnel->service);
+    if (r == 0)
+        r = watch_progress(tunnel);
+    if (r < 0 || is_over(&tunnel->client) || is_over(&tunnel->service)) {
         tunnel_free(tunnel);
         return;
     }

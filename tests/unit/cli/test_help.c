@@ -14,7 +14,8 @@ static const struct wr_command first = {.name = "first",
                                         .usage = "[X]",
                                         .opts = opts,
                                         .opt_count = WR_ARRAY_SIZE(opts)};
-static const struct wr_command second = {.name = "second", .summary = "Do that", .usage = ""};
+static const struct wr_command second = {
+    .name = "second", .summary = "Do that", .usage = "", .words = "on off"};
 static const struct wr_command *const commands[] = {&first, &second, NULL};
 
 static char *text_of(void (*fn)(FILE *out, const struct wr_command *const *commands))
@@ -32,7 +33,7 @@ TEST(completion_has_commands_and_visible_options)
     char *text = text_of(wr_help_bash);
     CHECK(strstr(text, "words=\"first second\""));
     CHECK(strstr(text, "first) words=\"--help --one --socket --data-dir\""));
-    CHECK(strstr(text, "second) words=\"--help --socket --data-dir\""));
+    CHECK(strstr(text, "second) words=\"on off --help --socket --data-dir\""));
     CHECK(!strstr(text, "--two"));
     free(text);
 }
@@ -61,8 +62,16 @@ TEST(overview_and_reference)
 {
     char *text = text_of(wr_help_overview);
     CHECK(strstr(text, "first") && strstr(text, "Do that"));
+    CHECK(strstr(text, "66 wrong arguments") && wr_code_exit_status(WR_E_INVALID_ARGUMENT) == 66);
+    CHECK(strstr(text, "68 not found") && wr_code_exit_status(WR_E_NOT_FOUND) == 68);
+    CHECK(strstr(text, "69 exists") && wr_code_exit_status(WR_E_ALREADY_EXISTS) == 69);
+    CHECK(strstr(text, "70 not\npermitted") && wr_code_exit_status(WR_E_PERMISSION_DENIED) == 70);
+    CHECK(strstr(text, "71 a limit") && wr_code_exit_status(WR_E_RESOURCE_EXHAUSTED) == 71);
+    CHECK(strstr(text, "72 something") && wr_code_exit_status(WR_E_FAILED_PRECONDITION) == 72);
+    CHECK(strstr(text, "77 the server") && wr_code_exit_status(WR_E_UNAVAILABLE) == 77);
+    CHECK(strstr(text, "64 to 79") && wr_code_exit_status(WR_E_MAX_ - 1) == 79);
     free(text);
     text = text_of(wr_help_markdown);
-    CHECK(strstr(text, "## warren second") && strstr(text, "--one"));
+    CHECK(strstr(text, "## warren second") && strstr(text, "--one") && strstr(text, "-h, --help"));
     free(text);
 }

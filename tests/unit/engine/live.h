@@ -17,7 +17,7 @@ void live_run(void (*test)(void));
 void live_template(const char *layer, uint64_t memory_bytes);
 void live_template_remove(void);
 
-/* An engine without supervisor, as a child; *ret_sock is the server's end. Its READY has been read
+/* An engine without a keeper, as a child; *ret_sock is the server's end. Its READY has been read
  * if `wait`. */
 pid_t live_engine(int *ret_sock, bool wait);
 /* Creates a sandbox; its id. */

@@ -444,6 +444,69 @@ TEST(timeouts)
     stop(busy);
 }
 
+static int start_with_stall(const char *request)
+{
+    bench_start(&b, OVER_UNIX,
+                (struct wr_http_server_opts){.handler = handler, .stall_timeout_ms = 80});
+    int fd = bench_connect(&b);
+    peer_send(fd, request);
+    return fd;
+}
+
+TEST(a_body_that_stops_is_cut)
+{
+    static const char *const unfinished[] = {
+        "POST /later HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab",
+        "POST /later HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        "POST /later HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5",
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n",
+    };
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(unfinished); i++) {
+        seen = (struct seen){0};
+        int fd = start_with_stall(unfinished[i]);
+        bench_idle(&b, 40);
+        CHECK_INT(wr_http_server_connections(b.server), 1);
+        bench_idle(&b, 120);
+        CHECK_INT(wr_http_server_connections(b.server), 0);
+        CHECK(seen.closed == 1 && seen.aborted == 1);
+        stop(fd);
+    }
+}
+
+TEST(silence_is_no_stall)
+{
+    static const char *const silent[] = {
+        "GET /later HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /open HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /later HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "POST /later HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
+        "POST /paused HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab",
+    };
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(silent); i++) {
+        int fd = start_with_stall(silent[i]);
+        bench_idle(&b, 250);
+        CHECK_INT(wr_http_server_connections(b.server), 1);
+        stop(fd);
+    }
+}
+
+TEST(a_slow_body_is_no_stall)
+{
+    int fd = start_with_stall("POST /later HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n");
+
+    for (int i = 0; i < 6; i++) {
+        bench_idle(&b, 40);
+        peer_send(fd, "a");
+    }
+    bench_idle(&b, 20);
+    CHECK_INT(wr_http_server_connections(b.server), 1);
+    bench_idle(&b, 160);
+    CHECK_INT(wr_http_server_connections(b.server), 0);
+    stop(fd);
+}
+
 TEST(connection_limit)
 {
     bench_start(&b, OVER_UNIX,

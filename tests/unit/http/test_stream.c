@@ -32,7 +32,7 @@ static struct {
 
 static struct {
     uint64_t received, sent;
-    bool ended, failed;
+    bool ended, failed, hold;
     struct wr_http_call *call;
 } client;
 
@@ -101,10 +101,11 @@ static void handler(struct wr_exchange *ex, void *data)
 
 static void client_body(struct wr_http_call *call, const char *data_ptr, size_t len, void *data)
 {
-    (void)call;
     (void)data_ptr;
     (void)data;
     client.received += len;
+    if (client.hold)
+        wr_http_call_pause(call, true);
 }
 
 static void client_push(struct wr_http_call *call)
@@ -136,10 +137,13 @@ static void client_end(struct wr_http_call *call, const struct wr_error *err, vo
 static const struct wr_http_call_ops client_ops = {
     .on_body = client_body, .on_drain = client_drain, .on_end = client_end};
 
+static uint64_t stall_ms; /* 0: the default */
+
 static struct wr_http_conn *start(enum transport transport, const char *method)
 {
     struct wr_error err = {0};
-    bench_start(&b, transport, (struct wr_http_server_opts){.handler = handler});
+    bench_start(&b, transport,
+                (struct wr_http_server_opts){.handler = handler, .stall_timeout_ms = stall_ms});
     memset(&server, 0, sizeof(server));
     memset(&client, 0, sizeof(client));
     server.length = -1;
@@ -226,6 +230,29 @@ TEST(a_reader_that_stops_stops_the_server)
     CHECK(!client.failed && client.received == TOTAL && server.drains > 0);
     (void)wr_http_conn_free(conn);
     bench_stop(&b);
+}
+
+TEST(a_reader_that_stops_for_too_long_is_cut)
+{
+    stall_ms = 200;
+    struct wr_http_conn *conn = start(OVER_UNIX, "GET");
+    client.hold = true;
+    wr_http_call_send(client.call, NULL, 0);
+    /* A reader that goes on now and then, by more than the socket holds, is slow, not stalled. */
+    for (int i = 0; i < 8; i++) {
+        for (int piece_nr = 0; piece_nr < 16; piece_nr++) {
+            bench_idle(&b, 1);
+            wr_http_call_pause(client.call, false);
+        }
+        bench_idle(&b, 50);
+        CHECK(!server.closed && server.sent < TOTAL);
+    }
+    uint64_t start_ms = wr_mono_ms();
+    CHECK(bench_run(&b, &server.closed, 2000));
+    CHECK(server.aborted && wr_mono_ms() - start_ms >= 100);
+    (void)wr_http_conn_free(conn);
+    bench_stop(&b);
+    stall_ms = 0;
 }
 
 TEST(a_handler_that_stops_stops_the_client)

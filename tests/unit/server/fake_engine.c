@@ -24,6 +24,7 @@ struct record {
 static struct record records[MAX_SANDBOXES];
 static size_t record_count;
 static int sock;
+static bool dry;
 
 static void send_json(unsigned kind, unsigned flags, uint32_t sequence, json_t *json,
                       size_t fd_count)
@@ -77,6 +78,14 @@ static json_t *describe(const char *id, const char *owner)
     return json;
 }
 
+/* The sandbox that was made last. */
+static void lose_last(const char *id)
+{
+    send_json(WR_EVENT_GONE | WR_ACTION_EVENT, 0, 0,
+              json_pack("{s:s, s:s}", "id", id, "reason", "oom"), 0);
+    records[--record_count].id[0] = '\0';
+}
+
 static void on_create(const json_t *request, uint32_t sequence)
 {
     const char *id = json_string_value(json_object_get(request, "id"));
@@ -103,13 +112,13 @@ static void on_create(const json_t *request, uint32_t sequence)
                   json_pack("{s:i, s:s}", "code", 9, "message", "this template fails"), 0);
         return;
     }
+    dry = wr_streq(template, "dry");
+    if (dry)
+        sockets = 1;
     add(id, owner);
     send_json(WR_ACTION_CREATE | WR_ACTION_REPLY, 0, sequence, describe(id, NULL), sockets);
-    if (wr_streq(template, "dies")) {
-        send_json(WR_EVENT_GONE | WR_ACTION_EVENT, 0, 0,
-                  json_pack("{s:s, s:s}", "id", id, "reason", "oom"), 0);
-        records[--record_count].id[0] = '\0';
-    }
+    if (wr_streq(template, "dies"))
+        lose_last(id);
 }
 
 /* Two per page, so that paging is used. */
@@ -141,6 +150,10 @@ static void answer(unsigned kind, uint32_t sequence, const json_t *request)
 {
     const char *id = json_string_value(json_object_get(request, "id"));
     const char *owner = json_string_value(json_object_get(request, "owner"));
+    if (dry && kind == WR_ACTION_SOCKETS)
+        return;
+    if (dry && kind == WR_ACTION_STATS)
+        lose_last(id);
     struct record *record = id ? find(id) : NULL;
     json_t *json = json_object();
     size_t fds = 0;

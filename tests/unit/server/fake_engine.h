@@ -2,8 +2,9 @@
  * An engine for tests of the server, in a process of its own: answers actions on the other end of
  * the socket; its sandboxes are records and its sockets plain ones of this host. Templates by name:
  * "fail" fails, "silent" never answers, "slow" answers after 100 ms, "dies" is gone right after its
- * creation, "restart" makes the engine forget everything unanswered and say READY again; all others
- * work.
+ * creation, "dry" comes with one socket, gets no more, and is gone when it is asked for its
+ * statistics, "restart" makes the engine forget everything unanswered and say READY again; all
+ * others work.
  */
 #pragma once
 

@@ -38,6 +38,30 @@ TEST(data_dir_is_private)
     CHECK_INT(st.st_mode & 07777, 0700);
 }
 
+TEST(directory_of_others_stays_as_it_is)
+{
+    struct wr_error err = {0};
+    struct stat st;
+    char dir[] = "/tmp/warren-store-XXXXXX", file[64];
+    int fd = -1;
+    CHECK(mkdtemp(dir) && chmod(dir, 0755) == 0);
+    CHECK(wr_strformat(file, sizeof(file), "%s/other", dir) && mkdir(file, 0755) == 0);
+    CHECK_INT(wr_data_dir_open(dir, &fd, &err), -WR_E_FAILED_PRECONDITION);
+    CHECK_INT(fd, -1);
+    CHECK(strstr(err.msg, dir) && strstr(err.msg, "0755"));
+    CHECK(stat(dir, &st) == 0);
+    CHECK_INT(st.st_mode & 07777, 0755);
+    /* An empty one is taken. */
+    CHECK(rmdir(file) == 0);
+    CHECK_INT(wr_data_dir_open(dir, &fd, &err), 0);
+    CHECK(fstat(fd, &st) == 0);
+    CHECK_INT(st.st_mode & 07777, 0700);
+    CHECK(unlinkat(fd, "layers", AT_REMOVEDIR) == 0 &&
+          unlinkat(fd, "templates", AT_REMOVEDIR) == 0);
+    close(fd);
+    CHECK(rmdir(dir) == 0);
+}
+
 TEST(data_dir_that_is_a_file_is_refused)
 {
     struct wr_error err = {0};

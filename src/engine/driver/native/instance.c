@@ -444,7 +444,7 @@ int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds
     int rc = open_sockets(count, ret_fds, err);
     if (setns(home, CLONE_NEWNET) < 0) {
         wr_log(WR_LOG_ERROR, "the engine cannot return to the host's network namespace", NULL);
-        abort(); /* the supervisor starts another one */
+        abort(); /* the keeper starts another one */
     }
     return rc;
 }

@@ -106,6 +106,11 @@ static void on_listed(const char *id, uint32_t slot, const struct wr_nest_sandbo
         instance->owner = driver->callbacks.on_found(driver->callbacks.data, &spec, instance);
         if (!instance->owner)
             wr_instance_kill(instance);
+    } else {
+        wr_log(WR_LOG_WARN, "a sandbox cannot be adopted and is killed", "sandbox", id, "reason",
+               err.msg, NULL);
+        /* Its kit is gone; as a leftover it claims the slot again. */
+        wr_slots_release(&driver->slots, slot);
     }
     wr_spec_done(&spec);
 }
