@@ -12,52 +12,14 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "engine/driver/native/leftovers.h"
 #include "engine/driver/native/native.h"
 #include "json/jwrite.h"
 #include "log/log.h"
 
 #define START_TIMEOUT_MS 20000
-#define COLLECT_RETRY_MS 20
 #define KILL_TIMEOUT_MS  60000 /* freeing the memory of a large sandbox takes seconds */
 #define MAX_RECORD_BYTES (128 * 1024)
-
-void wr_leftovers_add(struct wr_driver *driver, struct wr_kit *kit)
-{
-    if (kit && !wr_kit_release(driver, kit)) {
-        wr_list_remove(&kit->link);
-        wr_list_append(&driver->leftovers, &kit->link);
-        wr_leftovers_collect(driver);
-    }
-}
-
-void wr_leftovers_try(struct wr_driver *driver)
-{
-    wr_list_foreach(it, &driver->leftovers)
-        (void)!wr_kit_release(
-            driver, wr_list_entry(it, struct wr_kit, link)); /* it stays in the list then */
-}
-
-static void on_collect(struct wr_timer *timer, void *data)
-{
-    struct wr_driver *driver = data;
-
-    (void)timer;
-    wr_leftovers_try(driver);
-    wr_leftovers_collect(driver);
-}
-
-void wr_leftovers_collect(struct wr_driver *driver)
-{
-    struct wr_error err;
-    bool more = wr_native_retired_collect(driver);
-
-    more |= wr_volume_collect(driver->volume) || !wr_list_empty(&driver->leftovers);
-
-    if (more && !driver->collect.loop &&
-        wr_timer_start(driver->loop, &driver->collect, COLLECT_RETRY_MS, on_collect, driver, &err) <
-            0)
-        wr_log(WR_LOG_ERROR, err.msg, NULL);
-}
 
 static void release(struct wr_instance *instance)
 {

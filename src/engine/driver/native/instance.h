@@ -48,9 +48,3 @@ int wr_instance_stats(struct wr_instance *instance, struct wr_driver_stats *ret,
                       struct wr_error *err) WR_MUST_CHECK;
 /* Closes what this engine holds; the sandbox lives on. */
 void wr_instance_detach(struct wr_instance *instance);
-/* Tries again to release kits that were still in use; re-arms itself while any are left. */
-void wr_leftovers_collect(struct wr_driver *driver);
-/* One attempt, now. */
-void wr_leftovers_try(struct wr_driver *driver);
-/* Releases a kit now or hands it to the collector. */
-void wr_leftovers_add(struct wr_driver *driver, struct wr_kit *kit);

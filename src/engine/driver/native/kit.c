@@ -7,6 +7,7 @@
 #include "base/rand.h"
 #include "engine/action.h"
 #include "engine/driver/native/instance.h"
+#include "engine/driver/native/leftovers.h"
 #include "engine/driver/native/native.h"
 #include "engine/driver/native/slots.h"
 #include "log/log.h"

@@ -15,6 +15,7 @@
 #include "base/sha256.h"
 #include "engine/driver/native/instance.h"
 #include "engine/driver/native/kit.h"
+#include "engine/driver/native/leftovers.h"
 #include "engine/driver/native/nest_link.h"
 #include "engine/driver/native/nest_start.h"
 #include "engine/driver/native/recover.h"
@@ -242,6 +243,8 @@ static int native_open(struct wr_loop *loop, const struct wr_engine_opts *opts,
     }
     raise_shared_limits();
     raise_own_limits();
+    wr_log(WR_LOG_INFO, "native driver open", "cgroups", wr_cgroup_root_kind(driver->cgroups),
+           "volume", wr_volume_kind(driver->volume), NULL);
     *ret = driver;
     return 0;
 }

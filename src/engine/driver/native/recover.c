@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "engine/driver/native/instance.h"
+#include "engine/driver/native/leftovers.h"
 #include "engine/driver/native/native.h"
 #include "json/jread.h"
 #include "log/log.h"

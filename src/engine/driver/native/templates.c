@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "engine/driver/native/instance.h"
 #include "engine/driver/native/kit.h"
+#include "engine/driver/native/leftovers.h"
 #include "engine/driver/native/native.h"
 #include "engine/driver/native/nest_link.h"
 #include "engine/driver/native/nest_start.h"
