@@ -377,15 +377,24 @@ def all_pids():
 
 
 def processes_in_namespaces(inodes):
-    """Pids of processes that live in any of these namespaces."""
+    """Pids of living processes that share namespaces with these: a process of the sandbox shares all seven kinds. One or two
+    alone can be numbers that the kernel has given out again, and a zombie has ended."""
     found = []
     for pid in all_pids():
+        shared = 0
         for kind in ("user", "mnt", "pid", "ipc", "uts", "cgroup", "net"):
             with contextlib.suppress(OSError):
-                if os.stat(f"/proc/{pid}/ns/{kind}").st_ino in inodes:
-                    found.append(pid)
-                    break
+                shared += os.stat(f"/proc/{pid}/ns/{kind}").st_ino in inodes
+        if shared > 2 and not is_zombie(pid):
+            found.append(pid)
     return found
+
+
+def is_zombie(pid):
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] in "ZX"
+    return True
 
 
 def descriptors(pid):

@@ -6,7 +6,6 @@
 #include "base/fd.h"
 #include "base/rand.h"
 #include "engine/action.h"
-#include "engine/driver/native/instance.h"
 #include "engine/driver/native/leftovers.h"
 #include "engine/driver/native/native.h"
 #include "engine/driver/native/slots.h"
