@@ -103,6 +103,40 @@ def test_two_copies_run_beside_the_original(fresh, tmp_path, criu_binary):
             assert os.readlink(f"/proc/{pid}/exe") == "/.warren/agent"
 
 
+# A shell on a terminal and a Python, each with a value that is in its memory only, until /tmp/go appears.
+SHELL = """value=$RANDOM.$RANDOM; echo $value >/tmp/shell.before; while [ ! -e /tmp/go ]; do sleep 0.02; done
+tty >/tmp/shell.tty; echo $value >/tmp/shell.after"""
+PYTHON = """exec python3 -c "
+import os, random, time
+value = [random.random() for _ in range(100000)]
+open('/tmp/python.before', 'w').write(f'{sum(value)}\\n')
+while not os.path.exists('/tmp/go'):
+    time.sleep(0.02)
+open('/tmp/python.after', 'w').write(f'{sum(value)}\\n')
+" """
+
+
+def test_a_shell_and_a_python_go_on_with_what_they_had(fresh, tmp_path, criu_binary):
+    sandbox = fresh()
+    sandbox.start(SHELL, pty=True)
+    sandbox.start(PYTHON)
+    tmp = pathlib.Path(sandbox.server.data) / "volume" / "sandboxes" / sandbox.id / "u" / "tmp"
+    for name in ("shell", "python"):
+        warren.wait_for(lambda: (tmp / f"{name}.before").exists() and (tmp / f"{name}.before").stat().st_size, 20, name)
+    image, files, lower = dump_of(sandbox, tmp_path, criu_binary)
+    with restored(image, files, lower, SPARE_SLOTS[0], tmp_path / "copy", criu_binary) as (_, netns, upper):
+        assert not (upper / "tmp/python.after").exists()
+        url = f"http://127.0.0.1:{warren.AGENT_PORT}/files?path=/tmp/go&username=user"
+        subprocess.run(["nsenter", f"--net={netns}", "curl", "-sS", "--fail", "-o", "/dev/null", "-X", "POST", "-H",
+                        "Content-Type: application/octet-stream", "--data-binary", "go", url], check=True)
+        for name in ("shell", "python"):
+            before, after = upper / f"tmp/{name}.before", upper / f"tmp/{name}.after"
+            warren.wait_for(lambda: after.exists() and after.stat().st_size, 20, f"{name} goes on in the copy")
+            assert after.read_text() == before.read_text() != ""
+        assert (upper / "tmp/shell.tty").read_text().startswith("/dev/pts/")
+    assert not (tmp / "shell.after").exists(), "the original waits on: it never saw the file"
+
+
 def test_a_restored_agent_is_confined_as_before(fresh, tmp_path, criu_binary):
     sandbox = fresh()
     image, files, lower = dump_of(sandbox, tmp_path, criu_binary)
