@@ -332,8 +332,15 @@ static int start_from_kit(struct wr_driver *driver, struct wr_spec *spec, void *
 static int native_start(struct wr_driver *driver, struct wr_spec *spec, void *owner,
                         struct wr_instance **ret, struct wr_error *err)
 {
+    const bool our_id = !spec->id[0];
+
     stop_refill(driver); /* the outcome of this start begins it again */
     int rc = start_from_kit(driver, spec, owner, ret, err);
+    if (rc == -WR_E_UNAVAILABLE && our_id) {
+        /* The nest had died unnoticed. Nothing was begun, so another one can be asked. */
+        spec->id[0] = '\0';
+        rc = start_from_kit(driver, spec, owner, ret, err);
+    }
     if (rc < 0)
         wr_native_refill(driver);
     return rc;
