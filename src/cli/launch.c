@@ -169,8 +169,10 @@ static void raise_open_files(void)
 static int become_server(const struct wr_launch_opts *opts, const struct wr_server_opts *server,
                          int lock_fd, struct wr_error *err)
 {
-    const int keep[] = {lock_fd, server->engine_fd, server->listen_fd, server->ready_fd,
-                        opts->ready_fd};
+    int keep[4 + WR_MAX_LISTENERS] = {lock_fd, server->engine_fd, server->ready_fd, opts->ready_fd};
+
+    for (size_t i = 0; i < WR_MAX_LISTENERS; i++)
+        keep[4 + i] = i < server->listener_count ? server->listeners[i].fd : -1;
 
     raise_open_files();
     int r = wr_privileges_close_others(keep, WR_ARRAY_SIZE(keep), err);
@@ -184,8 +186,14 @@ static int become_server(const struct wr_launch_opts *opts, const struct wr_serv
 int wr_launch(const struct wr_launch_opts *opts, struct wr_error *err)
 {
     struct place place = {.dir_fd = -1, .lock_fd = -1};
-    struct wr_server_opts server = {
-        .engine_fd = -1, .listen_fd = -1, .ready_fd = -1, .idle_timeout_ms = opts->idle_timeout_ms};
+    const struct wr_server_config config = {.timeout_max_s = WR_TIMEOUT_MAX_S};
+    struct wr_listen_spec listeners[WR_MAX_LISTENERS] = {{.kind = WR_LISTEN_LOCAL, .fd = -1}};
+    struct wr_server_opts server = {.engine_fd = -1,
+                                    .config = &config,
+                                    .listeners = listeners,
+                                    .listener_count = 1,
+                                    .ready_fd = -1,
+                                    .idle_timeout_ms = opts->idle_timeout_ms};
     struct wr_engine_opts engine = {.data_dir = opts->data_dir,
                                     .volume_path = opts->volume_path,
                                     .volume_size_bytes = opts->volume_size_bytes,
@@ -201,7 +209,7 @@ int wr_launch(const struct wr_launch_opts *opts, struct wr_error *err)
     if (r == 0)
         r = wr_engine_start(&engine, &server.engine_fd, &engine_pid, err);
     if (r == 0)
-        r = bind_socket(&place, &server.listen_fd, err);
+        r = bind_socket(&place, &listeners[0].fd, err);
     if (r == 0 && opts->ready_fd >= 0) {
         server.ready_fd = fcntl(opts->ready_fd, F_DUPFD_CLOEXEC, 3);
         if (server.ready_fd < 0)
@@ -216,7 +224,7 @@ int wr_launch(const struct wr_launch_opts *opts, struct wr_error *err)
         r = wr_server_run(&server, err);
     } else {
         wr_close(server.engine_fd);
-        wr_close(server.listen_fd);
+        wr_close(listeners[0].fd);
         wr_close(server.ready_fd);
     }
     place_done(&place);

@@ -20,11 +20,24 @@ static void on_retry(struct wr_timer *timer, void *data)
     wr_source_set_events(&server->source, EPOLLIN);
 }
 
+int wr_http_server_adopt(struct wr_http_server *server, int fd, struct wr_error *err)
+{
+    const int on = 1;
+
+    if (server->count >= server->opts.max_connections) {
+        (void)wr_close(fd);
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "the server has %zu connections",
+                       server->count);
+    }
+    /* Fails on unix sockets, which have no such delay. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    return wr_server_conn_new(server, fd, err);
+}
+
 static void on_accept(struct wr_source *source, uint32_t events, void *data)
 {
     struct wr_http_server *server = data;
     struct wr_error err = {0};
-    const int on = 1;
 
     (void)events;
     for (unsigned i = 0; i < ACCEPTS_PER_EVENT; i++) {
@@ -39,14 +52,8 @@ static void on_accept(struct wr_source *source, uint32_t events, void *data)
                 wr_source_set_events(source, 0);
             return;
         }
-        if (server->count >= server->opts.max_connections) {
-            (void)wr_close(fd);
-            continue;
-        }
-        /* Fails on unix sockets, which have no such delay. */
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        /* Without memory for one more, the descriptor is closed and the peer sees that. */
-        (void)!wr_server_conn_new(server, fd, &err);
+        /* Without room for one more, the descriptor is closed and the peer sees that. */
+        (void)!wr_http_server_adopt(server, fd, &err);
     }
 }
 
@@ -58,7 +65,7 @@ int wr_http_server_new(struct wr_loop *loop, int listen_fd, const struct wr_http
 
     if (!server)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "new HTTP server");
-    int r = wr_fd_set_nonblock(fd, true);
+    int r = fd < 0 ? 0 : wr_fd_set_nonblock(fd, true);
     if (r < 0)
         return wr_fail(err, WR_E_INTERNAL, -r, "listening socket %d of the HTTP server", fd);
     server->loop = loop;
@@ -70,7 +77,8 @@ int wr_http_server_new(struct wr_loop *loop, int listen_fd, const struct wr_http
     if (server->opts.stall_timeout_ms == 0)
         server->opts.stall_timeout_ms = WR_HTTP_STALL_TIMEOUT_MS;
     wr_list_init(&server->conns);
-    r = wr_source_add(loop, &server->source, fd, EPOLLIN, on_accept, server, err);
+    if (fd >= 0)
+        r = wr_source_add(loop, &server->source, fd, EPOLLIN, on_accept, server, err);
     if (r < 0)
         return r;
     server->fd = wr_steal_fd(&fd);
@@ -93,5 +101,5 @@ struct wr_http_server *wr_http_server_free(struct wr_http_server *server)
 
 size_t wr_http_server_connections(const struct wr_http_server *server)
 {
-    return server->count;
+    return server ? server->count : 0;
 }

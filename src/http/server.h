@@ -44,12 +44,17 @@ struct wr_http_server_opts {
     uint64_t stall_timeout_ms;
 };
 
-/* `listen_fd` becomes owned (also on failure). */
+/* `listen_fd` becomes owned (also on failure); -1: connections come by wr_http_server_adopt() only.
+ */
 int wr_http_server_new(struct wr_loop *loop, int listen_fd, const struct wr_http_server_opts *opts,
                        struct wr_http_server **ret, struct wr_error *err) WR_MUST_CHECK;
 /* Closes the listener and every connection (on_close with aborted = true). Accepts NULL, returns
  * NULL. */
 struct wr_http_server *wr_http_server_free(struct wr_http_server *server);
+/* Serves a connected stream socket, which becomes owned (also on failure) and must be non-blocking.
+ * RESOURCE_EXHAUSTED above max_connections. */
+int wr_http_server_adopt(struct wr_http_server *server, int fd, struct wr_error *err) WR_MUST_CHECK;
+/* 0 for NULL. */
 size_t wr_http_server_connections(const struct wr_http_server *server);
 
 /* The request. Valid until on_close. */

@@ -47,6 +47,24 @@ static void on_shutdown(const struct wr_engine_reply *reply, const struct wr_err
     wr_loop_stop(server->loop, 0);
 }
 
+static size_t open_connections(const struct wr_server *server)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < server->listener_count; i++)
+        count += wr_http_server_connections(server->listeners[i].http);
+    return count;
+}
+
+static void stop_accepting(struct wr_server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        struct wr_listener *listener = &server->listeners[i];
+        listener->http = wr_http_server_free(listener->http);
+        listener->fd = wr_close(listener->fd);
+    }
+}
+
 static void start_idle_timer(struct wr_server *server, uint64_t delay_ms);
 
 static void on_idle(struct wr_timer *timer, void *data)
@@ -58,8 +76,8 @@ static void on_idle(struct wr_timer *timer, void *data)
     struct wr_error error = {0};
 
     (void)timer;
-    if (wr_http_server_connections(server->http) > 0 ||
-        wr_sandbox_table_count(server->sandboxes) > 0 || wr_engine_pending(server->engine) > 0)
+    if (open_connections(server) > 0 || wr_sandbox_table_count(server->sandboxes) > 0 ||
+        wr_engine_pending(server->engine) > 0)
         quiet_ms = 0;
     if (quiet_ms < server->idle_timeout_ms) {
         start_idle_timer(server, server->idle_timeout_ms - quiet_ms);
@@ -68,7 +86,7 @@ static void on_idle(struct wr_timer *timer, void *data)
     wr_log(WR_LOG_INFO, "nothing to do, ending", NULL);
     /* New clients are refused before the engine ends: they start a server of their own. */
     server->draining = true;
-    server->http = wr_http_server_free(server->http);
+    stop_accepting(server);
     if (wr_engine_call(server->engine, &request, on_shutdown, server, &error) < 0)
         stop_failed(server, &error);
 }
@@ -84,15 +102,24 @@ static void start_idle_timer(struct wr_server *server, uint64_t delay_ms)
 
 /* ---- the engine ---- */
 
-static int start_http(struct wr_server *server, struct wr_error *err)
+static int start_listener(struct wr_listener *listener, struct wr_error *err)
 {
     struct wr_http_server_opts opts = {
-        .max_connections = MAX_CONNECTIONS, .handler = wr_server_handle, .data = server};
+        .max_connections = MAX_CONNECTIONS, .handler = wr_server_handle, .data = listener};
 
-    int r = wr_http_server_new(server->loop, wr_steal_fd(&server->listen_fd), &opts, &server->http,
-                               err);
+    return wr_http_server_new(listener->server->loop, wr_steal_fd(&listener->fd), &opts,
+                              &listener->http, err);
+}
+
+static int start_accepting(struct wr_server *server, struct wr_error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < server->listener_count; i++)
+        r = start_listener(&server->listeners[i], err);
     if (r < 0)
         return r;
+    server->accepting = true;
     wr_server_touch(server);
     start_idle_timer(server, server->idle_timeout_ms);
     if (server->ready_fd >= 0) {
@@ -117,7 +144,7 @@ static void on_resynced(const struct wr_error *error, void *data)
         stop_failed(server, error);
         return;
     }
-    if (!server->http && !server->draining && start_http(server, &own) < 0)
+    if (!server->accepting && !server->draining && start_accepting(server, &own) < 0)
         stop_failed(server, &own);
 }
 
@@ -182,7 +209,7 @@ static int set_up(struct wr_server *server, int engine_fd, struct wr_error *err)
 
 static void tear_down(struct wr_server *server)
 {
-    server->http = wr_http_server_free(server->http);
+    stop_accepting(server);
     wr_timer_stop(&server->idle_timer);
     if (server->sandboxes && server->loop)
         wr_lifecycle_forget_all(server);
@@ -190,19 +217,24 @@ static void tear_down(struct wr_server *server)
     wr_signals_remove(&server->signals);
     server->sandboxes = wr_sandbox_table_free(server->sandboxes);
     server->loop = wr_loop_free(server->loop);
-    wr_close(server->listen_fd);
     wr_close(server->ready_fd);
 }
 
 int wr_server_run(const struct wr_server_opts *opts, struct wr_error *err)
 {
     struct wr_server server = {
-        .listen_fd = opts->listen_fd,
+        .config = opts->config,
+        .listener_count = opts->listener_count,
         .ready_fd = opts->ready_fd,
         .idle_timeout_ms = opts->idle_timeout_ms,
         .signals = {.fd = -1},
     };
 
+    for (size_t i = 0; i < opts->listener_count; i++)
+        server.listeners[i] = (struct wr_listener){.server = &server,
+                                                   .kind = opts->listeners[i].kind,
+                                                   .tls = opts->listeners[i].tls,
+                                                   .fd = opts->listeners[i].fd};
     int r = set_up(&server, opts->engine_fd, err);
     if (r == 0)
         r = wr_loop_run(server.loop, err);

@@ -46,7 +46,8 @@ static const struct wr_route routes[] = {
 
 void wr_server_handle(struct wr_exchange *ex, void *data)
 {
-    struct wr_server *server = data;
+    const struct wr_listener *listener = data;
+    struct wr_server *server = listener->server;
 
     wr_server_touch(server);
     if (wr_ingress_wants(ex)) {

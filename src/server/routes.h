@@ -3,5 +3,5 @@
 
 #include "server/server.h"
 
-/* The handler of the HTTP server; `data` is the struct wr_server. */
+/* The handler of the HTTP server; `data` is the struct wr_listener. */
 void wr_server_handle(struct wr_exchange *ex, void *data);

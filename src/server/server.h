@@ -2,18 +2,36 @@
 #pragma once
 
 #include "http/server.h"
+#include "server/config.h"
 #include "server/engine_client.h"
 #include "server/sandbox_table.h"
+
+struct wr_server;
+struct wr_store;
+struct wr_auth;
+
+/* One socket that clients connect to; the `data` of its HTTP server's handler. */
+struct wr_listener {
+    struct wr_server *server;
+    enum wr_listener_kind kind;
+    bool tls;
+    int fd; /* owned; -1 once `http` has it */
+    struct wr_http_server
+        *http; /* NULL until the table agrees with the engine for the first time */
+};
 
 struct wr_server {
     struct wr_loop *loop;
     struct wr_engine_client *engine;
     struct wr_sandbox_table *sandboxes;
-    struct wr_http_server
-        *http;     /* NULL until the table agrees with the engine for the first time */
-    int listen_fd; /* owned; -1 once `http` has it */
-    int ready_fd;  /* owned; -1 when nobody waits */
-    bool draining; /* SHUTDOWN was sent: nothing new */
+    const struct wr_server_config *config; /* borrowed */
+    struct wr_store *store;
+    struct wr_auth *auth;
+    struct wr_listener listeners[WR_MAX_LISTENERS];
+    size_t listener_count;
+    bool accepting; /* the listeners have their HTTP servers */
+    int ready_fd;   /* owned; -1 when nobody waits */
+    bool draining;  /* SHUTDOWN was sent: nothing new */
     struct wr_signals signals;
     struct wr_timer idle_timer;
     uint64_t idle_timeout_ms;  /* 0: never */

@@ -33,7 +33,9 @@ struct fixture start(unsigned preset, const char *owner, uint64_t idle_ms)
     CHECK(mkdtemp(f.dir) && pipe(ready) == 0);
     CHECK(wr_strformat(f.path, sizeof f.path, "%s/s", f.dir));
     f.engine = fake_engine_start(&engine_fd, preset, owner);
-    struct wr_server_opts opts = {engine_fd, listen_unix(f.path), ready[1], idle_ms};
+    const struct wr_server_config config = {.state_dir = f.dir, .timeout_max_s = WR_TIMEOUT_MAX_S};
+    const struct wr_listen_spec listener = {WR_LISTEN_LOCAL, false, listen_unix(f.path)};
+    struct wr_server_opts opts = {engine_fd, &config, &listener, 1, ready[1], idle_ms};
     f.server = fork();
     if (f.server == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -41,7 +43,7 @@ struct fixture start(unsigned preset, const char *owner, uint64_t idle_ms)
         _exit(wr_server_run(&opts, &err) < 0 ? err.code : 0);
     }
     close(engine_fd);
-    close(opts.listen_fd);
+    close(listener.fd);
     close(ready[1]);
     CHECK_INT(wr_read_full(ready[0], &byte, 1), 1);
     CHECK_INT(byte, 'R');

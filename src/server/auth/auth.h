@@ -1,0 +1,31 @@
+/*
+ * Who calls the control API: the operator (the Unix socket, which only its owner can open), or the
+ * holder of an API key, who acts for the key's team. Keys are looked up by the SHA-256 of their
+ * bytes and kept in a small cache; the comparison is of hashes, so its time tells nothing.
+ */
+#pragma once
+
+#include "http/server.h"
+#include "server/store/store.h"
+
+struct wr_server;
+
+struct wr_principal {
+    bool is_operator;              /* sees every team; what it makes belongs to `team_id` */
+    char team_id[WR_UUID_LEN + 1]; /* the default team for the operator */
+    char team_slug[WR_STORE_NAME_MAX + 1];
+    char key_id[WR_UUID_LEN + 1]; /* "" for the operator */
+};
+
+/* False: answered with 401 (no or bad credentials) or 429 (too many requests). Takes one request
+ * from the key's budget. */
+bool wr_auth_admit(struct wr_server *server, struct wr_exchange *ex, bool is_operator,
+                   struct wr_principal *ret);
+/* False: answered with 429: the key's creations per second, or the team's sandboxes at one time
+ * (counted in the table, with those that are being made). */
+bool wr_auth_admit_create(struct wr_server *server, struct wr_exchange *ex,
+                          const struct wr_principal *who);
+/* Whether `who` may see what belongs to `team_id`. */
+bool wr_principal_may_see(const struct wr_principal *who, const char *team_id);
+/* Forgets a removed key at once. */
+void wr_auth_forget_key(struct wr_server *server, const char *key_id);

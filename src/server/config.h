@@ -1,0 +1,44 @@
+/*
+ * What an operator can set for the server. Filled by the command line, the environment and the
+ * configuration file (cli/), borrowed by the server for its life, never changed after the start.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum wr_listener_kind {
+    WR_LISTEN_LOCAL = 0,   /* Unix socket, 0600: the operator. Control API without a key; ingress by
+                              E2b-Sandbox-* headers */
+    WR_LISTEN_API = 1,     /* control API, with a key */
+    WR_LISTEN_INGRESS = 2, /* sandboxes, by host name or headers */
+    WR_LISTEN_DOMAIN = 3,  /* both, by host name: api.<domain> is the control API */
+};
+
+struct wr_listen_spec {
+    enum wr_listener_kind kind;
+    bool tls;
+    int fd; /* listening socket; becomes the server's */
+};
+
+#define WR_MAX_LISTENERS 8
+
+/* Limits of one key or team; 0 means no limit. */
+struct wr_rate_limits {
+    uint32_t requests_per_s; /* of one key, on the control API */
+    uint32_t creates_per_s;  /* of one key */
+    uint32_t max_sandboxes;  /* of one team, at the same time */
+};
+
+struct wr_server_config {
+    const char *state_dir;     /* directory of warren.db, owned by the server's user */
+    const char *domain;        /* base domain, may carry ":port"; NULL without domain mode */
+    const char *public_domain; /* `domain` of API answers: the domain, or "localhost:<ingress port>"
+                                  when the ingress listens on TCP, or NULL */
+    const char *tls_cert_pem, *tls_key_pem; /* whole PEM texts; NULL without TLS */
+    uint32_t timeout_max_s;                 /* longest lifetime of a sandbox */
+    bool lenient; /* unknown fields of requests are ignored, not refused */
+    struct wr_rate_limits limits;
+    uint32_t max_connections_per_sandbox; /* through the ingress */
+};

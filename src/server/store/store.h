@@ -1,0 +1,146 @@
+/*
+ * What the server remembers, behind an interface without SQL: teams, API keys, sandboxes, events,
+ * logs, metrics. One database file, one writer (the server's loop); every call is one transaction.
+ * A call that returns 0 survives a kill -9 of the server; a power cut may lose the last seconds.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "engine/action.h"
+
+#define WR_UUID_LEN       36
+#define WR_TOKEN_LEN      64 /* hex characters of an envd or traffic token */
+#define WR_STORE_NAME_MAX 128
+
+struct wr_store;
+
+/* Opens or makes <dir>/warren.db and brings it to the newest version (PRAGMA user_version).
+ * FAILED_PRECONDITION when the file was written by a newer Warren. */
+int wr_store_open(const char *dir, struct wr_store **ret, struct wr_error *err) WR_MUST_CHECK;
+/* Accepts NULL, returns NULL. */
+struct wr_store *wr_store_free(struct wr_store *store);
+/* Drops what is too old: metrics 24 h, logs and events 7 d. Bounded work per call. */
+int wr_store_expire(struct wr_store *store, uint64_t now_ms, struct wr_error *err) WR_MUST_CHECK;
+
+/* ---- teams and keys ---- */
+
+struct wr_team {
+    char id[WR_UUID_LEN + 1];
+    char name[WR_STORE_NAME_MAX + 1];
+    char slug[WR_STORE_NAME_MAX + 1]; /* namespace of its templates */
+    uint64_t created_ms;
+};
+struct wr_api_key {
+    char id[WR_UUID_LEN + 1];
+    char team_id[WR_UUID_LEN + 1];
+    char name[WR_STORE_NAME_MAX + 1];
+    uint8_t hash[32];    /* SHA-256 of the key's 20 bytes; the key itself is not kept */
+    char mask_prefix[3]; /* first 2 hex characters after "e2b_" */
+    char mask_suffix[5]; /* last 4 */
+    uint32_t value_len;  /* hex characters */
+    uint64_t created_ms, last_used_ms; /* 0: never */
+};
+
+/* The team that owns what the operator makes; made at the first call. */
+int wr_store_default_team(struct wr_store *store, struct wr_team *ret, struct wr_error *err)
+    WR_MUST_CHECK;
+/* NOT_FOUND. */
+int wr_store_team_get(struct wr_store *store, const char *id, struct wr_team *ret,
+                      struct wr_error *err) WR_MUST_CHECK;
+int wr_store_team_find(struct wr_store *store, const char *name_or_slug, struct wr_team *ret,
+                       struct wr_error *err) WR_MUST_CHECK;
+/* ALREADY_EXISTS. */
+int wr_store_team_add(struct wr_store *store, const struct wr_team *team, struct wr_error *err)
+    WR_MUST_CHECK;
+int wr_store_key_add(struct wr_store *store, const struct wr_api_key *key, struct wr_error *err)
+    WR_MUST_CHECK;
+/* By hash; NOT_FOUND. */
+int wr_store_key_find(struct wr_store *store, const uint8_t hash[static 32], struct wr_api_key *ret,
+                      struct wr_error *err) WR_MUST_CHECK;
+/* NULL as team_id: of all teams. `fn` returns false to stop. */
+int wr_store_key_each(struct wr_store *store, const char *team_id,
+                      bool (*fn)(const struct wr_api_key *key, void *data), void *data,
+                      struct wr_error *err) WR_MUST_CHECK;
+/* NOT_FOUND; NULL as team_id: of any team. */
+int wr_store_key_rename(struct wr_store *store, const char *team_id, const char *key_id,
+                        const char *name, struct wr_error *err) WR_MUST_CHECK;
+int wr_store_key_remove(struct wr_store *store, const char *team_id, const char *key_id,
+                        struct wr_error *err) WR_MUST_CHECK;
+int wr_store_key_used(struct wr_store *store, const char *key_id, uint64_t now_ms,
+                      struct wr_error *err) WR_MUST_CHECK;
+
+/* ---- sandboxes ---- */
+
+/* The server's half of a sandbox; the engine has the other one. A row without a sandbox in the
+ * engine is removed at the next start, a sandbox without a row is killed. */
+struct wr_store_sandbox {
+    const char *id;
+    const char *team_id;
+    const char *envd_token;    /* "" when the sandbox is not secure */
+    const char *traffic_token; /* "" when its ports are public */
+    uint64_t deadline_ms;      /* wall clock */
+    const char *settings;      /* a JSON object (server/settings.h): metadata, network, lifecycle */
+};
+int wr_store_sandbox_add(struct wr_store *store, const struct wr_store_sandbox *sandbox,
+                         struct wr_error *err) WR_MUST_CHECK;
+int wr_store_sandbox_set_deadline(struct wr_store *store, const char *id, uint64_t deadline_ms,
+                                  struct wr_error *err) WR_MUST_CHECK;
+int wr_store_sandbox_set_settings(struct wr_store *store, const char *id, const char *settings,
+                                  struct wr_error *err) WR_MUST_CHECK;
+/* Its metrics go too; logs and events stay until they are too old. Idempotent. */
+int wr_store_sandbox_remove(struct wr_store *store, const char *id, struct wr_error *err)
+    WR_MUST_CHECK;
+/* NOT_FOUND. `fn` is called once; the strings are borrowed during the call. */
+int wr_store_sandbox_get(struct wr_store *store, const char *id,
+                         void (*fn)(const struct wr_store_sandbox *sandbox, void *data), void *data,
+                         struct wr_error *err) WR_MUST_CHECK;
+/* Ids of all rows; the caller may remove rows after the call, not during it. */
+int wr_store_sandbox_each_id(struct wr_store *store, void (*fn)(const char *id, void *data),
+                             void *data, struct wr_error *err) WR_MUST_CHECK;
+
+/* ---- events and logs ---- */
+
+/* `type`: "sandbox.lifecycle.created" | "killed" | ...; `detail` a JSON object or NULL. Also adds a
+ * log line for GET /sandboxes/{id}/logs. */
+int wr_store_event_add(struct wr_store *store, const char *sandbox_id, const char *team_id,
+                       const char *type, const char *detail, uint64_t at_ms, struct wr_error *err)
+    WR_MUST_CHECK;
+
+enum wr_level { WR_LEVEL_DEBUG = 0, WR_LEVEL_INFO = 1, WR_LEVEL_WARN = 2, WR_LEVEL_ERROR = 3 };
+struct wr_log_entry {
+    uint64_t at_ms;
+    enum wr_level level;
+    const char *message;
+    const char *fields; /* a JSON object of strings */
+};
+struct wr_log_query {
+    const char *sandbox_id;
+    uint64_t cursor_ms; /* first (forward) or last (backward) time, inclusive */
+    bool backward;
+    enum wr_level level; /* at least */
+    const char *search;  /* substring of the message, or NULL */
+    uint32_t limit;
+};
+int wr_store_log_add(struct wr_store *store, const char *sandbox_id,
+                     const struct wr_log_entry *entry, struct wr_error *err) WR_MUST_CHECK;
+int wr_store_log_read(struct wr_store *store, const struct wr_log_query *query,
+                      void (*fn)(const struct wr_log_entry *entry, void *data), void *data,
+                      struct wr_error *err) WR_MUST_CHECK;
+
+/* ---- metrics ---- */
+
+struct wr_metric {
+    char sandbox_id[WR_ID_LEN + 1];
+    uint64_t at_ms;
+    double cpu_used_pct; /* of one CPU */
+    uint32_t cpu_count;
+    uint64_t mem_used, mem_total, mem_cache, disk_used, disk_total; /* bytes */
+};
+/* All samples of one round, in one transaction. */
+int wr_store_metrics_add(struct wr_store *store, const struct wr_metric *samples, size_t count,
+                         struct wr_error *err) WR_MUST_CHECK;
+/* Ascending; the last sample of each step of `step_s` seconds. */
+int wr_store_metrics_read(struct wr_store *store, const char *sandbox_id, uint64_t start_ms,
+                          uint64_t end_ms, uint32_t step_s,
+                          void (*fn)(const struct wr_metric *metric, void *data), void *data,
+                          struct wr_error *err) WR_MUST_CHECK;

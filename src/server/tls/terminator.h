@@ -1,0 +1,29 @@
+/*
+ * TLS in front of an HTTP server: accepts, does the handshake, and hands the HTTP server one end of
+ * a socket pair per connection; bytes are carried between the other end and the TLS session with
+ * bounded buffers. So the HTTP codec and everything above it stay without TLS, tunnels included. A
+ * connection that HTTP ends cleanly ends with close_notify; one that it cuts ends without, and
+ * with a reset, so that a cut body never looks complete.
+ */
+#pragma once
+
+#include "http/server.h"
+
+struct wr_tls_terminator;
+
+struct wr_tls_opts {
+    const char *cert_pem; /* leaf first, then intermediates */
+    const char *key_pem;
+    size_t max_connections;
+    uint64_t handshake_timeout_ms;
+};
+
+/* `listen_fd` becomes owned (also on failure); `http` is borrowed and must outlive this. ALPN
+ * offers http/1.1 only; TLS 1.2 and 1.3. */
+int wr_tls_terminator_new(struct wr_loop *loop, int listen_fd, struct wr_http_server *http,
+                          const struct wr_tls_opts *opts, struct wr_tls_terminator **ret,
+                          struct wr_error *err) WR_MUST_CHECK;
+/* Cuts every connection. Accepts NULL, returns NULL. */
+struct wr_tls_terminator *wr_tls_terminator_free(struct wr_tls_terminator *terminator);
+/* Whether the two belong together and are usable; nothing is opened. */
+int wr_tls_check(const char *cert_pem, const char *key_pem, struct wr_error *err) WR_MUST_CHECK;
