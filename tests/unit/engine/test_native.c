@@ -177,7 +177,8 @@ static void check_nest_death_during_spawn(void)
     pid_t engine = live_engine(&sock, true);
     for (int round = 0; round < 8; round++) {
         unsigned answers = 0;
-        /* The nest of the round before may still take a request while it dies, and not answer it. */
+        /* The nest of the round before may still take a request while it dies, and not answer it.
+         */
         while (peer_code(sock, WR_ACTION_CREATE, "{\"template\":\"" LIVE_TEMPLATE "\"}") ==
                WR_E_UNAVAILABLE)
             ;
