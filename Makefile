@@ -2,14 +2,15 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: help build demo test vm-test bench lint format fuzz clean install
+.PHONY: help build demo test vm-test load bench lint format fuzz clean install
 
 help:
 	@echo 'make build    compile into $(BUILD)/'
 	@echo 'make demo     install what is needed, build, make the base template, run the examples (root)'
 	@echo 'make test     all builds and all tests; the last line counts them (root)'
 	@echo 'make vm-test  the stock kernels of Debian 12 and 13 in virtual machines (root; 15 minutes)'
-	@echo 'make bench    measure create, exec and file speed (root)'
+	@echo 'make load     1000 streams into 200 sandboxes for a minute: no error, no growth (root)'
+	@echo 'make bench    measure create, exec, transfer and the ingress (root)'
 	@echo 'make lint     layers, sizes, formatting'
 	@echo 'make format   format all C sources'
 	@echo 'make fuzz     fuzz each parser for FUZZ_SECONDS (default 60)'
@@ -28,6 +29,9 @@ test:
 vm-test:
 	@tools/vm-test
 
+load: build
+	@tools/load '$(BUILD)'
+
 bench:
 	@tools/bench
 
@@ -43,6 +47,8 @@ fuzz:
 install: build
 	@meson configure '$(BUILD)' --prefix='$(PREFIX)' >/dev/null
 	meson install -C '$(BUILD)'
+	@[ -e '$(DESTDIR)/etc/warren/warren.conf' ] || \
+	  install -D -m 644 deploy/warren.conf '$(DESTDIR)/etc/warren/warren.conf'
 
 clean:
 	rm -rf build build-test build-asan build-fuzz

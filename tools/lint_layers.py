@@ -32,7 +32,7 @@ INTERFACES = {
     ("server", "engine"): {"engine/action.h"},
     ("client", "engine"): {"engine/action.h"},
     ("cli", "engine"): {"engine/main.h", "engine/action.h"},
-    ("cli", "server"): {"server/main.h"},
+    ("cli", "server"): {"server/config.h", "server/main.h", "server/setup.h"},
 }
 
 

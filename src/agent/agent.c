@@ -6,9 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/cors.h"
+#include "agent/env.h"
+#include "agent/markers.h"
 #include "agent/routes.h"
 #include "agent/state.h"
 #include "base/fd.h"
+#include "json/jread.h"
 
 #define MAX_CONNECTIONS 512
 #define TRIM_BYTES \
@@ -42,15 +46,22 @@ static int prepare(struct wr_error *err)
 static int serve(struct wr_agent *agent, struct wr_error *err)
 {
     const struct wr_http_server_opts opts = {
-        .max_connections = MAX_CONNECTIONS, .handler = wr_routes_handle, .data = agent};
+        .max_connections = MAX_CONNECTIONS,
+        .handler = wr_routes_handle,
+        .on_begin = wr_cors_fields,
+        .data = agent,
+    };
     int rc = wr_pid1_init(&agent->pid1, agent->loop, &agent->processes, err);
     if (rc < 0) {
         (void)wr_close(agent->config->listen_fd);
         return rc;
     }
     rc = wr_http_server_new(agent->loop, agent->config->listen_fd, &opts, &agent->server, err);
-    if (rc == 0)
+    if (rc == 0) {
+        wr_markers_queue(agent);
         rc = wr_loop_run(agent->loop, err);
+        wr_idle_cancel(&agent->markers);
+    }
     agent->server = wr_http_server_free(agent->server);
     wr_pid1_done(&agent->pid1);
     return rc;
@@ -58,10 +69,15 @@ static int serve(struct wr_agent *agent, struct wr_error *err)
 
 int wr_agent_run(const struct wr_agent_config *config)
 {
-    struct wr_agent agent = {.config = config};
+    struct wr_agent_config own = *config;
+    struct wr_agent agent = {.config = &own};
     struct wr_error err = {0};
 
     int rc = prepare(&err);
+    wr_auto_json *env = wr_env_of_sandbox(config->env, config->sandbox_id, config->template_name);
+    own.env = env;
+    if (rc == 0 && !env)
+        rc = wr_fail(&err, WR_E_INTERNAL, 0, "no memory for the environment");
     if (rc == 0)
         rc = wr_loop_new(&agent.loop, &err);
     if (rc < 0) {
@@ -70,8 +86,10 @@ int wr_agent_run(const struct wr_agent_config *config)
     }
     wr_agent_log_init(&agent.log, config->log_max_bytes);
     wr_process_table_init(&agent.processes, agent.loop, &agent.log);
+    wr_filesystem_init(&agent.filesystem, agent.loop);
     rc = serve(&agent, &err);
     wr_process_table_done(&agent.processes);
+    wr_filesystem_done(&agent.filesystem);
     wr_agent_log_done(&agent.log);
     agent.loop = wr_loop_free(agent.loop);
     return rc < 0 ? 1 : 0;

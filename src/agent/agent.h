@@ -16,9 +16,11 @@ struct wr_agent_config {
     const char *template_name;
     const char *default_user;    /* for processes and files when the caller names none */
     const char *default_workdir; /* may be empty: the user's home */
-    const json_t *env;           /* object of strings: variables of every process */
-    int listen_fd;               /* owned; listening TCP socket, non-blocking, close-on-exec */
-    uint64_t log_max_bytes;      /* memory that the output log may take */
+    const json_t *env;      /* object of strings: variables of every process, besides those that say
+                               which      sandbox this is; may be NULL */
+    int listen_fd;          /* owned; listening TCP socket, non-blocking, close-on-exec */
+    uint64_t log_max_bytes; /* memory that the output log may take */
+    const char *access_token; /* what callers have to know; NULL: anybody may call */
 };
 
 /* Serves until a fatal error. Returns the exit status of PID 1; when it exits, the kernel kills the

@@ -1,11 +1,75 @@
 #include "agent/auth.h"
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/str.h"
 
 #define BASIC_MAX 512 /* bytes of base64 */
 
 static const char basic[] = "Basic ";
+
+/* Routes that answer to anybody, or that check by themselves whether they do. */
+static const struct {
+    const char *method, *path;
+} open_routes[] = {
+    {"GET", "/health"}, {"HEAD", "/health"}, {"GET", "/files"},
+    {"HEAD", "/files"}, {"POST", "/files"},
+};
+
+enum token {
+    TOKEN_ABSENT = 0,
+    TOKEN_RIGHT = 1,
+    TOKEN_WRONG = 2,
+};
+
+static enum token check_token(const char *token, const struct wr_exchange *ex)
+{
+    const struct wr_h1_header *given = wr_h1_find(wr_exchange_head(ex), "X-Access-Token");
+    if (!given || given->value_len == 0)
+        return TOKEN_ABSENT;
+    bool right = given->value_len == strlen(token) &&
+                 wr_memeq_consttime(given->value, token, given->value_len);
+    return right ? TOKEN_RIGHT : TOKEN_WRONG;
+}
+
+bool wr_auth_allows(const struct wr_agent_config *config, const struct wr_exchange *ex)
+{
+    if (!config->access_token || check_token(config->access_token, ex) == TOKEN_RIGHT)
+        return true;
+    for (size_t i = 0; i < WR_ARRAY_SIZE(open_routes); i++) {
+        if (wr_exchange_is(ex, open_routes[i].method) &&
+            wr_streq(wr_exchange_path(ex), open_routes[i].path))
+            return true;
+    }
+    return false;
+}
+
+int wr_auth_link(const struct wr_agent_config *config, const struct wr_exchange *ex,
+                 const struct wr_signed_link *link, const char *signature, struct wr_error *err)
+{
+    char expected[WR_SIGNATURE_LEN + 1];
+
+    if (!config->access_token)
+        return 0;
+    switch (check_token(config->access_token, ex)) {
+    case TOKEN_RIGHT:
+        return 0;
+    case TOKEN_WRONG:
+        return wr_fail(err, WR_E_UNAUTHENTICATED, 0,
+                       "access token present in header but does not match");
+    case TOKEN_ABSENT:
+        break;
+    }
+    if (signature[0] == '\0')
+        return wr_fail(err, WR_E_UNAUTHENTICATED, 0, "missing signature query parameter");
+    wr_signature(link, config->access_token, expected);
+    if (strlen(signature) != WR_SIGNATURE_LEN ||
+        !wr_memeq_consttime(signature, expected, WR_SIGNATURE_LEN))
+        return wr_fail(err, WR_E_UNAUTHENTICATED, 0, "invalid signature");
+    if (link->expires && *link->expires < (int64_t)(wr_wall_ms() / 1000))
+        return wr_fail(err, WR_E_UNAUTHENTICATED, 0, "signature is already expired");
+    return 0;
+}
 
 static bool is_basic(const struct wr_h1_header *header)
 {

@@ -68,6 +68,25 @@ int wr_env_merge(struct wr_env *env, const json_t *vars, const char *what, struc
     return 0;
 }
 
+json_t *wr_env_of_sandbox(const json_t *vars, const char *sandbox_id, const char *template_id)
+{
+    const struct {
+        const char *name, *value;
+    } reserved[] = {
+        {"E2B_SANDBOX", "true"}, {"E2B_SANDBOX_ID", sandbox_id}, {"E2B_TEMPLATE_ID", template_id}};
+    /* jansson's copy takes a non-const object and does not change it. */
+    json_t *all = vars ? json_copy((json_t *)(uintptr_t)vars) // NOLINT(performance-no-int-to-ptr)
+                       : json_object();
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(reserved); i++) {
+        if (json_object_set_new(all, reserved[i].name, json_string(reserved[i].value)) < 0) {
+            json_decref(all);
+            return NULL;
+        }
+    }
+    return all;
+}
+
 const char *wr_env_get(const struct wr_env *env, const char *name)
 {
     char **slot = find(env, name);

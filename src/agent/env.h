@@ -26,6 +26,10 @@ int wr_env_set(struct wr_env *env, const char *name, const char *value, struct w
  */
 int wr_env_merge(struct wr_env *env, const json_t *vars, const char *what, struct wr_error *err)
     WR_MUST_CHECK;
+/* The variables of every process: `vars` (an object of strings, may be NULL) and, going before it,
+ * what tells a program that and where it is in a sandbox. Owned; NULL without memory. */
+json_t *wr_env_of_sandbox(const json_t *vars, const char *sandbox_id, const char *template_id)
+    WR_MUST_CHECK;
 /* The value of a variable (borrowed), or NULL. */
 const char *wr_env_get(const struct wr_env *env, const char *name);
 /* PATH, HOME, USER, LOGNAME, then the sandbox's variables, then the request's. `env` is zeroed by

@@ -1,40 +1,112 @@
 #include "agent/reply.h"
 
+#include "base/alloc.h"
 #include "json/jwrite.h"
 
+#define JSON_TYPE      "application/json; charset=utf-8"
 #define ERROR_BODY_MAX ((size_t)32 * 1024) /* a path of PATH_MAX bytes, escaped, fits */
-
-static void send_json(struct wr_exchange *ex, int status, const struct wr_buf *json, bool nosniff)
-{
-    wr_exchange_begin(ex, status);
-    wr_exchange_header(ex, "Content-Type", "application/json; charset=utf-8");
-    if (nosniff)
-        wr_exchange_header(ex, "X-Content-Type-Options", "nosniff");
-    wr_exchange_send(ex, wr_buf_ptr(json), json->len);
-}
 
 void wr_reply_json(struct wr_exchange *ex, int status, const struct wr_buf *json)
 {
-    send_json(ex, status, json, false);
+    wr_exchange_begin(ex, status);
+    wr_exchange_header(ex, "Content-Type", JSON_TYPE);
+    wr_exchange_send(ex, wr_buf_ptr(json), json->len);
 }
 
-void wr_reply_error(struct wr_exchange *ex, int status, const char *fmt, ...)
+/* {"code":..,"message":..}; empty without memory. */
+static void WR_PRINTF(3, 0)
+    write_error(struct wr_buf *body, int status, const char *fmt, va_list ap)
 {
     wr_auto_buf text = WR_BUF(ERROR_BODY_MAX);
-    wr_auto_buf body = WR_BUF(ERROR_BODY_MAX);
     struct wr_jw w;
-    va_list ap;
-
-    va_start(ap, fmt);
     int rc = wr_buf_vprintf(&text, fmt, ap);
-    va_end(ap);
-    wr_jw_init(&w, &body);
+
+    wr_jw_init(&w, body);
     wr_jw_object(&w);
     wr_jw_ki64(&w, "code", status);
     wr_jw_key(&w, "message");
     wr_jw_strn(&w, rc == 0 ? wr_buf_ptr(&text) : "", rc == 0 ? text.len : 0);
     wr_jw_end(&w);
-    if (wr_jw_finish(&w) < 0 || wr_buf_append_char(&body, '\n') < 0)
-        wr_buf_clear(&body);
-    send_json(ex, status, &body, true);
+    if (wr_jw_finish(&w) < 0 || wr_buf_append_char(body, '\n') < 0)
+        wr_buf_clear(body);
+}
+
+/* The head is begun already. */
+static void send_error(struct wr_exchange *ex, const struct wr_buf *body)
+{
+    wr_exchange_header(ex, "Content-Type", JSON_TYPE);
+    wr_exchange_header(ex, "X-Content-Type-Options", "nosniff");
+    wr_exchange_send(ex, wr_buf_ptr(body), body->len);
+}
+
+void wr_reply_error(struct wr_exchange *ex, int status, const char *fmt, ...)
+{
+    wr_auto_buf body = WR_BUF(ERROR_BODY_MAX);
+    va_list ap;
+
+    va_start(ap, fmt);
+    write_error(&body, status, fmt, ap);
+    va_end(ap);
+    wr_exchange_begin(ex, status);
+    send_error(ex, &body);
+}
+
+void wr_reply_error_with(struct wr_exchange *ex, int status, const char *name, const char *value,
+                         const char *fmt, ...)
+{
+    wr_auto_buf body = WR_BUF(ERROR_BODY_MAX);
+    va_list ap;
+
+    va_start(ap, fmt);
+    write_error(&body, status, fmt, ap);
+    va_end(ap);
+    wr_exchange_begin(ex, status);
+    wr_exchange_header(ex, name, value);
+    send_error(ex, &body);
+}
+
+/* An answer that waits for the end of the request. */
+struct late {
+    int status;
+    struct wr_buf body;
+};
+
+static void send_late(struct wr_exchange *ex, void *data)
+{
+    const struct late *late = data;
+    wr_exchange_begin(ex, late->status);
+    send_error(ex, &late->body);
+}
+
+static void free_late(struct wr_exchange *ex, bool aborted, void *data)
+{
+    struct late *late = data;
+    (void)ex;
+    (void)aborted;
+    wr_buf_done(&late->body);
+    free(late);
+}
+
+void wr_reply_error_late(struct wr_exchange *ex, int status, const char *fmt, ...)
+{
+    static const struct wr_exchange_ops ops = {.on_body_end = send_late, .on_close = free_late};
+    const struct wr_h1_head *head = wr_exchange_head(ex);
+    wr_auto_buf body = WR_BUF(ERROR_BODY_MAX);
+    va_list ap;
+
+    va_start(ap, fmt);
+    write_error(&body, status, fmt, ap);
+    va_end(ap);
+    /* Nothing to wait for, or a client that asks before it sends. */
+    bool now = head->framing == WR_H1_BODY_NONE || head->expect_continue;
+    struct late *late = now ? NULL : wr_calloc(1, sizeof(*late));
+    if (!late) {
+        wr_exchange_begin(ex, status);
+        send_error(ex, &body);
+        return;
+    }
+    late->status = status;
+    late->body = body;
+    body = (struct wr_buf){0};
+    wr_exchange_set_ops(ex, &ops, late);
 }

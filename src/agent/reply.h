@@ -5,5 +5,12 @@
 
 /* {"code":<status>,"message":"..."}, as envd's clients expect it. */
 void wr_reply_error(struct wr_exchange *ex, int status, const char *fmt, ...) WR_PRINTF(3, 4);
+/* The same with one more field in its head. */
+void wr_reply_error_with(struct wr_exchange *ex, int status, const char *name, const char *value,
+                         const char *fmt, ...) WR_PRINTF(5, 6);
+/* The same as wr_reply_error(), but after the end of the request's body: a client that still sends
+ * would see a broken connection and not the reason. For handlers that have set no callbacks; what
+ * comes is dropped. */
+void wr_reply_error_late(struct wr_exchange *ex, int status, const char *fmt, ...) WR_PRINTF(3, 4);
 /* A complete JSON answer. */
 void wr_reply_json(struct wr_exchange *ex, int status, const struct wr_buf *json);

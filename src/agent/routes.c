@@ -1,8 +1,12 @@
 #include "agent/routes.h"
 
+#include "agent/auth.h"
+#include "agent/cors.h"
 #include "agent/exec/rpc_process.h"
+#include "agent/fs/compose.h"
 #include "agent/fs/files_get.h"
 #include "agent/fs/files_put.h"
+#include "agent/fs/rpc_filesystem.h"
 #include "agent/logs.h"
 #include "agent/reply.h"
 #include "agent/state.h"
@@ -75,14 +79,37 @@ static void post_files(struct wr_exchange *ex, const struct wr_route_match *matc
     wr_files_post(data, ex);
 }
 
+static void post_files_compose(struct wr_exchange *ex, const struct wr_route_match *match,
+                               void *data)
+{
+    (void)match;
+    wr_files_compose(data, ex);
+}
+
 static const struct wr_route routes[] = {
-    {"GET", "/health", get_health}, {"GET", "/envs", get_envs},   {"GET", "/metrics", get_metrics},
-    {"GET", "/logs", get_logs},     {"GET", "/files", get_files}, {"POST", "/files", post_files},
+    {"GET", "/health", get_health},
+    {"GET", "/envs", get_envs},
+    {"GET", "/metrics", get_metrics},
+    {"GET", "/logs", get_logs},
+    {"GET", "/files", get_files},
+    {"POST", "/files", post_files},
+    {"POST", "/files/compose", post_files_compose},
 };
 
-void wr_routes_handle(struct wr_exchange *ex, void *agent)
+void wr_routes_handle(struct wr_exchange *ex, void *data)
 {
-    if (wr_rpc_process(agent, ex))
+    struct wr_agent *agent = data;
+
+    if (wr_cors_preflight(ex))
+        return;
+    /* Also for RPCs this is plain HTTP: their clients go by the status. */
+    if (!wr_auth_allows(agent->config, ex)) {
+        wr_reply_error(ex, 401,
+                       "unauthorized access, please provide a valid access token or method "
+                       "signing if supported");
+        return;
+    }
+    if (wr_rpc_process(agent, ex) || wr_rpc_filesystem(agent, ex))
         return;
     switch (wr_route_dispatch(routes, WR_ARRAY_SIZE(routes), ex, agent)) {
     case WR_ROUTE_FOUND:

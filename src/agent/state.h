@@ -3,6 +3,7 @@
 
 #include "agent/agent.h"
 #include "agent/exec/process.h"
+#include "agent/fs/filesystem.h"
 #include "agent/log.h"
 #include "agent/metrics.h"
 #include "agent/pid1.h"
@@ -15,6 +16,8 @@ struct wr_agent {
     struct wr_http_server *server;
     struct wr_agent_log log;
     struct wr_process_table processes;
+    struct wr_filesystem filesystem;
     struct wr_pid1 pid1;
     struct wr_cpu_sample cpu; /* of the last GET /metrics */
+    struct wr_idle markers;   /* writes the files that name sandbox and template */
 };

@@ -5,12 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/fd.h"
 #include "base/str.h"
-
-#define PASSWD_FIELDS 7
-#define GROUP_FIELDS  4
 
 struct slice {
     const char *ptr;
@@ -83,9 +79,9 @@ bool wr_user_find(const char *passwd, size_t len, const char *name, struct wr_us
         return false;
 
     while (next_line(&passwd, &len, &line)) {
-        struct slice fields[PASSWD_FIELDS];
+        struct slice fields[WR_USER_PASSWD_FIELDS];
         uint32_t uid = 0, gid = 0;
-        if (line.len == 0 || !split(line, ':', fields, PASSWD_FIELDS) ||
+        if (line.len == 0 || !split(line, ':', fields, WR_USER_PASSWD_FIELDS) ||
             !slice_is(&fields[0], name) || !parse_id(&fields[2], &uid) ||
             !parse_id(&fields[3], &gid))
             continue;
@@ -132,18 +128,39 @@ void wr_user_add_groups(const char *group, size_t len, struct wr_user *user)
 {
     struct slice line;
     while (user->group_count < WR_USER_MAX_GROUPS && next_line(&group, &len, &line)) {
-        struct slice fields[GROUP_FIELDS];
+        struct slice fields[WR_USER_GROUP_FIELDS];
         uint32_t gid = 0;
-        if (line.len == 0 || !split(line, ':', fields, GROUP_FIELDS) || !parse_id(&fields[2], &gid))
+        if (line.len == 0 || !split(line, ':', fields, WR_USER_GROUP_FIELDS) ||
+            !parse_id(&fields[2], &gid))
             continue;
         if (lists_member(fields[3], user->name) && !has_group(user, gid))
             user->groups[user->group_count++] = gid;
     }
 }
 
+bool wr_user_name_of(const char *text, size_t len, size_t field_count, uint32_t id,
+                     char out[static WR_USER_NAME_MAX])
+{
+    struct slice line;
+
+    while (next_line(&text, &len, &line)) {
+        struct slice fields[WR_USER_PASSWD_FIELDS];
+        uint32_t found = 0;
+        if (line.len == 0 || !split(line, ':', fields, field_count) ||
+            !parse_id(&fields[2], &found) || found != id)
+            continue;
+        if (fields[0].len == 0 || fields[0].len >= WR_USER_NAME_MAX)
+            continue;
+        memcpy(out, fields[0].ptr, fields[0].len);
+        out[fields[0].len] = '\0';
+        return true;
+    }
+    return false;
+}
+
 /* The file may have become a FIFO or a device: never wait, read regular files only. A longer file
  * is cut at the maximum. */
-static int read_bounded(const char *path, struct wr_buf *out)
+int wr_user_read_file(const char *path, struct wr_buf *out)
 {
     wr_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat st;
@@ -171,7 +188,7 @@ static int read_bounded(const char *path, struct wr_buf *out)
 int wr_user_lookup(const char *name, struct wr_user *out, struct wr_error *err)
 {
     wr_auto_buf text = WR_BUF(WR_USER_FILE_MAX);
-    int rc = read_bounded("/etc/passwd", &text);
+    int rc = wr_user_read_file("/etc/passwd", &text);
     if (rc < 0)
         return wr_fail(err, WR_E_INTERNAL, -rc, "the sandbox's /etc/passwd cannot be read");
     if (!wr_user_find(wr_buf_ptr(&text), text.len, name, out))
@@ -179,7 +196,7 @@ int wr_user_lookup(const char *name, struct wr_user *out, struct wr_error *err)
 
     wr_buf_clear(&text);
     /* Without a readable group file the user simply has no further groups. */
-    if (read_bounded("/etc/group", &text) == 0)
+    if (wr_user_read_file("/etc/group", &text) == 0)
         wr_user_add_groups(wr_buf_ptr(&text), text.len, out);
     return 0;
 }

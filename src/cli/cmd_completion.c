@@ -19,5 +19,6 @@ const struct wr_command wr_cmd_completion = {
     .words = "bash",
     .min_args = 1,
     .max_args = 1,
+    .offline = true,
     .run = run,
 };

@@ -39,5 +39,6 @@ const struct wr_command wr_cmd_help = {
     .opt_count = WR_ARRAY_SIZE(opts),
     .values_size = sizeof(struct values),
     .max_args = 1,
+    .offline = true,
     .run = run,
 };

@@ -55,5 +55,6 @@ const struct wr_command wr_cmd_version = {
     .opts = opts,
     .opt_count = WR_ARRAY_SIZE(opts),
     .values_size = sizeof(struct values),
+    .offline = true,
     .run = run,
 };

@@ -1,6 +1,7 @@
 /* One constant struct per subcommand; main.c has the table. */
 #pragma once
 
+#include "cli/conf.h"
 #include "cli/opts.h"
 #include "client/client.h"
 
@@ -8,12 +9,16 @@
 struct wr_common {
     const char *socket_path;
     const char *data_dir;
+    const char *config_path; /* NULL: the default one, which need not exist */
 };
 
 struct wr_invocation {
     const struct wr_command *command;
     const struct wr_common *common;
-    const void *values; /* the command's own struct */
+    const struct wr_conf *conf; /* the configuration file */
+    struct wr_opt_set own;      /* the command's options and values */
+    struct wr_opt_set shared;   /* those of every command */
+    const void *values;         /* own.values: the command's own struct */
     const char *const *args;
     size_t arg_count;
     uint64_t start_us; /* monotonic: when this process began */
@@ -29,6 +34,7 @@ struct wr_command {
     size_t opt_count;
     size_t values_size; /* of the struct that the options' offsets refer to */
     size_t min_args, max_args;
+    bool offline; /* knows nothing of a server: works with a configuration file that is wrong too */
     size_t stop_after; /* arguments after which nothing is an option any more; 0: never */
     /* The exit status, or -WR_E_* with `err` filled (printed once, by main). */
     int (*run)(const struct wr_invocation *in, struct wr_error *err);
@@ -36,8 +42,8 @@ struct wr_command {
 
 /* All commands, in the order of help; ends with NULL. */
 extern const struct wr_command *const wr_commands[];
-extern const struct wr_opt wr_common_opts[];
-extern const size_t wr_common_opt_count;
+#define WR_COMMON_OPT_COUNT 3
+extern const struct wr_opt wr_common_opts[WR_COMMON_OPT_COUNT];
 const struct wr_command *wr_command_find(const char *name);
 
 /* A connection to the server, which is started if need be. */

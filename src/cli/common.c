@@ -1,17 +1,20 @@
 #include "cli/command.h"
+#include "cli/settings.h"
 #include "client/start.h"
 
-const struct wr_opt wr_common_opts[] = {
+const struct wr_opt wr_common_opts[WR_COMMON_OPT_COUNT] = {
     {"socket", 0, WR_OPT_STRING, offsetof(struct wr_common, socket_path), "PATH",
-     "socket of the server ($WARREN_SOCKET, " WR_DEFAULT_SOCKET ")", 0, 0, false},
+     "socket of the server", 0, 0, false, WR_DEFAULT_SOCKET},
     {"data-dir", 0, WR_OPT_STRING, offsetof(struct wr_common, data_dir), "DIR",
-     "templates and sandboxes ($WARREN_DATA_DIR, " WR_DEFAULT_DATA_DIR ")", 0, 0, false},
+     "templates and sandboxes", 0, 0, false, WR_DEFAULT_DATA_DIR},
+    {"config", 0, WR_OPT_STRING, offsetof(struct wr_common, config_path), "FILE",
+     "configuration (default " WR_DEFAULT_CONF " if it is there)", 0, 0, false, NULL},
 };
-const size_t wr_common_opt_count = WR_ARRAY_SIZE(wr_common_opts);
 
 int wr_cli_connect(const struct wr_invocation *in, struct wr_client **ret, struct wr_error *err)
 {
     struct wr_connect_opts opts = {.socket_path = in->common->socket_path,
-                                   .data_dir = in->common->data_dir};
+                                   .data_dir = in->common->data_dir,
+                                   .config_path = in->common->config_path};
     return wr_client_connect(&opts, ret, err);
 }

@@ -16,7 +16,7 @@ void wr_help_overview(FILE *out, const struct wr_command *const *commands)
     for (size_t i = 0; commands[i]; i++)
         fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\noptions of every command:\n", out);
-    wr_opts_print_help(out, wr_common_opts, wr_common_opt_count);
+    wr_opts_print_help(out, wr_common_opts, WR_COMMON_OPT_COUNT);
     fputs(help_option, out);
     fputs(exit_statuses, out);
 }
@@ -30,7 +30,7 @@ void wr_help_command(FILE *out, const struct wr_command *command)
         fputs("\noptions:\n", out);
     wr_opts_print_help(out, command->opts, command->opt_count);
     fputs("\noptions of every command:\n", out);
-    wr_opts_print_help(out, wr_common_opts, wr_common_opt_count);
+    wr_opts_print_help(out, wr_common_opts, WR_COMMON_OPT_COUNT);
     fputs(help_option, out);
 }
 
@@ -57,7 +57,7 @@ void wr_help_bash(FILE *out, const struct wr_command *const *commands)
             fprintf(out, "%s ", commands[i]->words);
         fputs("--help", out);
         print_option_words(out, commands[i]->opts, commands[i]->opt_count);
-        print_option_words(out, wr_common_opts, wr_common_opt_count);
+        print_option_words(out, wr_common_opts, WR_COMMON_OPT_COUNT);
         fputs("\" ;;\n", out);
     }
     fputs("        esac\n    fi\n"

@@ -16,10 +16,14 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "cli/first_start.h"
+#include "cli/notify.h"
 #include "cli/privileges.h"
+#include "cli/state_dir.h"
 #include "engine/main.h"
 #include "log/log.h"
 #include "server/main.h"
+#include "template/store.h"
 
 #define LOCK_WAIT_MS 15000 /* an idle server that is ending gives the lock up within that */
 #define BACKLOG      1024
@@ -40,10 +44,9 @@ static void place_done(struct place *place)
     free(place->dir);
 }
 
-static int open_place(const struct wr_launch_opts *opts, struct place *place, struct wr_error *err)
+int wr_launch_check_paths(const struct wr_launch_opts *opts, struct wr_error *err)
 {
     const char *slash = strrchr(opts->socket_path, '/');
-    struct stat st;
 
     if (opts->socket_path[0] != '/' || !slash || !slash[1])
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
@@ -52,13 +55,24 @@ static int open_place(const struct wr_launch_opts *opts, struct place *place, st
     if (opts->data_dir[0] != '/')
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
                        "option --data-dir: %.100s is not an absolute path", opts->data_dir);
+    return 0;
+}
+
+static int open_place(const struct wr_launch_opts *opts, struct place *place, struct wr_error *err)
+{
+    int r = wr_launch_check_paths(opts, err);
+    struct stat st;
+
+    if (r < 0)
+        return r;
+    const char *slash = strrchr(opts->socket_path, '/');
     place->name = slash + 1;
     place->dir = wr_strndup(opts->socket_path, (size_t)(slash - opts->socket_path) + 1);
     if (!place->dir)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "socket path");
     /* The server, which is not root, is found by clients through this directory; nobody else may
      * list or write it. */
-    int r = wr_mkdir_parents(AT_FDCWD, place->dir, 0711);
+    r = wr_mkdir_parents(AT_FDCWD, place->dir, 0711);
     if (r < 0)
         return wr_fail(err, wr_code_from_errno(-r), -r, "make directory %s", place->dir);
     place->dir_fd = open(place->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -183,13 +197,65 @@ static int become_server(const struct wr_launch_opts *opts, const struct wr_serv
     return r;
 }
 
+static void log_listeners(const struct wr_front *front)
+{
+    static const char *const names[] = {
+        [WR_LISTEN_LOCAL] = "local",
+        [WR_LISTEN_API] = "control API",
+        [WR_LISTEN_INGRESS] = "ingress",
+        [WR_LISTEN_DOMAIN] = "domain",
+    };
+
+    for (size_t i = 0; i < front->count; i++) {
+        const struct wr_front_listener *listener = &front->listeners[i];
+        char text[WR_LISTEN_TEXT_MAX];
+        wr_listen_format(&listener->addr, text);
+        wr_log(WR_LOG_INFO, "listening", "what", names[listener->kind], "address", text, "tls",
+               listener->tls ? "yes" : "no", NULL);
+    }
+}
+
+/* The server's own directory in the data directory, and the TCP sockets: what can fail for reasons
+ * of the operator's is tried before anything is started. */
+static int prepare(const struct wr_launch_opts *opts, struct wr_server_opts *server,
+                   struct wr_listen_spec *listeners, struct wr_error *err)
+{
+    wr_auto_close int data_dir_fd = -1;
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+
+    if (uid == 0)
+        wr_privileges_find(WR_SERVER_USER, WR_SERVER_FALLBACK_ID, &uid, &gid);
+    int r = wr_data_dir_open(opts->data_dir, &data_dir_fd, err);
+    if (r == 0)
+        r = wr_state_dir_make(opts->data_dir, uid, gid, &opts->front->state_dir, err);
+    opts->front->config.state_dir = opts->front->state_dir;
+    if (r == 0)
+        r = wr_front_open(opts->front, listeners, err);
+    if (r == 0)
+        server->listener_count += opts->front->count;
+    return r;
+}
+
+/* Where the server says that it is ready. */
+static int open_ready(const struct wr_launch_opts *opts, struct wr_server_opts *server,
+                      struct wr_error *err)
+{
+    if (opts->ready_fd < 0) {
+        server->ready_text = WR_NOTIFY_READY;
+        return wr_notify_open(&server->ready_fd, err);
+    }
+    server->ready_text = "R";
+    server->ready_fd = fcntl(opts->ready_fd, F_DUPFD_CLOEXEC, 3);
+    return server->ready_fd < 0 ? wr_fail_errno(err, WR_E_INTERNAL, "pipe for readiness") : 0;
+}
+
 int wr_launch(const struct wr_launch_opts *opts, struct wr_error *err)
 {
     struct place place = {.dir_fd = -1, .lock_fd = -1};
-    const struct wr_server_config config = {.timeout_max_s = WR_TIMEOUT_MAX_S};
     struct wr_listen_spec listeners[WR_MAX_LISTENERS] = {{.kind = WR_LISTEN_LOCAL, .fd = -1}};
     struct wr_server_opts server = {.engine_fd = -1,
-                                    .config = &config,
+                                    .config = &opts->front->config,
                                     .listeners = listeners,
                                     .listener_count = 1,
                                     .ready_fd = -1,
@@ -205,26 +271,29 @@ int wr_launch(const struct wr_launch_opts *opts, struct wr_error *err)
         r = open_place(opts, &place, err);
     if (r == 0)
         r = take_lock(&place, LOCK_WAIT_MS, err);
+    if (r == 0)
+        r = prepare(opts, &server, listeners + 1, err);
+    if (r == 0)
+        r = open_ready(opts, &server, err);
     engine.run_dir = place.dir;
     if (r == 0)
         r = wr_engine_start(&engine, &server.engine_fd, &engine_pid, err);
     if (r == 0)
         r = bind_socket(&place, &listeners[0].fd, err);
-    if (r == 0 && opts->ready_fd >= 0) {
-        server.ready_fd = fcntl(opts->ready_fd, F_DUPFD_CLOEXEC, 3);
-        if (server.ready_fd < 0)
-            r = wr_fail_errno(err, WR_E_INTERNAL, "pipe for readiness");
-    }
     if (r == 0) {
         wr_close(place.dir_fd);
         place.dir_fd = -1;
         r = become_server(opts, &server, place.lock_fd, err);
     }
+    if (r == 0)
+        r = wr_first_start(opts->front, err);
     if (r == 0) {
+        log_listeners(opts->front);
         r = wr_server_run(&server, err);
     } else {
         wr_close(server.engine_fd);
-        wr_close(listeners[0].fd);
+        for (size_t i = 0; i < server.listener_count; i++)
+            wr_close(listeners[i].fd);
         wr_close(server.ready_fd);
     }
     place_done(&place);

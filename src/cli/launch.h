@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "base/error.h"
+#include "cli/front.h"
 
 /* Ids of the server when /etc/passwd has no user "warren": outside every range that distributions
  * hand out. */
@@ -19,10 +19,13 @@ struct wr_launch_opts {
     const char *volume_path; /* operator's directory for writable layers, or NULL */
     uint64_t volume_size_bytes;
     uint64_t idle_timeout_ms; /* 0: never */
+    struct wr_front *front;   /* planned; borrowed */
     int ready_fd;             /* -1, or a pipe for 'R'; borrowed, and still open afterwards */
     bool fake;                /* the engine's fake driver: needs no root */
 };
 
+/* Whether the paths of socket and data directory can be ones; touches nothing. */
+int wr_launch_check_paths(const struct wr_launch_opts *opts, struct wr_error *err) WR_MUST_CHECK;
 /* Everything that can be said without starting anything: root, paths, whether another server runs.
  */
 int wr_launch_check(const struct wr_launch_opts *opts, struct wr_error *err) WR_MUST_CHECK;

@@ -6,13 +6,14 @@
 #include "base/str.h"
 
 static const struct wr_opt *find_long(const struct wr_opt_set *sets, size_t set_count,
-                                      const char *name, size_t len, void **ret_values)
+                                      const char *name, size_t len,
+                                      const struct wr_opt_set **ret_set)
 {
     for (size_t s = 0; s < set_count; s++) {
         for (size_t i = 0; i < sets[s].count; i++) {
             const struct wr_opt *opt = &sets[s].opts[i];
             if (strlen(opt->name) == len && memcmp(opt->name, name, len) == 0) {
-                *ret_values = sets[s].values;
+                *ret_set = &sets[s];
                 return opt;
             }
         }
@@ -21,12 +22,12 @@ static const struct wr_opt *find_long(const struct wr_opt_set *sets, size_t set_
 }
 
 static const struct wr_opt *find_short(const struct wr_opt_set *sets, size_t set_count, char letter,
-                                       void **ret_values)
+                                       const struct wr_opt_set **ret_set)
 {
     for (size_t s = 0; s < set_count; s++) {
         for (size_t i = 0; i < sets[s].count; i++) {
             if (letter && sets[s].opts[i].letter == letter) {
-                *ret_values = sets[s].values;
+                *ret_set = &sets[s];
                 return &sets[s].opts[i];
             }
         }
@@ -57,6 +58,7 @@ static void format_limit(const struct wr_opt *opt, uint64_t value, char *out, si
     case WR_OPT_FLAG:
     case WR_OPT_STRING:
     case WR_OPT_LIST:
+    case WR_OPT_CHOICE:
         fits = wr_strformat(out, cap, "%llu", (unsigned long long)value);
         break;
     }
@@ -64,8 +66,8 @@ static void format_limit(const struct wr_opt *opt, uint64_t value, char *out, si
         out[0] = '\0';
 }
 
-static int parse_number(const struct wr_opt *opt, const char *text, uint64_t *ret,
-                        struct wr_error *err)
+static int parse_number(const struct wr_opt *opt, const char *where, const char *text,
+                        uint64_t *ret, struct wr_error *err)
 {
     static const char *const what[] = {
         [WR_OPT_U64] = "a whole number",
@@ -86,35 +88,71 @@ static int parse_number(const struct wr_opt *opt, const char *text, uint64_t *re
     else
         r = wr_parse_u64(text, 0, UINT64_MAX, &value);
     if (r == -EINVAL)
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "option --%s: \"%.40s\" is not %s", opt->name,
-                       text, what[opt->kind]);
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%s: \"%.40s\" is not %s", where, text,
+                       what[opt->kind]);
     if (r < 0 || ((opt->min || opt->max) && (value < opt->min || value > opt->max))) {
         format_limit(opt, opt->min, low, sizeof low);
         format_limit(opt, opt->max, high, sizeof high);
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                       "option --%s: %.40s is out of range (from %s to %s)", opt->name, text, low,
-                       high);
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%s: %.40s is out of range (from %s to %s)",
+                       where, text, low, high);
     }
     *ret = value;
     return 0;
 }
 
-static int store(const struct wr_opt *opt, void *values, const char *text, struct wr_error *err)
+static int parse_flag(const char *where, const char *text, bool *ret, struct wr_error *err)
+{
+    static const struct {
+        const char *word;
+        bool value;
+    } words[] = {{"yes", true}, {"no", false},  {"true", true}, {"false", false},
+                 {"on", true},  {"off", false}, {"1", true},    {"0", false}};
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(words); i++) {
+        if (wr_streq(text, words[i].word)) {
+            *ret = words[i].value;
+            return 0;
+        }
+    }
+    return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%s: \"%.40s\" is neither yes nor no", where,
+                   text);
+}
+
+static int parse_choice(const struct wr_opt *opt, const char *where, const char *text,
+                        uint64_t *ret, struct wr_error *err)
+{
+    const char *word = opt->value;
+
+    for (uint64_t i = 0; *text; i++) {
+        size_t len = strcspn(word, "|");
+        if (strlen(text) == len && memcmp(text, word, len) == 0) {
+            *ret = i;
+            return 0;
+        }
+        if (!word[len])
+            break;
+        word += len + 1;
+    }
+    return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%s: \"%.40s\" is none of %s", where, text,
+                   opt->value);
+}
+
+int wr_opt_store(const struct wr_opt *opt, void *values, const char *where, const char *text,
+                 struct wr_error *err)
 {
     char *place = (char *)values + opt->offset;
 
     switch (opt->kind) {
     case WR_OPT_FLAG:
-        *(bool *)(void *)place = true;
-        return 0;
+        return parse_flag(where, text, (bool *)(void *)place, err);
     case WR_OPT_STRING:
         *(const char **)(void *)place = text;
         return 0;
     case WR_OPT_LIST: {
         struct wr_opt_list *list = (struct wr_opt_list *)(void *)place;
         if (list->count >= WR_OPT_MAX_LIST)
-            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "option --%s: given more than %d times",
-                           opt->name, WR_OPT_MAX_LIST);
+            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%s: given more than %d times", where,
+                           WR_OPT_MAX_LIST);
         list->items[list->count++] = text;
         return 0;
     }
@@ -122,9 +160,24 @@ static int store(const struct wr_opt *opt, void *values, const char *text, struc
     case WR_OPT_SIZE:
     case WR_OPT_DURATION:
     case WR_OPT_CPU:
-        return parse_number(opt, text, (uint64_t *)(void *)place, err);
+        return parse_number(opt, where, text, (uint64_t *)(void *)place, err);
+    case WR_OPT_CHOICE:
+        return parse_choice(opt, where, text, (uint64_t *)(void *)place, err);
     }
     return 0;
+}
+
+/* A value of the command line. */
+static int store(const struct wr_opt *opt, const struct wr_opt_set *set, const char *text,
+                 struct wr_error *err)
+{
+    char where[80];
+
+    if (!wr_strformat(where, sizeof where, "option --%s", opt->name))
+        return wr_fail(err, WR_E_INTERNAL, 0, "name of an option");
+    if (set->texts)
+        set->texts[opt - set->opts] = text;
+    return wr_opt_store(opt, set->values, where, text, err);
 }
 
 struct cursor {
@@ -141,17 +194,18 @@ static int parse_long(struct cursor *c, struct wr_opt_args *args, struct wr_erro
     const char *text = c->argv[c->at] + 2;
     size_t len = strcspn(text, "=");
     const char *value = text[len] == '=' ? text + len + 1 : NULL;
-    void *values = NULL;
+    const struct wr_opt_set *set = NULL;
 
     if (wr_streq(text, "help")) {
         args->help = true;
         return 0;
     }
-    const struct wr_opt *opt = find_long(c->sets, c->set_count, text, len, &values);
+    const struct wr_opt *opt = find_long(c->sets, c->set_count, text, len, &set);
     if (!opt)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "no option --%.*s; see --help", (int)len,
                        text);
-    if (opt->kind == WR_OPT_FLAG && value)
+    /* A setting may have to be turned off that the environment or the file turns on. */
+    if (opt->kind == WR_OPT_FLAG && value && !opt->fallback)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "option --%s takes no value", opt->name);
     if (opt->kind != WR_OPT_FLAG && !value) {
         if (c->at + 1 >= c->argc)
@@ -159,15 +213,15 @@ static int parse_long(struct cursor *c, struct wr_opt_args *args, struct wr_erro
                            opt->name, opt->value);
         value = c->argv[++c->at];
     }
-    return store(opt, values, value, err);
+    return store(opt, set, value ? value : "yes", err);
 }
 
 /* "-j", "-jt" (flags together), "-e value", "-evalue". */
 static int parse_short(struct cursor *c, struct wr_opt_args *args, struct wr_error *err)
 {
     for (const char *p = c->argv[c->at] + 1; *p; p++) {
-        void *values = NULL;
-        const struct wr_opt *opt = find_short(c->sets, c->set_count, *p, &values);
+        const struct wr_opt_set *set = NULL;
+        const struct wr_opt *opt = find_short(c->sets, c->set_count, *p, &set);
 
         if (!opt && *p == 'h') {
             args->help = true;
@@ -176,17 +230,17 @@ static int parse_short(struct cursor *c, struct wr_opt_args *args, struct wr_err
         if (!opt)
             return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "no option -%c; see --help", *p);
         if (opt->kind == WR_OPT_FLAG) {
-            int r = store(opt, values, NULL, err);
+            int r = store(opt, set, "yes", err);
             if (r < 0)
                 return r;
             continue;
         }
         if (p[1])
-            return store(opt, values, p + 1, err);
+            return store(opt, set, p + 1, err);
         if (c->at + 1 >= c->argc)
             return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "option -%c needs a value (%s)", *p,
                            opt->value);
-        return store(opt, values, c->argv[++c->at], err);
+        return store(opt, set, c->argv[++c->at], err);
     }
     return 0;
 }
@@ -235,6 +289,9 @@ void wr_opts_print_help(FILE *out, const struct wr_opt *opts, size_t count)
         if (!wr_strformat(left, sizeof left, "%s--%s%s%s", letter, opt->name, opt->value ? " " : "",
                           opt->value ? opt->value : ""))
             left[sizeof left - 1] = '\0';
-        fprintf(out, "  %-30s %s\n", left, opt->help);
+        fprintf(out, "  %-30s %s", left, opt->help);
+        if (opt->fallback && *opt->fallback && opt->kind != WR_OPT_FLAG)
+            fprintf(out, " (default %s)", opt->fallback);
+        fputc('\n', out);
     }
 }

@@ -12,19 +12,21 @@
 #include "base/str.h"
 #include "sys/syscall.h"
 
-#define MAX_KEEP 8
+#define MAX_KEEP 16
 
 /* Read from the file alone: a name service would bring its libraries and sockets into this process.
  */
-static void find_user(const char *user, uid_t *uid, gid_t *gid)
+void wr_privileges_find(const char *user, uid_t fallback_id, uid_t *ret_uid, gid_t *ret_gid)
 {
     FILE *file = fopen("/etc/passwd", "re");
     struct passwd *entry;
 
+    *ret_uid = fallback_id;
+    *ret_gid = fallback_id;
     while (file && (entry = fgetpwent(file))) {
         if (wr_streq(entry->pw_name, user) && entry->pw_uid != 0 && entry->pw_gid != 0) {
-            *uid = entry->pw_uid;
-            *gid = entry->pw_gid;
+            *ret_uid = entry->pw_uid;
+            *ret_gid = entry->pw_gid;
             break;
         }
     }
@@ -57,10 +59,10 @@ static int clear_capabilities(struct wr_error *err)
 
 int wr_privileges_drop(const char *user, uid_t fallback_id, struct wr_error *err)
 {
-    uid_t uid = fallback_id;
-    gid_t gid = fallback_id;
+    uid_t uid;
+    gid_t gid;
 
-    find_user(user, &uid, &gid);
+    wr_privileges_find(user, fallback_id, &uid, &gid);
     int r = drop_bounding_set(err);
     if (r < 0)
         return r;
@@ -89,9 +91,13 @@ int wr_privileges_close_others(const int *keep, size_t count, struct wr_error *e
     size_t n = 0;
     unsigned next = 3;
 
-    for (size_t i = 0; i < count && n < MAX_KEEP; i++)
-        if (keep[i] > 2)
-            sorted[n++] = keep[i];
+    for (size_t i = 0; i < count; i++) {
+        if (keep[i] <= 2)
+            continue;
+        if (n == MAX_KEEP)
+            return wr_fail(err, WR_E_INTERNAL, 0, "more than %d descriptors to keep", MAX_KEEP);
+        sorted[n++] = keep[i];
+    }
     qsort(sorted, n, sizeof sorted[0], compare);
     for (size_t i = 0; i < n; i++) {
         unsigned fd = (unsigned)sorted[i];

@@ -6,7 +6,7 @@
 #include "client/answer_error.h"
 #include "engine/action.h"
 #include "json/jread.h"
-#include "rpc/connect.h"
+#include "rpc/envelope.h"
 
 #define MAX_UNARY ((size_t)WR_CONNECT_MAX_MESSAGE)
 

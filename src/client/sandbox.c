@@ -47,8 +47,7 @@ static int write_create(struct wr_buf *out, const struct wr_sandbox_opts *opts,
     wr_jw_init(&w, out);
     wr_jw_object(&w);
     wr_jw_kstr(&w, "templateID", opts->template_name);
-    if (opts->timeout_s)
-        wr_jw_ku64(&w, "timeout", opts->timeout_s);
+    wr_jw_ku64(&w, "timeout", opts->timeout_s ? opts->timeout_s : WR_SANDBOX_TIMEOUT_S);
     int r = write_pairs(&w, "envVars", opts->envs, opts->env_count, err);
     if (r == 0)
         r = write_pairs(&w, "metadata", opts->metadata, opts->metadata_count, err);
@@ -81,6 +80,12 @@ int wr_sandbox_create(struct wr_client *client, const struct wr_sandbox_opts *op
                                         .body = wr_buf_ptr(&body),
                                         .body_len = body.len};
     r = wr_client_request_json(client, &request, &answer, err);
+    if (r == -WR_E_NOT_FOUND)
+        return wr_fail(
+            err, WR_E_NOT_FOUND, 0,
+            "there is no template \"%.63s\"; `warren template ls` lists those that there "
+            "are, `warren template make-base` makes \"base\"",
+            opts->template_name);
     if (r < 0)
         return r;
     const char *id = json_string_value(json_object_get(answer, "sandboxID"));

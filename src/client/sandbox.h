@@ -5,9 +5,13 @@
 
 #include "client/client.h"
 
+/* Lifetime of what a command makes without being told one, seconds. (The API's own default is made
+ * for clients that say what they want.) */
+#define WR_SANDBOX_TIMEOUT_S 300
+
 struct wr_sandbox_opts {
     const char *template_name;
-    uint64_t timeout_s;                                  /* 0: the server's default */
+    uint64_t timeout_s;                                  /* 0: WR_SANDBOX_TIMEOUT_S */
     uint64_t cpu_millis, memory_bytes, disk_bytes, pids; /* 0: default */
     const char *const *envs; /* "NAME=value": environment of every process */
     size_t env_count;

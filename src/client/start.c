@@ -82,17 +82,11 @@ static int spawn_server(const struct wr_connect_opts *opts, int *ret_ready_fd, s
     wr_auto_close int write_end = ends[1];
     if (!wr_strformat(ready, sizeof ready, "%d", write_end))
         return wr_fail(err, WR_E_INTERNAL, 0, "pipe number");
-    const char *argv[] = {"warren",
-                          "serve",
-                          "--socket",
-                          opts->socket_path,
-                          "--data-dir",
-                          opts->data_dir,
-                          "--idle-timeout",
-                          WR_IDLE_TIMEOUT,
-                          "--ready-fd",
-                          ready,
-                          NULL};
+    const char *argv[] = {
+        "warren",          "serve",      "--private",    "--socket",
+        opts->socket_path, "--data-dir", opts->data_dir, "--idle-timeout",
+        WR_IDLE_TIMEOUT,   "--ready-fd", ready,          opts->config_path ? "--config" : NULL,
+        opts->config_path, NULL};
 
     /* Twice, so that the server is nobody's child that has to be waited for. */
     pid_t pid = fork();

@@ -15,9 +15,10 @@
 
 struct wr_connect_opts {
     const char *socket_path;
-    const char *data_dir;   /* for a server that has to be started */
-    const char *executable; /* of `serve`; NULL: /proc/self/exe */
-    bool no_start;          /* fail instead */
+    const char *data_dir;    /* for a server that has to be started */
+    const char *config_path; /* for it too; NULL: the default */
+    const char *executable;  /* of `serve`; NULL: /proc/self/exe */
+    bool no_start;           /* fail instead */
 };
 
 /* wr_client_open(), and when nobody listens (and no_start is not set) the start of a server.

@@ -34,31 +34,31 @@ enum wr_action {
     /* {} -> {"version": "0.1.0", "pid": n} */
     WR_ACTION_PING = 1,
     /* {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles", "envVars":
-     * {}, "owner": "<text>", "sockets": n}
+     * {}, "accessToken": "<64 hex characters>", "sockets": n}
      * -> {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles",
      * "createdMs"} + n sockets. Only template is required; without an id the engine chooses one,
      * which is fast because sandboxes are prepared under ids of their own. 0 or absent limits take
-     * the template's or built-in defaults. `owner` is kept and returned by LIST as it is (the
-     * server's own record, at most WR_ACTION_MAX_OWNER bytes). */
+     * the template's or built-in defaults. The sandbox's agent demands the access token; the engine
+     * hands it over and forgets it. */
     WR_ACTION_CREATE = 2,
     /* {"id"} -> {} when every process is gone. Idempotent while the sandbox is being removed;
      * NOT_FOUND afterwards. A CREATE that has no answer yet gets ABORTED. */
     WR_ACTION_KILL = 3,
-    /* {"after": "<id>"} -> {"sandboxes": [{as the reply of CREATE, "owner"}], "more": bool}; ids
-       ascend; "" starts. */
+    /* {"after": "<id>"} -> {"sandboxes": [{as the reply of CREATE}], "more": bool}; ids ascend; ""
+       starts. */
     WR_ACTION_LIST = 4,
-    /* {"id"} -> {"memoryBytes", "memoryPeakBytes", "memoryLimitBytes", "cpuUsec", "pids",
-       "diskBytes", "diskLimitBytes", "oomKills"} */
+    /* {"id"} -> {"memoryBytes", "memoryPeakBytes", "memoryLimitBytes", "cacheBytes", "cpuUsec",
+       "pids", "diskBytes", "diskLimitBytes", "oomKills"} */
     WR_ACTION_STATS = 5,
-    /* {"id", "count"} -> {} + count non-blocking TCP/IPv4 sockets inside the sandbox's network
-       namespace, not connected. */
+    /* {"id", "count"} -> {} + count non-blocking TCP sockets inside the sandbox's network
+       namespace, not connected: IPv6 ones that take IPv4-mapped addresses too, or IPv4 ones on a
+       host without IPv6. */
     WR_ACTION_SOCKETS = 6,
-    /* {} -> {"templates": [{"name", "layers": n, "sizeBytes", "createdMs"}]} */
+    /* {"after": "<name>"} -> {"templates": [{"name", "layers": n, "sizeBytes", "createdMs",
+       "cpuMillis", "memoryBytes", "diskBytes"}], "more": bool}; names ascend; "" starts. */
     WR_ACTION_TEMPLATES = 7,
-    /* {"id", "owner"} -> {}: replaces the owner text. */
-    WR_ACTION_SET_OWNER = 8,
     /* {} -> {}: kills every sandbox and nest and ends the engine (idle private server, tests). */
-    WR_ACTION_SHUTDOWN = 9,
+    WR_ACTION_SHUTDOWN = 8,
 };
 
 enum wr_action_event {
@@ -71,10 +71,10 @@ enum wr_action_event {
     WR_EVENT_READY = 2,
 };
 
-#define WR_ACTION_MAX_OWNER   (16 * 1024)
 #define WR_ACTION_MAX_ENV     (32 * 1024) /* all names and values together */
+#define WR_ACTION_TOKEN_LEN   64          /* hex characters of an access token */
 #define WR_ACTION_MAX_SOCKETS 16
-#define WR_ACTION_LIST_PAGE   32 /* sandboxes in one reply, fewer when their owner texts are long */
+#define WR_ACTION_LIST_PAGE   128 /* sandboxes or templates in one reply */
 
 /* Limits of one sandbox and their defaults. */
 #define WR_CPU_MILLIS_MIN       50u

@@ -34,12 +34,6 @@ static int answer(const struct request *r, struct wr_jw *w, struct wr_buf *text,
     return 0;
 }
 
-static int answer_empty(const struct request *r)
-{
-    wr_engine_reply(r->engine, r->kind, r->sequence, "{}", NULL, 0);
-    return 0;
-}
-
 /* Reads {"id"} plus `extra` fields and finds the sandbox. */
 static int find_by_id(const struct request *r, const struct wr_json_field *extra,
                       size_t extra_count, struct wr_engine_sandbox **ret, struct wr_error *err)
@@ -105,6 +99,7 @@ static int do_create(const struct request *r, struct wr_error *err)
     /* The agent has them now; they may be secrets. */
     json_decref(s->spec.env);
     s->spec.env = NULL;
+    explicit_bzero(s->spec.access_token, sizeof(s->spec.access_token));
     wr_engine_insert(s);
     return WAITS;
 }
@@ -148,13 +143,12 @@ static int do_list(const struct request *r, struct wr_error *err)
         const struct wr_engine_sandbox *s = wr_list_entry(it, struct wr_engine_sandbox, link);
         if (s->state != WR_SANDBOX_RUNNING || strcmp(s->spec.id, after) <= 0)
             continue;
-        /* Escaping doubles a text without control characters at most. */
-        if (count == WR_ACTION_LIST_PAGE || 2 * strlen(s->spec.owner) + 1024 > wr_buf_room(&text)) {
+        if (count == WR_ACTION_LIST_PAGE) {
             more = true;
             break;
         }
         wr_jw_object(&w);
-        wr_spec_write_public(&s->spec, true, &w);
+        wr_spec_write_public(&s->spec, &w);
         wr_jw_end(&w);
         count++;
     }
@@ -181,6 +175,7 @@ static int do_stats(const struct request *r, struct wr_error *err)
     wr_jw_ku64(&w, "memoryBytes", stats.memory_bytes);
     wr_jw_ku64(&w, "memoryPeakBytes", stats.memory_peak_bytes);
     wr_jw_ku64(&w, "memoryLimitBytes", stats.memory_limit_bytes);
+    wr_jw_ku64(&w, "cacheBytes", stats.cache_bytes);
     wr_jw_ku64(&w, "cpuUsec", stats.cpu_usec);
     wr_jw_ku64(&w, "pids", stats.pids);
     wr_jw_ku64(&w, "diskBytes", stats.disk_bytes);
@@ -213,60 +208,61 @@ static int do_sockets(const struct request *r, struct wr_error *err)
     return 0;
 }
 
+struct template_page {
+    struct wr_jw w;
+    const char *after;
+    size_t count;
+    bool more;
+};
+
 static void write_template(const struct wr_template *t, void *data)
 {
-    struct wr_jw *w = data;
+    struct template_page *page = data;
+    struct wr_jw *w = &page->w;
+    struct wr_spec spec = {0};
+    struct wr_error ignored;
 
+    if (strcmp(t->name, page->after) <= 0)
+        return;
+    if (page->count == WR_ACTION_LIST_PAGE) {
+        page->more = true;
+        return;
+    }
+    /* Limits out of range are refused when somebody uses the template; here they are only shown. */
+    (void)!wr_spec_complete(&spec, t, &ignored);
     wr_jw_object(w);
     wr_jw_kstr(w, "name", t->name);
     wr_jw_ku64(w, "layers", t->layer_count);
     wr_jw_ku64(w, "sizeBytes", t->size_bytes);
     wr_jw_ku64(w, "createdMs", t->created_ms);
+    wr_jw_ku64(w, "cpuMillis", spec.cpu_millis);
+    wr_jw_ku64(w, "memoryBytes", spec.memory_bytes);
+    wr_jw_ku64(w, "diskBytes", spec.disk_bytes);
     wr_jw_end(w);
+    page->count++;
 }
 
 static int do_templates(const struct request *r, struct wr_error *err)
 {
     wr_auto_buf text = WR_BUF(WR_ACTION_MAX - 256);
-    struct wr_jw w;
-
-    wr_jw_init(&w, &text);
-    wr_jw_object(&w);
-    wr_jw_key(&w, "templates");
-    wr_jw_array(&w);
-    int rc = r->engine->ops->templates(r->engine->driver, write_template, &w, err);
-    if (rc < 0)
-        return rc;
-    wr_jw_end(&w);
-    wr_jw_end(&w);
-    return answer(r, &w, &text, NULL, 0, err);
-}
-
-static int do_set_owner(const struct request *r, struct wr_error *err)
-{
-    struct wr_engine_sandbox *s = NULL;
-    const char *owner = NULL;
-    const struct wr_json_field field = {.name = "owner",
-                                        .kind = WR_JSON_STRING,
-                                        .required = true,
-                                        .ret = &owner,
-                                        .max = WR_ACTION_MAX_OWNER};
-    int rc = find_running(r, &field, 1, &s, err);
+    struct template_page page = {.after = ""};
+    const struct wr_json_field field = {
+        .name = "after", .kind = WR_JSON_STRING, .ret = &page.after};
+    int rc = wr_json_read(r->payload, &field, 1, WR_JSON_REFUSE_UNKNOWN, err);
 
     if (rc < 0)
         return rc;
-    rc = wr_spec_check_owner(owner, err);
+    wr_jw_init(&page.w, &text);
+    wr_jw_object(&page.w);
+    wr_jw_key(&page.w, "templates");
+    wr_jw_array(&page.w);
+    rc = r->engine->ops->templates(r->engine->driver, write_template, &page, err);
     if (rc < 0)
         return rc;
-    char *before = s->spec.owner, *copy = wr_strdup(owner);
-    if (!copy)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "keep the owner text");
-    s->spec.owner = copy;
-    rc = r->engine->ops->save(s->instance, &s->spec, err);
-    if (rc < 0)
-        s->spec.owner = before;
-    free(rc < 0 ? copy : before);
-    return rc ? rc : answer_empty(r);
+    wr_jw_end(&page.w);
+    wr_jw_kbool(&page.w, "more", page.more);
+    wr_jw_end(&page.w);
+    return answer(r, &page.w, &text, NULL, 0, err);
 }
 
 static int do_shutdown(const struct request *r, struct wr_error *err)
@@ -292,8 +288,7 @@ static const struct {
     {WR_ACTION_PING, do_ping},           {WR_ACTION_CREATE, do_create},
     {WR_ACTION_KILL, do_kill},           {WR_ACTION_LIST, do_list},
     {WR_ACTION_STATS, do_stats},         {WR_ACTION_SOCKETS, do_sockets},
-    {WR_ACTION_TEMPLATES, do_templates}, {WR_ACTION_SET_OWNER, do_set_owner},
-    {WR_ACTION_SHUTDOWN, do_shutdown},
+    {WR_ACTION_TEMPLATES, do_templates}, {WR_ACTION_SHUTDOWN, do_shutdown},
 };
 
 void wr_engine_dispatch(struct wr_engine *engine, const struct wr_action_header *header,

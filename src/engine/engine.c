@@ -39,7 +39,7 @@ static void answer_create(struct wr_engine_sandbox *s)
 
     wr_jw_init(&w, &text);
     wr_jw_object(&w);
-    wr_spec_write_public(&s->spec, false, &w);
+    wr_spec_write_public(&s->spec, &w);
     wr_jw_end(&w);
     const char *json = wr_jw_finish(&w) == 0 ? wr_buf_cstr(&text) : NULL;
     if (rc == 0 && !json)

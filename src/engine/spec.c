@@ -15,13 +15,13 @@ void wr_spec_done(struct wr_spec *spec)
     if (!spec)
         return;
     json_decref(spec->env);
-    free(spec->owner);
+    explicit_bzero(spec->access_token, sizeof(spec->access_token));
     *spec = (struct wr_spec){0};
 }
 
 /* What CREATE and the record on disk have in common. */
 struct raw {
-    const char *id, *template_name, *owner;
+    const char *id, *template_name, *access_token;
     json_t *env;
 };
 
@@ -58,11 +58,12 @@ static int check_env(const json_t *env, struct wr_error *err)
     return 0;
 }
 
-int wr_spec_check_owner(const char *owner, struct wr_error *err)
+static int adopt_token(const char *token, struct wr_spec *spec, struct wr_error *err)
 {
-    for (const char *p = owner; *p; p++)
-        if ((unsigned char)*p < 0x20)
-            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the owner text has a control character");
+    if (!wr_str_only(token, "0123456789abcdef", WR_ACTION_TOKEN_LEN, WR_ACTION_TOKEN_LEN))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "an access token has %d hex characters",
+                       WR_ACTION_TOKEN_LEN);
+    memcpy(spec->access_token, token, WR_ACTION_TOKEN_LEN);
     return 0;
 }
 
@@ -78,13 +79,12 @@ static int adopt(const struct raw *raw, struct wr_spec *spec, struct wr_error *e
     if (raw->id)
         memcpy(spec->id, raw->id, sizeof(spec->id));
     int rc = raw->env ? check_env(raw->env, err) : 0;
-    if (rc == 0 && raw->owner)
-        rc = wr_spec_check_owner(raw->owner, err);
+    if (rc == 0 && raw->access_token)
+        rc = adopt_token(raw->access_token, spec, err);
     if (rc < 0)
         return rc;
     spec->env = raw->env ? json_incref(raw->env) : json_object();
-    spec->owner = wr_strdup(raw->owner ? raw->owner : "");
-    if (!spec->env || !spec->owner)
+    if (!spec->env)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "read a sandbox's specification");
     return 0;
 }
@@ -107,7 +107,7 @@ int wr_spec_read(const json_t *payload, struct wr_spec *ret, struct wr_error *er
         {.name = "template", .kind = WR_JSON_STRING, .required = true, .ret = &raw.template_name},
         LIMIT_FIELDS(&spec),
         {.name = "envVars", .kind = WR_JSON_OBJECT, .ret = &raw.env},
-        {.name = "owner", .kind = WR_JSON_STRING, .ret = &raw.owner, .max = WR_ACTION_MAX_OWNER},
+        {.name = "accessToken", .kind = WR_JSON_STRING, .ret = &raw.access_token},
         {.name = "sockets",
          .kind = WR_JSON_U64,
          .ret = &spec.sockets,
@@ -142,7 +142,6 @@ int wr_spec_read_record(const json_t *record, struct wr_spec *ret, struct wr_err
          .ret = &spec.slot,
          .min = 0,
          .max = WR_SLOT_COUNT - 1},
-        {.name = "owner", .kind = WR_JSON_STRING, .ret = &raw.owner, .max = WR_ACTION_MAX_OWNER},
     };
     int rc = wr_json_read(record, fields, WR_ARRAY_SIZE(fields), WR_JSON_REFUSE_UNKNOWN, err);
 
@@ -181,7 +180,7 @@ int wr_spec_complete(struct wr_spec *spec, const struct wr_template *t, struct w
     return 0;
 }
 
-void wr_spec_write_public(const struct wr_spec *spec, bool with_owner, struct wr_jw *w)
+void wr_spec_write_public(const struct wr_spec *spec, struct wr_jw *w)
 {
     wr_jw_kstr(w, "id", spec->id);
     wr_jw_kstr(w, "template", spec->template_name);
@@ -191,8 +190,6 @@ void wr_spec_write_public(const struct wr_spec *spec, bool with_owner, struct wr
     wr_jw_ku64(w, "pids", spec->pids);
     wr_jw_ku64(w, "openFiles", spec->open_files);
     wr_jw_ku64(w, "createdMs", spec->created_ms);
-    if (with_owner)
-        wr_jw_kstr(w, "owner", spec->owner);
 }
 
 int wr_spec_write_record(const struct wr_spec *spec, struct wr_buf *out)
@@ -202,7 +199,7 @@ int wr_spec_write_record(const struct wr_spec *spec, struct wr_buf *out)
     wr_jw_init(&w, out);
     wr_jw_object(&w);
     wr_jw_ku64(&w, "format", WR_SPEC_FORMAT);
-    wr_spec_write_public(spec, true, &w);
+    wr_spec_write_public(spec, &w);
     wr_jw_ku64(&w, "slot", spec->slot);
     wr_jw_end(&w);
     return wr_jw_finish(&w);

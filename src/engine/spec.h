@@ -7,10 +7,11 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "engine/action.h"
 
 struct wr_buf;
 
-#define WR_SPEC_FORMAT 1
+#define WR_SPEC_FORMAT 2
 
 struct wr_spec {
     char id[WR_ID_LEN + 1]; /* empty: the driver chooses one */
@@ -24,25 +25,23 @@ struct wr_spec {
     uint64_t slot;    /* the driver's */
     uint64_t sockets; /* of a CREATE: how many to hand out; not kept */
     json_t *env;      /* owned object of strings; NULL once the agent has it */
-    char *owner;      /* owned text, never NULL */
+    char access_token[WR_ACTION_TOKEN_LEN + 1]; /* "" for none, and once the agent has it */
 };
 
 void wr_spec_done(struct wr_spec *spec);
 
 /* Reads a CREATE payload. Absent or zero limits stay 0: wr_spec_complete() fills them. */
 int wr_spec_read(const json_t *payload, struct wr_spec *ret, struct wr_error *err) WR_MUST_CHECK;
-/* An owner text has no control characters, so that LIST pages stay bounded. */
-int wr_spec_check_owner(const char *owner, struct wr_error *err) WR_MUST_CHECK;
 struct wr_template;
 /* Limits that were not asked for come from the template, then from the built-in defaults. Limits
  * out of range are refused. */
 int wr_spec_complete(struct wr_spec *spec, const struct wr_template *t, struct wr_error *err)
     WR_MUST_CHECK;
 
-/* The record on disk, and in LIST (without format, slot and env). */
+/* The record on disk: without secrets (env and token), which nobody needs again. */
 int wr_spec_write_record(const struct wr_spec *spec, struct wr_buf *out) WR_MUST_CHECK;
 int wr_spec_read_record(const json_t *record, struct wr_spec *ret, struct wr_error *err)
     WR_MUST_CHECK;
 struct wr_jw;
-/* {"id", "template", limits, "createdMs"} without the braces; "owner" too when asked. */
-void wr_spec_write_public(const struct wr_spec *spec, bool with_owner, struct wr_jw *w);
+/* {"id", "template", limits, "createdMs"} without the braces. */
+void wr_spec_write_public(const struct wr_spec *spec, struct wr_jw *w);

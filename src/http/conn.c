@@ -344,6 +344,15 @@ static bool step(struct wr_server_conn *conn)
     return false;
 }
 
+/* Whether the end of the peer's stream has to be heard of at once: it ends an exchange that has not
+ * given its whole response. Also between exchanges, where it changes nothing, because the mask of
+ * the source then stays the same. */
+static bool watches_eof(const struct wr_server_conn *conn)
+{
+    return conn->server->opts.eof_aborts && !conn->eof &&
+           (conn->phase != WR_CONN_EXCHANGE || conn->ex->state != WR_RESPONSE_ENDED);
+}
+
 /* While a response is under way the socket is not read: a pipelined request waits there, and so
  * does the end of a half-closed stream. A peer that is really gone shows by EPOLLHUP, EPOLLERR or a
  * failing write. */
@@ -355,6 +364,24 @@ static bool wants_input(const struct wr_server_conn *conn)
         return conn->io.in.len < WR_HTTP_MAX_HEAD;
     return !conn->body.done && !conn->ex->paused && conn->io.in.len == 0 &&
            conn->ex->state != WR_RESPONSE_ENDED;
+}
+
+/* The input is taken from the mask only when it has become ready although nobody wants it: with a
+ * peer that waits for its response before it asks again, that is never, and each request saves two
+ * system calls. */
+static uint32_t wanted_events(struct wr_server_conn *conn)
+{
+    uint32_t events = conn->io.out.len > 0 ? (uint32_t)EPOLLOUT : 0u;
+
+    if (wants_input(conn)) {
+        conn->surplus = false;
+        events |= (uint32_t)EPOLLIN;
+    } else if (!conn->surplus) {
+        events |= conn->io.source.events & (uint32_t)EPOLLIN;
+    }
+    if (watches_eof(conn))
+        events |= (uint32_t)EPOLLRDHUP;
+    return events;
 }
 
 /* Whether an exchange cannot go on before the peer takes or sends bytes. A body that rests between
@@ -414,8 +441,7 @@ static void run(struct wr_server_conn *conn)
     wr_http_io_trim_input(&conn->io);
     if (more || (conn->io.want_drain && conn->io.out.len < WR_HTTP_OUT_LOW))
         wr_http_io_kick(&conn->io);
-    wr_source_set_events(&conn->io.source, (wants_input(conn) ? (uint32_t)EPOLLIN : 0u) |
-                                               (conn->io.out.len > 0 ? (uint32_t)EPOLLOUT : 0u));
+    wr_source_set_events(&conn->io.source, wanted_events(conn));
     watch_progress(conn);
 }
 
@@ -434,6 +460,8 @@ static void on_timer(struct wr_timer *timer, void *data)
         on_stall_timer(conn);
     else if (conn->phase == WR_CONN_HEAD && conn->head_started)
         refuse(conn, 408, "the request head took too long");
+    else if (conn->phase == WR_CONN_HEAD)
+        enter_linger(conn);
     else
         conn->cut = true;
     run(conn);
@@ -442,13 +470,16 @@ static void on_timer(struct wr_timer *timer, void *data)
 static void on_event(struct wr_source *source, uint32_t events, void *data)
 {
     struct wr_server_conn *conn = data;
+    bool gone = (events & EPOLLRDHUP) != 0 && watches_eof(conn);
 
     (void)source;
     if (events & EPOLLOUT)
         conn->io.blocked = false;
-    if (events & (EPOLLERR | EPOLLHUP)) {
+    if ((events & (EPOLLERR | EPOLLHUP)) || (gone && conn->phase == WR_CONN_EXCHANGE)) {
         conn->cut = true;
-    } else if ((events & EPOLLIN) && wants_input(conn)) {
+    } else if ((events & EPOLLIN) && !wants_input(conn)) {
+        conn->surplus = true;
+    } else if (events & EPOLLIN) {
         ssize_t n = wr_http_io_fill(&conn->io);
         conn->eof = n == 0;
         if (n < 0 && n != -EAGAIN)

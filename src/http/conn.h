@@ -44,6 +44,7 @@ struct wr_server_conn {
     uint64_t moved_seen, moved_ms; /* io.moved at the last look, and since when it is that */
     bool head_started;
     bool eof;     /* the peer sends no more; it may still read */
+    bool surplus; /* there is input that nobody wants yet */
     bool cut;     /* to be closed as a failure */
     bool shut;    /* SHUT_WR was done */
     bool busy;    /* wr_server_conn_run() is on the stack */
@@ -68,6 +69,7 @@ struct wr_exchange {
     struct wr_server_conn *conn;
     const struct wr_exchange_ops *ops;
     void *data;
+    uint64_t tag; /* the handler's */
     enum wr_response_state state;
     int status;
     struct wr_http_sender sender;

@@ -86,6 +86,21 @@ struct wr_loop *wr_exchange_loop(const struct wr_exchange *ex)
     return ex->conn->io.loop;
 }
 
+void wr_exchange_set_tag(struct wr_exchange *ex, uint64_t tag)
+{
+    ex->tag = tag;
+}
+
+uint64_t wr_exchange_tag(const struct wr_exchange *ex)
+{
+    return ex->tag;
+}
+
+int wr_exchange_status(const struct wr_exchange *ex)
+{
+    return ex->status;
+}
+
 void wr_exchange_set_ops(struct wr_exchange *ex, const struct wr_exchange_ops *ops, void *data_ptr)
 {
     ex->ops = ops;
@@ -132,7 +147,10 @@ void wr_exchange_begin(struct wr_exchange *ex, int status)
     ex->state = WR_RESPONSE_HEAD;
     ex->status = status;
     ex->keep = ex->head.keep_alive;
-    (void)worked(ex, wr_h1_write_status(&ex->conn->io.out, status, NULL));
+    const struct wr_http_server *server = ex->conn->server;
+    if (worked(ex, wr_h1_write_status(&ex->conn->io.out, status, NULL)) && status >= 200 &&
+        server && server->opts.on_begin)
+        server->opts.on_begin(ex, server->opts.data);
 }
 
 void wr_exchange_header_n(struct wr_exchange *ex, const char *name, size_t name_len,

@@ -1,5 +1,6 @@
 /* Routes as a constant table: method, pattern, handler. "{name}" matches one non-empty path
- * segment. */
+ * segment. The path is cut into segments as it was sent and each is decoded afterwards, so that
+ * "%2F" is a slash inside a parameter and ends no segment. */
 #pragma once
 
 #include "http/server.h"

@@ -86,13 +86,20 @@ int wr_http_server_new(struct wr_loop *loop, int listen_fd, const struct wr_http
     return 0;
 }
 
+void wr_http_server_stop_accepting(struct wr_http_server *server)
+{
+    if (!server)
+        return;
+    wr_source_remove(&server->source);
+    wr_timer_stop(&server->retry);
+    server->fd = wr_close(server->fd);
+}
+
 struct wr_http_server *wr_http_server_free(struct wr_http_server *server)
 {
     if (!server)
         return NULL;
-    wr_source_remove(&server->source);
-    wr_timer_stop(&server->retry);
-    server->fd = wr_close(server->fd);
+    wr_http_server_stop_accepting(server);
     while (!wr_list_empty(&server->conns))
         wr_server_conn_close(wr_list_entry(server->conns.next, struct wr_server_conn, link));
     free(server);

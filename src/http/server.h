@@ -36,18 +36,27 @@ typedef void (*wr_http_handler)(struct wr_exchange *ex, void *data);
 struct wr_http_server_opts {
     size_t max_connections; /* above it new connections are closed at once */
     wr_http_handler handler;
+    /* Called at the start of every final response, whoever gives it: adds the fields that all of
+     * them carry, with wr_exchange_header(). May be NULL. */
+    wr_http_handler on_begin;
     void *data;
     uint64_t head_timeout_ms; /* 0: WR_HTTP_HEAD_TIMEOUT_MS */
     uint64_t idle_timeout_ms; /* 0: WR_HTTP_IDLE_TIMEOUT_MS */
     /* Without a byte moved although the peer should take output or send the rest of a length or a
      * chunk: cut. Streams that are merely silent are not concerned. 0: WR_HTTP_STALL_TIMEOUT_MS */
     uint64_t stall_timeout_ms;
+    /* A peer that ends its stream before it has the whole response is taken for gone: the exchange
+     * is aborted. On TCP the end of a client and a half-closed stream look the same; over a unix
+     * socket they differ, and a half-closed stream gets its response. */
+    bool eof_aborts;
 };
 
 /* `listen_fd` becomes owned (also on failure); -1: connections come by wr_http_server_adopt() only.
  */
 int wr_http_server_new(struct wr_loop *loop, int listen_fd, const struct wr_http_server_opts *opts,
                        struct wr_http_server **ret, struct wr_error *err) WR_MUST_CHECK;
+/* Closes the listener; connections go on. Accepts NULL. */
+void wr_http_server_stop_accepting(struct wr_http_server *server);
 /* Closes the listener and every connection (on_close with aborted = true). Accepts NULL, returns
  * NULL. */
 struct wr_http_server *wr_http_server_free(struct wr_http_server *server);
@@ -65,6 +74,11 @@ const char *wr_exchange_path(const struct wr_exchange *ex); /* decoded path, NUL
 int wr_exchange_query(const struct wr_exchange *ex, const char *name, char *out, size_t cap,
                       struct wr_error *err) WR_MUST_CHECK;
 struct wr_loop *wr_exchange_loop(const struct wr_exchange *ex);
+/* A number that the handler keeps with the exchange, for on_begin; 0 at first. */
+void wr_exchange_set_tag(struct wr_exchange *ex, uint64_t tag);
+uint64_t wr_exchange_tag(const struct wr_exchange *ex);
+/* Of the response; 0 before wr_exchange_begin(). */
+int wr_exchange_status(const struct wr_exchange *ex);
 
 void wr_exchange_set_ops(struct wr_exchange *ex, const struct wr_exchange_ops *ops, void *data_ptr);
 /* Stops and restarts delivery of the request body; the socket is not read meanwhile. on_body is

@@ -85,6 +85,31 @@ int wr_uri_split(const char *target, size_t len, char *path, size_t path_cap,
     return 0;
 }
 
+const char *wr_uri_raw_path(const char *target, size_t len, size_t *ret_len)
+{
+    size_t pos = skip_authority(target, len);
+    const char *query = memchr(target + pos, '?', len - pos);
+
+    *ret_len = query ? (size_t)(query - target) - pos : len - pos;
+    return target + pos;
+}
+
+bool wr_uri_decode_segment(const char *s, size_t len, char *out, size_t cap)
+{
+    size_t used = 0;
+
+    for (size_t pos = 0; pos < len;) {
+        int c = decode_one(s, len, &pos, false);
+        if (c < 0 || used + 1 >= cap)
+            return false;
+        out[used++] = (char)c;
+    }
+    if (used >= cap)
+        return false;
+    out[used] = '\0';
+    return true;
+}
+
 static bool name_matches(const char *s, size_t len, const char *name)
 {
     size_t pos = 0;

@@ -157,13 +157,15 @@ static int read_config(const struct wr_child_plan *plan, struct wr_agent_config 
     json_t *json =
         json_loadb(plan->config, plan->request->config_len, JSON_REJECT_DUPLICATES, &json_error);
 
+    /* It may hold the access token; the agent's copy is the one in `json`. */
+    explicit_bzero(plan->config, plan->request->config_len);
     if (!json)
         return wr_fail(err, WR_E_INTERNAL, 0, "the agent's configuration is not JSON: %s",
                        json_error.text);
-    if (json_unpack_ex(json, &json_error, JSON_STRICT, "{s:s, s:s, s:s, s:s, s:o}", "sandboxId",
-                       &config->sandbox_id, "template", &config->template_name, "user",
+    if (json_unpack_ex(json, &json_error, JSON_STRICT, "{s:s, s:s, s:s, s:s, s:o, s?s}",
+                       "sandboxId", &config->sandbox_id, "template", &config->template_name, "user",
                        &config->default_user, "workdir", &config->default_workdir, "env",
-                       &config->env) < 0) {
+                       &config->env, "accessToken", &config->access_token) < 0) {
         json_decref(json);
         return wr_fail(err, WR_E_INTERNAL, 0, "the agent's configuration: %s", json_error.text);
     }

@@ -12,7 +12,7 @@
 
 struct wr_child_plan {
     const struct wr_nest_request *request;
-    const char *config; /* JSON of request->config_len bytes */
+    char *config; /* JSON of request->config_len bytes; the child wipes its copy */
     const struct sock_filter *seccomp;
     size_t seccomp_count;
     int root_fd;   /* detached overlay mount */

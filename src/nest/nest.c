@@ -55,7 +55,7 @@ static int list(struct wr_nest *nest, const struct wr_nest_request *request,
     return 0;
 }
 
-static int spawn(struct wr_nest *nest, const struct wr_nest_request *request, const char *payload,
+static int spawn(struct wr_nest *nest, const struct wr_nest_request *request, char *payload,
                  const int *fds, size_t fd_count, struct wr_nest_answer *answer)
 {
     struct wr_error *err = &answer->reply.error;
@@ -69,9 +69,8 @@ static int spawn(struct wr_nest *nest, const struct wr_nest_request *request, co
     return wr_nest_spawn(nest, request, payload, fds, answer, err);
 }
 
-void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request,
-                    const char *payload, const int *fds, size_t fd_count,
-                    struct wr_nest_answer *answer)
+void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request, char *payload,
+                    const int *fds, size_t fd_count, struct wr_nest_answer *answer)
 {
     int rc = 0;
 

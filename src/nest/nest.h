@@ -26,10 +26,9 @@ struct wr_nest_answer {
 };
 
 /* Handles one message. `payload` holds request->config_len bytes. Descriptors stay the caller's. */
-void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request,
-                    const char *payload, const int *fds, size_t fd_count,
-                    struct wr_nest_answer *answer);
+void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request, char *payload,
+                    const int *fds, size_t fd_count, struct wr_nest_answer *answer);
 /* nest/spawn.c: starts one sandbox. */
-int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, const char *payload,
+int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, char *payload,
                   const int *fds, struct wr_nest_answer *answer, struct wr_error *err)
     WR_MUST_CHECK;

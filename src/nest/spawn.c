@@ -120,7 +120,7 @@ static int release_child(const struct wr_nest_request *request, pid_t pid, int g
     return rc;
 }
 
-int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, const char *payload,
+int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, char *payload,
                   const int *fds, struct wr_nest_answer *answer, struct wr_error *err)
 {
     struct wr_child child = {.slot = request->slot, .pidfd = -1, .ns_fd = -1};

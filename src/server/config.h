@@ -36,9 +36,12 @@ struct wr_server_config {
     const char *domain;        /* base domain, may carry ":port"; NULL without domain mode */
     const char *public_domain; /* `domain` of API answers: the domain, or "localhost:<ingress port>"
                                   when the ingress listens on TCP, or NULL */
+    const char *api_url, *sandbox_url; /* how clients on this host reach the control API and the
+                                          ingress; NULL where nothing listens */
     const char *tls_cert_pem, *tls_key_pem; /* whole PEM texts; NULL without TLS */
-    uint32_t timeout_max_s;                 /* longest lifetime of a sandbox */
-    bool lenient; /* unknown fields of requests are ignored, not refused */
+    const char *ca_path;    /* authority that clients have to trust, a file of dev-cert; or NULL */
+    uint32_t timeout_max_s; /* longest lifetime of a sandbox */
+    bool lenient;           /* unknown fields of requests are ignored, not refused */
     struct wr_rate_limits limits;
     uint32_t max_connections_per_sandbox; /* through the ingress */
 };

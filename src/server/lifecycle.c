@@ -5,51 +5,52 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "json/jread.h"
+#include "base/encode.h"
+#include "base/rand.h"
 #include "json/jwrite.h"
 #include "log/log.h"
-#include "server/ingress/upstream.h"
-#include "server/owner.h"
+#include "server/events.h"
+#include "server/ingress/dial.h"
 #include "server/records.h"
 #include "server/server.h"
+#include "server/settings.h"
 
 #define KILL_RETRY_MS 1000
 
 struct create_op {
     struct wr_server *server;
+    struct wr_team_use *use;
     wr_create_fn fn;
     void *data;
-    uint64_t deadline_ms;
-    json_t *metadata; /* owned */
+    uint64_t timeout_ms;
+    uint64_t request;
+    json_t *settings; /* owned */
+    char envd_token[WR_TOKEN_LEN + 1];
+    char traffic_token[WR_TOKEN_LEN + 1];
 };
 
 struct done_op {
     struct wr_server *server;
     wr_done_fn fn;
     void *data;
+    struct wr_cause cause;
     char id[WR_ID_LEN + 1];
 };
 
-/* {"id": id} and, with `owner`, the owner text. */
-static int call_with_id(struct wr_server *server, enum wr_action action, const char *id,
-                        struct wr_buf *owner, struct done_op *op, wr_engine_fn fn,
-                        struct wr_error *err)
+static int kill_by_id(struct wr_server *server, const char *id, struct done_op *op, wr_engine_fn fn,
+                      struct wr_error *err)
 {
-    wr_auto_buf json = WR_BUF(WR_ACTION_MAX);
+    wr_auto_buf json = WR_BUF(256);
     struct wr_jw w;
 
     wr_jw_init(&w, &json);
     wr_jw_object(&w);
     wr_jw_kstr(&w, "id", id);
-    if (owner) {
-        wr_jw_key(&w, "owner");
-        wr_jw_strn(&w, wr_buf_ptr(owner), owner->len);
-    }
     wr_jw_end(&w);
     int r = wr_jw_finish(&w);
     if (r < 0)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, -r, "request for sandbox %s", id);
-    return wr_record_call(server, action, &json, fn, op, err);
+    return wr_record_call(server, WR_ACTION_KILL, &json, fn, op, err);
 }
 
 /* ---- deadline ---- */
@@ -70,13 +71,42 @@ static void on_deadline(struct wr_timer *timer, void *data)
 {
     struct wr_server *server = data;
     struct wr_sandbox *sandbox = wr_container_of(timer, struct wr_sandbox, deadline);
+    struct wr_cause cause = {.reason = "timeout"};
     struct wr_error error = {0};
 
-    if (sandbox->state == WR_SANDBOX_RUNNING)
-        wr_log(WR_LOG_INFO, "sandbox reached its deadline", "sandbox", sandbox->id, NULL);
-    if (wr_lifecycle_kill(server, sandbox, NULL, NULL, &error) < 0)
+    if (wr_lifecycle_kill(server, sandbox, &cause, NULL, NULL, &error) < 0)
         wr_log(WR_LOG_WARN, "kill at the deadline failed, trying again", "sandbox", sandbox->id,
                "error", error.msg, NULL);
+}
+
+int wr_lifecycle_set_deadline(struct wr_server *server, struct wr_sandbox *sandbox,
+                              uint64_t delay_ms, const struct wr_cause *cause, struct wr_error *err)
+{
+    uint64_t deadline_ms = wr_wall_ms() + delay_ms;
+
+    int r = wr_store_sandbox_set_deadline(server->store, sandbox->id, deadline_ms, err);
+    if (r < 0)
+        return r;
+    sandbox->deadline_ms = deadline_ms;
+    wr_lifecycle_arm(server, sandbox, delay_ms);
+    wr_event(server, sandbox->id, sandbox->team_id, "updated", cause);
+    return 0;
+}
+
+int wr_lifecycle_set_settings(struct wr_server *server, struct wr_sandbox *sandbox,
+                              json_t *settings, const struct wr_cause *cause, struct wr_error *err)
+{
+    wr_auto_free char *text = NULL;
+
+    int r = wr_settings_write(settings, &text, err);
+    if (r == 0)
+        r = wr_store_sandbox_set_settings(server->store, sandbox->id, text, err);
+    if (r < 0)
+        return r;
+    json_decref(sandbox->settings);
+    sandbox->settings = json_incref(settings);
+    wr_event(server, sandbox->id, sandbox->team_id, "updated", cause);
+    return 0;
 }
 
 /* ---- create ---- */
@@ -95,45 +125,91 @@ void wr_lifecycle_kill_orphan(struct wr_server *server, const char *id)
 {
     struct wr_error error = {0};
 
-    if (call_with_id(server, WR_ACTION_KILL, id, NULL, NULL, on_orphan_killed, &error) < 0)
+    if (kill_by_id(server, id, NULL, on_orphan_killed, &error) < 0)
         wr_log(WR_LOG_WARN, "a sandbox without a record was not killed", "sandbox", id, "error",
                error.msg, NULL);
+}
+
+static void create_op_free(struct create_op *op)
+{
+    op->use->creating--;
+    json_decref(op->settings);
+    explicit_bzero(op, sizeof *op);
+    free(op);
+}
+
+static int store_row(const struct create_op *op, const char *id, uint64_t deadline_ms,
+                     struct wr_error *err)
+{
+    wr_auto_free char *settings = NULL;
+
+    int r = wr_settings_write(op->settings, &settings, err);
+    if (r < 0)
+        return r;
+    const struct wr_store_sandbox row = {
+        .id = id,
+        .team_id = op->use->team_id,
+        .envd_token = op->envd_token,
+        .traffic_token = op->traffic_token,
+        .deadline_ms = deadline_ms,
+        .settings = settings,
+    };
+    r = wr_store_sandbox_add(op->server->store, &row, err);
+    /* Callers know NOT_FOUND as "there is no such template". */
+    return r == -WR_E_NOT_FOUND
+               ? wr_fail(err, WR_E_FAILED_PRECONDITION, 0, "the team of the key is gone")
+               : r;
+}
+
+/* Row and record, or neither. */
+static int record(struct create_op *op, const struct wr_engine_reply *reply,
+                  struct wr_sandbox **ret, struct wr_error *err)
+{
+    struct wr_server *server = op->server;
+    uint64_t deadline_ms = wr_wall_ms() + op->timeout_ms;
+    struct wr_sandbox *sandbox = NULL;
+    struct wr_record seen;
+
+    int r = wr_record_read(reply->json, &seen, err);
+    if (r < 0)
+        return r;
+    r = wr_record_add(server, &seen, op->use->team_id, &sandbox, err);
+    if (r == 0)
+        r = store_row(op, seen.id, deadline_ms, err);
+    if (r < 0) {
+        if (sandbox)
+            wr_record_remove(server, sandbox);
+        wr_lifecycle_kill_orphan(server, seen.id);
+        return r;
+    }
+    memcpy(sandbox->envd_token, op->envd_token, sizeof op->envd_token);
+    memcpy(sandbox->traffic_token, op->traffic_token, sizeof op->traffic_token);
+    sandbox->deadline_ms = deadline_ms;
+    sandbox->settings = wr_steal_ptr(&op->settings);
+    wr_sandbox_keep_sockets(sandbox, reply->fds, reply->fd_count);
+    wr_lifecycle_arm(server, sandbox, op->timeout_ms);
+    *ret = sandbox;
+    return 0;
 }
 
 static void on_created(const struct wr_engine_reply *reply, const struct wr_error *error,
                        void *data)
 {
     struct create_op *op = data;
-    struct wr_server *server = op->server;
+    struct wr_cause cause = {.reason = "request", .request = op->request};
     struct wr_sandbox *sandbox = NULL;
-    struct wr_record seen;
     struct wr_error own = {0};
 
-    if (!error) {
-        int r = wr_record_read(reply->json, &seen, &own);
-        if (r == 0) {
-            r = wr_record_add(server, &seen, &sandbox, &own);
-            if (r < 0)
-                wr_lifecycle_kill_orphan(server, seen.id);
-        }
-        if (r < 0)
-            error = &own;
-    }
-    if (!error) {
-        uint64_t now = wr_wall_ms();
-        sandbox->deadline_ms = op->deadline_ms;
-        sandbox->metadata = wr_steal_ptr(&op->metadata);
-        wr_sandbox_keep_sockets(sandbox, reply->fds, reply->fd_count);
-        wr_lifecycle_arm(server, sandbox,
-                         sandbox->deadline_ms > now ? sandbox->deadline_ms - now : 0);
-    }
+    if (!error && record(op, reply, &sandbox, &own) < 0)
+        error = &own;
     op->fn(sandbox, error, op->data);
-    json_decref(op->metadata);
-    free(op);
+    if (sandbox)
+        wr_event(op->server, sandbox->id, sandbox->team_id, "created", &cause);
+    create_op_free(op);
 }
 
 /* Without an id: the engine has sandboxes prepared under ids of its own. */
-static void write_create(struct wr_jw *w, const struct wr_create_spec *spec, struct wr_buf *owner)
+static void write_create(struct wr_jw *w, const struct wr_create_spec *spec, const char *token)
 {
     const struct {
         const char *name;
@@ -158,17 +234,45 @@ static void write_create(struct wr_jw *w, const struct wr_create_spec *spec, str
             wr_jw_kstr(w, key, json_string_value(value));
         wr_jw_end(w);
     }
-    wr_jw_key(w, "owner");
-    wr_jw_strn(w, wr_buf_ptr(owner), owner->len);
+    if (*token)
+        wr_jw_kstr(w, "accessToken", token);
     wr_jw_ku64(w, "sockets", WR_CREATE_SOCKETS);
     wr_jw_end(w);
+}
+
+static void make_token(char out[static WR_TOKEN_LEN + 1])
+{
+    unsigned char bytes[WR_TOKEN_LEN / 2];
+
+    wr_random_bytes(bytes, sizeof bytes);
+    wr_hex_encode(bytes, sizeof bytes, out);
+    explicit_bzero(bytes, sizeof bytes);
+}
+
+static struct create_op *create_op_new(struct wr_server *server, const struct wr_create_spec *spec)
+{
+    struct wr_team_use *use = wr_sandbox_table_use(server->sandboxes, spec->team_id);
+    struct create_op *op = use ? wr_calloc(1, sizeof *op) : NULL;
+
+    if (!op)
+        return NULL;
+    op->server = server;
+    op->use = use;
+    op->use->creating++;
+    op->timeout_ms = spec->timeout_ms;
+    op->request = spec->request;
+    op->settings = json_incref(spec->settings);
+    if (spec->secure)
+        make_token(op->envd_token);
+    if (spec->private_traffic)
+        make_token(op->traffic_token);
+    return op;
 }
 
 int wr_lifecycle_create(struct wr_server *server, const struct wr_create_spec *spec,
                         wr_create_fn fn, void *data, struct wr_error *err)
 {
     wr_auto_buf json = WR_BUF(WR_ACTION_MAX);
-    wr_auto_buf owner = WR_BUF(WR_ACTION_MAX_OWNER);
     struct wr_jw w;
 
     if (server->draining)
@@ -176,36 +280,50 @@ int wr_lifecycle_create(struct wr_server *server, const struct wr_create_spec *s
     if (wr_sandbox_table_count(server->sandboxes) + wr_engine_pending(server->engine) >=
         WR_SERVER_MAX_SANDBOXES)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
-                       "you have reached the maximum number of concurrent sandboxes (%d)",
+                       "you have reached the maximum number of concurrent E2B sandboxes (%d)",
                        WR_SERVER_MAX_SANDBOXES);
 
-    struct create_op *op = wr_calloc(1, sizeof *op);
+    struct create_op *op = create_op_new(server, spec);
     if (!op)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "create");
-    op->server = server;
     op->fn = fn;
     op->data = data;
-    op->deadline_ms = wr_wall_ms() + spec->timeout_ms;
-    op->metadata = json_incref(spec->metadata);
-
-    int r = wr_owner_write(&owner, op->deadline_ms, spec->metadata, err);
-    if (r == 0) {
-        wr_jw_init(&w, &json);
-        write_create(&w, spec, &owner);
-        r = wr_jw_finish(&w);
-        if (r < 0)
-            r = wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "envVars and metadata are too large");
-    }
+    wr_jw_init(&w, &json);
+    write_create(&w, spec, op->envd_token);
+    int r = wr_jw_finish(&w);
+    if (r < 0)
+        r = wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "envVars are too large");
     if (r == 0)
         r = wr_record_call(server, WR_ACTION_CREATE, &json, on_created, op, err);
-    if (r < 0) {
-        json_decref(op->metadata);
-        free(op);
-    }
+    if (r < 0)
+        create_op_free(op);
     return r;
 }
 
-/* ---- kill ---- */
+/* ---- the end ---- */
+
+static void remove_row(struct wr_server *server, const char *id)
+{
+    struct wr_error error = {0};
+
+    /* A row that stays is found, and removed, by the next start. */
+    if (wr_store_sandbox_remove(server->store, id, &error) < 0)
+        wr_log(WR_LOG_WARN, "the row of a sandbox was not removed", "sandbox", id, "error",
+               error.msg, NULL);
+}
+
+void wr_lifecycle_ended(struct wr_server *server, struct wr_sandbox *sandbox,
+                        const struct wr_cause *cause)
+{
+    struct wr_cause first = *cause;
+
+    /* It may end by itself while it is being killed. */
+    if (sandbox->ending)
+        first.reason = sandbox->ending;
+    remove_row(server, sandbox->id);
+    wr_event(server, sandbox->id, sandbox->team_id, "killed", &first);
+    wr_record_remove(server, sandbox);
+}
 
 static void on_killed(const struct wr_engine_reply *reply, const struct wr_error *error, void *data)
 {
@@ -215,10 +333,8 @@ static void on_killed(const struct wr_engine_reply *reply, const struct wr_error
     (void)reply;
     if (error && error->code == WR_E_NOT_FOUND)
         error = NULL;
-    if (!error && sandbox) {
-        wr_log(WR_LOG_INFO, "sandbox killed", "sandbox", op->id, NULL);
-        wr_record_remove(op->server, sandbox);
-    }
+    if (!error && sandbox)
+        wr_lifecycle_ended(op->server, sandbox, &op->cause);
     if (error && sandbox) {
         wr_log(WR_LOG_WARN, "kill failed, trying again", "sandbox", op->id, "error", error->msg,
                NULL);
@@ -229,31 +345,26 @@ static void on_killed(const struct wr_engine_reply *reply, const struct wr_error
     free(op);
 }
 
-static struct done_op *done_op_new(struct wr_server *server, const char *id, wr_done_fn fn,
-                                   void *data)
+int wr_lifecycle_kill(struct wr_server *server, struct wr_sandbox *sandbox,
+                      const struct wr_cause *cause, wr_done_fn fn, void *data, struct wr_error *err)
 {
     struct done_op *op = wr_calloc(1, sizeof *op);
 
-    if (!op)
-        return NULL;
-    op->server = server;
-    op->fn = fn;
-    op->data = data;
-    memcpy(op->id, id, WR_ID_LEN);
-    return op;
-}
-
-int wr_lifecycle_kill(struct wr_server *server, struct wr_sandbox *sandbox, wr_done_fn fn,
-                      void *data, struct wr_error *err)
-{
-    struct done_op *op = done_op_new(server, sandbox->id, fn, data);
-
     sandbox->state = WR_SANDBOX_KILLING;
+    /* Later attempts are for the first reason. */
+    if (!sandbox->ending)
+        sandbox->ending = cause->reason;
     wr_timer_stop(&sandbox->deadline);
-    wr_upstream_drop_all(server, sandbox);
+    wr_dial_drop_all(sandbox);
     int r = op ? 0 : wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "kill of %s", sandbox->id);
-    if (r == 0)
-        r = call_with_id(server, WR_ACTION_KILL, sandbox->id, NULL, op, on_killed, err);
+    if (r == 0) {
+        op->server = server;
+        op->fn = fn;
+        op->data = data;
+        op->cause = (struct wr_cause){sandbox->ending, cause->request};
+        memcpy(op->id, sandbox->id, sizeof op->id);
+        r = kill_by_id(server, sandbox->id, op, on_killed, err);
+    }
     if (r < 0) {
         free(op);
         wr_lifecycle_arm(server, sandbox, KILL_RETRY_MS);
@@ -261,48 +372,17 @@ int wr_lifecycle_kill(struct wr_server *server, struct wr_sandbox *sandbox, wr_d
     return r;
 }
 
-/* ---- deadline changes ---- */
-
-static void on_owner_set(const struct wr_engine_reply *reply, const struct wr_error *error,
-                         void *data)
-{
-    struct done_op *op = data;
-
-    (void)reply;
-    op->fn(error, op->data);
-    free(op);
-}
-
-int wr_lifecycle_set_deadline(struct wr_server *server, struct wr_sandbox *sandbox,
-                              uint64_t delay_ms, wr_done_fn fn, void *data, struct wr_error *err)
-{
-    wr_auto_buf owner = WR_BUF(WR_ACTION_MAX_OWNER);
-    uint64_t deadline_ms = wr_wall_ms() + delay_ms;
-
-    int r = wr_owner_write(&owner, deadline_ms, sandbox->metadata, err);
-    if (r < 0)
-        return r;
-    struct done_op *op = done_op_new(server, sandbox->id, fn, data);
-    if (!op)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "timeout of %s", sandbox->id);
-    r = call_with_id(server, WR_ACTION_SET_OWNER, sandbox->id, &owner, op, on_owner_set, err);
-    if (r < 0) {
-        free(op);
-        return r;
-    }
-    sandbox->deadline_ms = deadline_ms;
-    wr_lifecycle_arm(server, sandbox, delay_ms);
-    return 0;
-}
-
 void wr_lifecycle_gone(struct wr_server *server, const char *id, const char *reason)
 {
     struct wr_sandbox *sandbox = wr_sandbox_table_find(server->sandboxes, id);
+    static const char *const reasons[] = {"exited", "killed", "oom"};
+    struct wr_cause cause = {.reason = "error"};
 
-    if (!sandbox)
-        return;
-    wr_log(WR_LOG_INFO, "sandbox is gone", "sandbox", id, "reason", reason, NULL);
-    wr_record_remove(server, sandbox);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(reasons); i++)
+        if (wr_streq(reasons[i], reason))
+            cause.reason = reasons[i];
+    if (sandbox)
+        wr_lifecycle_ended(server, sandbox, &cause);
 }
 
 void wr_lifecycle_forget_all(struct wr_server *server)

@@ -6,13 +6,20 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "log/log.h"
+#include "server/auth/auth.h"
+#include "server/drain.h"
 #include "server/lifecycle.h"
 #include "server/resync.h"
 #include "server/routes.h"
+#include "server/sampler.h"
 #include "server/server.h"
+#include "server/store/store.h"
+#include "server/templates.h"
+#include "server/tls/terminator.h"
 
-#define MAX_CONNECTIONS     4096
-#define SHUTDOWN_TIMEOUT_MS 20000
+#define MAX_CONNECTIONS      4096
+#define SHUTDOWN_TIMEOUT_MS  20000
+#define HANDSHAKE_TIMEOUT_MS 10000
 
 void wr_server_touch(struct wr_server *server)
 {
@@ -33,7 +40,7 @@ static void on_signal(int signo, void *data)
     struct wr_server *server = data;
 
     wr_log(WR_LOG_INFO, "server ends", "signal", strsignal(signo), NULL);
-    wr_loop_stop(server->loop, 0);
+    wr_drain_start(server);
 }
 
 static void on_shutdown(const struct wr_engine_reply *reply, const struct wr_error *error,
@@ -60,6 +67,7 @@ static void stop_accepting(struct wr_server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++) {
         struct wr_listener *listener = &server->listeners[i];
+        listener->terminator = wr_tls_terminator_free(listener->terminator);
         listener->http = wr_http_server_free(listener->http);
         listener->fd = wr_close(listener->fd);
     }
@@ -104,11 +112,25 @@ static void start_idle_timer(struct wr_server *server, uint64_t delay_ms)
 
 static int start_listener(struct wr_listener *listener, struct wr_error *err)
 {
-    struct wr_http_server_opts opts = {
-        .max_connections = MAX_CONNECTIONS, .handler = wr_server_handle, .data = listener};
+    const struct wr_server_config *config = listener->server->config;
+    struct wr_loop *loop = listener->server->loop;
+    struct wr_http_server_opts opts = {.max_connections = MAX_CONNECTIONS,
+                                       .handler = wr_server_handle,
+                                       .on_begin = wr_server_begin,
+                                       .data = listener,
+                                       .eof_aborts = listener->kind != WR_LISTEN_LOCAL};
+    const struct wr_tls_opts tls = {.cert_pem = config->tls_cert_pem,
+                                    .key_pem = config->tls_key_pem,
+                                    .max_connections = MAX_CONNECTIONS,
+                                    .handshake_timeout_ms = HANDSHAKE_TIMEOUT_MS};
 
-    return wr_http_server_new(listener->server->loop, wr_steal_fd(&listener->fd), &opts,
-                              &listener->http, err);
+    if (!listener->tls)
+        return wr_http_server_new(loop, wr_steal_fd(&listener->fd), &opts, &listener->http, err);
+    int r = wr_http_server_new(loop, -1, &opts, &listener->http, err);
+    if (r < 0)
+        return r;
+    return wr_tls_terminator_new(loop, wr_steal_fd(&listener->fd), listener->http, &tls,
+                                 &listener->terminator, err);
 }
 
 static int start_accepting(struct wr_server *server, struct wr_error *err)
@@ -124,7 +146,7 @@ static int start_accepting(struct wr_server *server, struct wr_error *err)
     start_idle_timer(server, server->idle_timeout_ms);
     if (server->ready_fd >= 0) {
         /* Whoever waited may have left already. */
-        if (wr_write_all(server->ready_fd, "R", 1) < 0)
+        if (wr_write_all(server->ready_fd, server->ready_text, strlen(server->ready_text)) < 0)
             wr_log(WR_LOG_DEBUG, "nobody waits for readiness", NULL);
         server->ready_fd = wr_close(server->ready_fd);
     }
@@ -198,12 +220,18 @@ static int set_up(struct wr_server *server, int engine_fd, struct wr_error *err)
     server->sandboxes = wr_sandbox_table_new();
     if (!server->sandboxes)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "table of sandboxes");
-    int r = wr_loop_new(&server->loop, err);
+    int r = wr_store_open(server->config->state_dir, &server->store, err);
+    if (r == 0)
+        r = wr_auth_new(server->store, &server->auth, err);
+    if (r == 0)
+        r = wr_loop_new(&server->loop, err);
     if (r == 0)
         r = wr_signals_add(server->loop, &server->signals, signos, on_signal, server, err);
     if (r == 0)
         r = wr_engine_client_new(server->loop, wr_steal_fd(&owned_fd), &engine_events, server,
                                  &server->engine, err);
+    if (r == 0)
+        r = wr_sampler_new(server, &server->sampler, err);
     return r;
 }
 
@@ -211,11 +239,16 @@ static void tear_down(struct wr_server *server)
 {
     stop_accepting(server);
     wr_timer_stop(&server->idle_timer);
+    wr_timer_stop(&server->drain_timer);
     if (server->sandboxes && server->loop)
         wr_lifecycle_forget_all(server);
     server->engine = wr_engine_client_free(server->engine);
+    server->sampler = wr_sampler_free(server->sampler);
     wr_signals_remove(&server->signals);
     server->sandboxes = wr_sandbox_table_free(server->sandboxes);
+    server->templates = wr_templates_free(server->templates);
+    server->auth = wr_auth_free(server->auth);
+    server->store = wr_store_free(server->store);
     server->loop = wr_loop_free(server->loop);
     wr_close(server->ready_fd);
 }
@@ -226,6 +259,7 @@ int wr_server_run(const struct wr_server_opts *opts, struct wr_error *err)
         .config = opts->config,
         .listener_count = opts->listener_count,
         .ready_fd = opts->ready_fd,
+        .ready_text = opts->ready_text,
         .idle_timeout_ms = opts->idle_timeout_ms,
         .signals = {.fd = -1},
     };

@@ -17,8 +17,8 @@ struct wr_server_opts {
     const struct wr_server_config *config;  /* borrowed until the server has ended */
     const struct wr_listen_spec *listeners; /* their descriptors become owned (also on failure) */
     size_t listener_count;                  /* at most WR_MAX_LISTENERS */
-    int ready_fd; /* -1, or a pipe that receives one byte 'R' when requests are served; becomes
-                     owned */
+    int ready_fd;             /* -1, or what is told when requests are served; becomes owned */
+    const char *ready_text;   /* what it is told, in one write */
     uint64_t idle_timeout_ms; /* 0: never; else without request, connection and sandbox for that
                                  long it ends itself and the engine */
 };

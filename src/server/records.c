@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "json/jread.h"
-#include "server/ingress/upstream.h"
+#include "server/ingress/dial.h"
 #include "server/server.h"
 
 int wr_record_call(struct wr_server *server, enum wr_action action, const struct wr_buf *json,
@@ -21,7 +21,7 @@ void wr_record_remove(struct wr_server *server, struct wr_sandbox *sandbox)
 {
     /* Hidden first: what is cut below must not dial again into a record that is about to go. */
     sandbox->state = WR_SANDBOX_KILLING;
-    wr_upstream_drop_all(server, sandbox);
+    wr_dial_drop_all(sandbox);
     wr_sandbox_table_remove(server->sandboxes, sandbox);
     wr_server_touch(server);
 }
@@ -41,7 +41,6 @@ int wr_record_read(const json_t *json, struct wr_record *out, struct wr_error *e
         {.name = "pids", .kind = WR_JSON_U64, .ret = &out->limits.pids},
         {.name = "openFiles", .kind = WR_JSON_U64, .ret = &out->limits.open_files},
         {.name = "createdMs", .kind = WR_JSON_U64, .ret = &out->created_ms},
-        {.name = "owner", .kind = WR_JSON_STRING, .ret = &out->owner, .max = WR_ACTION_MAX_OWNER},
     };
 
     *out = (struct wr_record){0};
@@ -53,12 +52,12 @@ int wr_record_read(const json_t *json, struct wr_record *out, struct wr_error *e
     return 0;
 }
 
-int wr_record_add(struct wr_server *server, const struct wr_record *seen, struct wr_sandbox **ret,
-                  struct wr_error *err)
+int wr_record_add(struct wr_server *server, const struct wr_record *seen, const char *team_id,
+                  struct wr_sandbox **ret, struct wr_error *err)
 {
     struct wr_sandbox *sandbox = NULL;
 
-    int r = wr_sandbox_table_add(server->sandboxes, seen->id, &sandbox, err);
+    int r = wr_sandbox_table_add(server->sandboxes, seen->id, team_id, &sandbox, err);
     if (r < 0)
         return r;
     if (!wr_strcopy(sandbox->template_name, sizeof sandbox->template_name, seen->template_name)) {

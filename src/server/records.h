@@ -9,17 +9,17 @@ struct wr_server;
 
 /* As the reply of CREATE and the entries of LIST have it. */
 struct wr_record {
-    const char *id, *template_name, *owner;
+    const char *id, *template_name;
     uint64_t created_ms;
     struct wr_sandbox_limits limits;
 };
 
 /* Strings are borrowed from `json`. */
 int wr_record_read(const json_t *json, struct wr_record *out, struct wr_error *err) WR_MUST_CHECK;
-/* Puts it into the table, without deadline and metadata. */
-int wr_record_add(struct wr_server *server, const struct wr_record *seen, struct wr_sandbox **ret,
-                  struct wr_error *err) WR_MUST_CHECK;
-/* Takes it out of the table after cutting its connections. */
+/* Puts it into the table, without deadline, tokens and settings. */
+int wr_record_add(struct wr_server *server, const struct wr_record *seen, const char *team_id,
+                  struct wr_sandbox **ret, struct wr_error *err) WR_MUST_CHECK;
+/* Takes it out of the table after cutting its connections; the store keeps its row. */
 void wr_record_remove(struct wr_server *server, struct wr_sandbox *sandbox);
 /* wr_engine_call() with the action's timeout. */
 int wr_record_call(struct wr_server *server, enum wr_action action, const struct wr_buf *json,

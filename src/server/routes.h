@@ -3,5 +3,7 @@
 
 #include "server/server.h"
 
-/* The handler of the HTTP server; `data` is the struct wr_listener. */
+/* The handler of the HTTP servers; `data` is the struct wr_listener. */
 void wr_server_handle(struct wr_exchange *ex, void *data);
+/* Their on_begin: what every answer of the API carries. Answers of the ingress are left alone. */
+void wr_server_begin(struct wr_exchange *ex, void *data);

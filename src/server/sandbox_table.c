@@ -10,6 +10,7 @@
 struct wr_sandbox_table {
     struct wr_list buckets[BUCKETS];
     struct wr_list all;
+    struct wr_list uses; /* struct wr_team_use; few */
     size_t count;
 };
 
@@ -32,13 +33,34 @@ struct wr_sandbox_table *wr_sandbox_table_new(void)
     for (size_t i = 0; i < BUCKETS; i++)
         wr_list_init(&table->buckets[i]);
     wr_list_init(&table->all);
+    wr_list_init(&table->uses);
     return table;
 }
 
 struct wr_sandbox_table *wr_sandbox_table_free(struct wr_sandbox_table *table)
 {
+    if (!table)
+        return NULL;
+    wr_list_foreach(it, &table->uses)
+        free(wr_list_entry(it, struct wr_team_use, link));
     free(table);
     return NULL;
+}
+
+struct wr_team_use *wr_sandbox_table_use(struct wr_sandbox_table *table, const char *team_id)
+{
+    wr_list_foreach(it, &table->uses) {
+        struct wr_team_use *use = wr_list_entry(it, struct wr_team_use, link);
+        if (wr_streq(use->team_id, team_id))
+            return use;
+    }
+    struct wr_team_use *use = wr_calloc(1, sizeof *use);
+    if (!use || !wr_strcopy(use->team_id, sizeof use->team_id, team_id)) {
+        free(use);
+        return NULL;
+    }
+    wr_list_append(&table->uses, &use->link);
+    return use;
 }
 
 struct wr_sandbox *wr_sandbox_table_find(const struct wr_sandbox_table *table, const char *id)
@@ -53,8 +75,8 @@ struct wr_sandbox *wr_sandbox_table_find(const struct wr_sandbox_table *table, c
     return NULL;
 }
 
-int wr_sandbox_table_add(struct wr_sandbox_table *table, const char *id, struct wr_sandbox **ret,
-                         struct wr_error *err)
+int wr_sandbox_table_add(struct wr_sandbox_table *table, const char *id, const char *team_id,
+                         struct wr_sandbox **ret, struct wr_error *err)
 {
     if (!wr_id_valid(id))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "not a sandbox id");
@@ -62,14 +84,19 @@ int wr_sandbox_table_add(struct wr_sandbox_table *table, const char *id, struct 
         return wr_fail(err, WR_E_ALREADY_EXISTS, 0, "sandbox %s exists already", id);
     if (table->count >= WR_SERVER_MAX_SANDBOXES)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
-                       "you have reached the maximum number of concurrent sandboxes (%d)",
+                       "you have reached the maximum number of concurrent E2B sandboxes (%d)",
                        WR_SERVER_MAX_SANDBOXES);
     struct wr_sandbox *sandbox = wr_calloc(1, sizeof *sandbox);
-    if (!sandbox || !wr_strcopy(sandbox->id, sizeof sandbox->id, id)) {
+    struct wr_team_use *use = wr_sandbox_table_use(table, team_id);
+    if (!sandbox || !use || !wr_strcopy(sandbox->id, sizeof sandbox->id, id) ||
+        !wr_strcopy(sandbox->team_id, sizeof sandbox->team_id, team_id)) {
         free(sandbox);
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "sandbox %s", id);
     }
+    sandbox->use = use;
+    use->sandboxes++;
     wr_list_init(&sandbox->waiters);
+    wr_list_init(&sandbox->retrying);
     wr_list_init(&sandbox->connections);
     wr_list_append(bucket_of(table, id), &sandbox->bucket_link);
     wr_list_append(&table->all, &sandbox->link);
@@ -84,7 +111,10 @@ void wr_sandbox_table_remove(struct wr_sandbox_table *table, struct wr_sandbox *
     wr_list_remove(&sandbox->bucket_link);
     wr_list_remove(&sandbox->link);
     table->count--;
-    json_decref(sandbox->metadata);
+    sandbox->use->sandboxes--;
+    json_decref(sandbox->settings);
+    explicit_bzero(sandbox->envd_token, sizeof sandbox->envd_token);
+    explicit_bzero(sandbox->traffic_token, sizeof sandbox->traffic_token);
     for (size_t i = 0; i < sandbox->socket_count; i++)
         wr_close(sandbox->sockets[i]);
     free(sandbox);

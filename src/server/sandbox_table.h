@@ -1,6 +1,6 @@
 /*
- * What the server knows about each sandbox: id -> record. The engine has the truth (LIST); this
- * table is rebuilt from it at each start of either process.
+ * What the server knows about each sandbox: id -> record. The engine has the truth about which
+ * exist (LIST), the store about whose they are; this table is rebuilt from both at each start.
  */
 #pragma once
 
@@ -8,6 +8,7 @@
 
 #include "engine/action.h"
 #include "loop/loop.h"
+#include "server/store/store.h"
 
 #define WR_SERVER_MAX_SANDBOXES 16384
 #define WR_TEMPLATE_NAME_LEN    63
@@ -25,21 +26,35 @@ struct wr_sandbox_limits {
     uint64_t open_files;
 };
 
+/* What one team has at the moment. Lives as long as the table. */
+struct wr_team_use {
+    struct wr_list link;
+    char team_id[WR_UUID_LEN + 1];
+    size_t sandboxes; /* with a record, those that are being killed included */
+    size_t creating;  /* asked from the engine, without an answer */
+};
+
 struct wr_sandbox {
     struct wr_list bucket_link;
     struct wr_list link; /* of the table, in order of insertion */
+    struct wr_team_use *use;
+    char team_id[WR_UUID_LEN + 1];
+    char envd_token[WR_TOKEN_LEN + 1];    /* "" when the sandbox is not secure */
+    char traffic_token[WR_TOKEN_LEN + 1]; /* "" when its ports are public */
+    json_t *settings;                     /* owned; see server/settings.h; NULL: none */
     char id[WR_ID_LEN + 1];
     char template_name[WR_TEMPLATE_NAME_LEN + 1];
     enum wr_sandbox_state state;
     uint64_t created_ms;  /* wall clock */
     uint64_t deadline_ms; /* wall clock */
     struct wr_timer deadline;
-    json_t *metadata; /* owned; an object of strings, or NULL */
+    const char *ending; /* why it is being killed, a static string; NULL before */
     struct wr_sandbox_limits limits;
     bool seen; /* by the LIST that is running */
 
-    /* CPU use at the last look at the metrics, for the percentage since then. */
-    uint64_t cpu_usec, cpu_usec_at_us;
+    /* Metrics (sampler.h): when the next sample is due (monotonic; 0: not known yet), and the CPU
+     * use at the last one, for the percentage since then. */
+    uint64_t sample_due_ms, cpu_usec, cpu_usec_at_us;
 
     /* Ingress: sockets inside the sandbox's network namespace that are not connected yet, and
      * connections. */
@@ -47,8 +62,11 @@ struct wr_sandbox {
     size_t socket_count;
     bool sockets_requested;
     struct wr_list waiters;     /* struct wr_dial, until a socket is there */
+    struct wr_list retrying;    /* struct wr_dial, until the next attempt */
     struct wr_list connections; /* struct wr_upstream, busy and idle */
-    size_t connection_count;
+    size_t connection_count;    /* connections and dials */
+    uint16_t v6_ports[4];       /* ports that were found on ::1 and not on 127.0.0.1; 0: none */
+    uint8_t v6_next;            /* the place for the next one */
 };
 
 struct wr_sandbox_table;
@@ -58,16 +76,19 @@ struct wr_sandbox_table *wr_sandbox_table_new(void) WR_MUST_CHECK;
 /* The records must be removed before. Accepts NULL, returns NULL. */
 struct wr_sandbox_table *wr_sandbox_table_free(struct wr_sandbox_table *table);
 
-/* A zeroed record under `id` (valid and not in the table): ALREADY_EXISTS, RESOURCE_EXHAUSTED.
- * Owned by the table. */
-int wr_sandbox_table_add(struct wr_sandbox_table *table, const char *id, struct wr_sandbox **ret,
-                         struct wr_error *err) WR_MUST_CHECK;
+/* A record under `id` (valid and not in the table) of a team, else zeroed: ALREADY_EXISTS,
+ * RESOURCE_EXHAUSTED. Owned by the table. */
+int wr_sandbox_table_add(struct wr_sandbox_table *table, const char *id, const char *team_id,
+                         struct wr_sandbox **ret, struct wr_error *err) WR_MUST_CHECK;
 /* NULL when there is none; `id` may be any string. */
 struct wr_sandbox *wr_sandbox_table_find(const struct wr_sandbox_table *table, const char *id);
-/* Removes and frees the record with its timer, metadata and spare sockets; its connections and
- * waiters must be gone. */
+/* Removes and frees the record with its timer, settings and spare sockets; its connections and
+ * waiters must be gone. The tokens are wiped. */
 void wr_sandbox_table_remove(struct wr_sandbox_table *table, struct wr_sandbox *sandbox);
 size_t wr_sandbox_table_count(const struct wr_sandbox_table *table);
+/* What a team has; made at the first call for it. NULL without memory. */
+struct wr_team_use *wr_sandbox_table_use(struct wr_sandbox_table *table, const char *team_id)
+    WR_MUST_CHECK;
 /* Head of the list of all records (struct wr_sandbox.link). */
 struct wr_list *wr_sandbox_table_all(struct wr_sandbox_table *table);
 

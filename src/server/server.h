@@ -9,6 +9,8 @@
 struct wr_server;
 struct wr_store;
 struct wr_auth;
+struct wr_sampler;
+struct wr_templates;
 
 /* One socket that clients connect to; the `data` of its HTTP server's handler. */
 struct wr_listener {
@@ -18,6 +20,7 @@ struct wr_listener {
     int fd; /* owned; -1 once `http` has it */
     struct wr_http_server
         *http; /* NULL until the table agrees with the engine for the first time */
+    struct wr_tls_terminator *terminator; /* in front of `http` with TLS, else NULL */
 };
 
 struct wr_server {
@@ -27,11 +30,19 @@ struct wr_server {
     const struct wr_server_config *config; /* borrowed */
     struct wr_store *store;
     struct wr_auth *auth;
+    struct wr_sampler *sampler;
+    struct wr_templates *templates; /* owned; NULL until somebody has asked for them */
+    uint64_t request_number;        /* of the last request of the control API */
     struct wr_listener listeners[WR_MAX_LISTENERS];
     size_t listener_count;
     bool accepting; /* the listeners have their HTTP servers */
     int ready_fd;   /* owned; -1 when nobody waits */
-    bool draining;  /* SHUTDOWN was sent: nothing new */
+    const char *ready_text;
+    bool draining;         /* SHUTDOWN was sent: nothing new */
+    bool stopping;         /* a signal asked for the end (drain.h) */
+    uint64_t drain_end_ms; /* monotonic */
+    struct wr_timer drain_timer;
+    size_t running_requests; /* of the control API, that wait for their body or for the engine */
     struct wr_signals signals;
     struct wr_timer idle_timer;
     uint64_t idle_timeout_ms;  /* 0: never */

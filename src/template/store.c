@@ -43,10 +43,10 @@ static bool may_be_data_dir(int fd)
     return entries <= 2; /* "." and ".." */
 }
 
-/* Opens a directory of ours, or makes it; nobody else may look into it. */
-static int private_dir(int dirfd, const char *path, int *ret_fd, struct wr_error *err)
+/* Opens a directory of ours, or makes it, with this mode. */
+static int own_dir(int dirfd, const char *path, mode_t mode, int *ret_fd, struct wr_error *err)
 {
-    int rc = wr_mkdir_parents(dirfd, path, 0700);
+    int rc = wr_mkdir_parents(dirfd, path, mode);
     if (rc < 0)
         return wr_fail(err, wr_code_from_errno(-rc), -rc, "cannot make the directory %s", path);
     wr_auto_close int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -57,14 +57,14 @@ static int private_dir(int dirfd, const char *path, int *ret_fd, struct wr_error
         return wr_fail(err, WR_E_PERMISSION_DENIED, 0,
                        "the directory %s belongs to uid %u, not to uid %u", path, st.st_uid,
                        geteuid());
-    bool open_to_others = (st.st_mode & 07777) != 0700;
-    if (open_to_others && dirfd == AT_FDCWD && !may_be_data_dir(fd))
+    mode_t found = st.st_mode & 07777;
+    if (found != mode && found != 0700 && dirfd == AT_FDCWD && !may_be_data_dir(fd))
         return wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
                        "the directory %s holds other files and has mode %04o; a data directory is "
-                       "new, empty or 0700",
-                       path, st.st_mode & 07777);
-    if (open_to_others && fchmod(fd, 0700) < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "cannot set the mode of %s to 0700", path);
+                       "new, empty, 0700 or %04o",
+                       path, found, mode);
+    if (found != mode && fchmod(fd, mode) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "cannot set the mode of %s to %04o", path, mode);
     *ret_fd = wr_steal_fd(&fd);
     return 0;
 }
@@ -73,10 +73,12 @@ int wr_data_dir_open(const char *path, int *ret_dirfd, struct wr_error *err)
 {
     static const char *const parts[] = {"layers", "templates"};
     wr_auto_close int data = -1;
-    int rc = private_dir(AT_FDCWD, path, &data, err);
+    /* The server, which is not root, goes through it to its own directory; everything in it is 0700
+     * or 0600, so nobody sees more than that. */
+    int rc = own_dir(AT_FDCWD, path, 0711, &data, err);
     for (size_t i = 0; rc == 0 && i < WR_ARRAY_SIZE(parts); i++) {
         wr_auto_close int part = -1;
-        rc = private_dir(data, parts[i], &part, err);
+        rc = own_dir(data, parts[i], 0700, &part, err);
     }
     if (rc < 0)
         return rc;

@@ -1,7 +1,7 @@
 /*
  * Templates on disk: <data>/templates/<name>.json (a manifest) and <data>/layers/<hash>/ (read-only
- * trees, named by the hash of their definition or content). Everything below <data> is 0700 root:
- * layers hold setuid files.
+ * trees, named by the hash of their definition or content). Everything in <data>, which is 0711,
+ * is 0700 root: layers hold setuid files. Only <data>/server belongs to the server's user.
  */
 #pragma once
 
@@ -27,8 +27,8 @@ struct wr_template {
 void wr_template_done(struct wr_template *t);
 #define wr_auto_template WR_CLEANUP(wr_template_done) struct wr_template
 
-/* Opens (and makes, 0700) the data directory with layers/ and templates/. *ret_dirfd is owned by
- * the caller. */
+/* Opens (and makes, 0711) the data directory with layers/ and templates/ (0700). *ret_dirfd is
+ * owned by the caller. */
 int wr_data_dir_open(const char *path, int *ret_dirfd, struct wr_error *err) WR_MUST_CHECK;
 /* NOT_FOUND names the template, those that exist, and the command that makes one. A manifest is
  * checked strictly. */

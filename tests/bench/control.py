@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import socket
 import struct
 import subprocess
@@ -13,6 +14,7 @@ import time
 IDLE_TIMEOUT_S = 5
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 120
+DOMAIN = "bench.test"
 
 
 class Failed(Exception):
@@ -31,7 +33,10 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Control:
-    """Keeps one connection for as long as it lives, so that an idle server does not end meanwhile."""
+    """Keeps one connection for as long as it lives, so that an idle server does not end meanwhile. `api_port`, `ingress_port`,
+    `tls_port`, `certificate` (with its key) and `key` are None where only the Unix socket is known."""
+
+    api_port = ingress_port = tls_port = certificate = key = None
 
     def __init__(self, path):
         self.path = str(path)
@@ -90,14 +95,46 @@ def _serving(command, path, log):
             server.wait()
 
 
+def free_ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _ask(warren, path, data_dir, *words):
+    """Runs another command of the program."""
+    environment = {**os.environ, "WARREN_SOCKET": str(path), "WARREN_DATA_DIR": str(data_dir)}
+    done = subprocess.run([warren, *words], env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"warren {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _new_key(warren, path, data_dir):
+    found = re.search(r"\be2b_[0-9a-f]{40}\b", _ask(warren, path, data_dir, "key", "create", "bench"))
+    if not found:
+        raise Failed("warren key create prints no key")
+    return found.group(0)
+
+
 @contextlib.contextmanager
 def own_server(warren, data_dir):
     """A server on a socket of its own; it ends itself, with its engine and nests, once nobody is connected."""
     with tempfile.TemporaryDirectory(prefix="warren-bench.", dir="/run", ignore_cleanup_errors=True) as directory:
         os.chmod(directory, 0o711)
         path = pathlib.Path(directory) / "warren.sock"
-        command = [warren, "serve", "--socket", str(path), "--data-dir", data_dir, "--idle-timeout", f"{IDLE_TIMEOUT_S}s"]
+        api_port, ingress_port, tls_port = free_ports(3)
+        _ask(warren, path, data_dir, "dev-cert", "--domain", DOMAIN, "--out", f"{directory}/tls")
+        certificate = (f"{directory}/tls/{DOMAIN}.pem", f"{directory}/tls/{DOMAIN}.key")
+        command = [warren, "serve", "--socket", str(path), "--data-dir", data_dir, "--idle-timeout", f"{IDLE_TIMEOUT_S}s",
+                   "--config", "/dev/null", "--api-listen", f"127.0.0.1:{api_port}", "--ingress-listen", f"127.0.0.1:{ingress_port}",
+                   "--domain", f"{DOMAIN}:{tls_port}", "--listen", f"127.0.0.1:{tls_port}",
+                   "--tls-cert", certificate[0], "--tls-key", certificate[1]]
         with open(pathlib.Path(directory) / "log", "w+", encoding="utf-8") as log, _serving(command, path, log) as control:
+            control.api_port, control.ingress_port, control.tls_port, control.certificate = api_port, ingress_port, tls_port, certificate
+            control.key = _new_key(warren, path, data_dir)
             yield control
 
 

@@ -19,6 +19,14 @@ BURST_ROWS = (
     ("create_in_burst", "each of {n} creates at once", None, None),
     ("kills_at_once", "{n} kills at once: until the last 204", None, None),
 )
+# Through clients over TCP: (series, what it is, targets as above).
+CLIENT_ROWS = tuple(
+    (f"{prefix}_{name}", f"{text}, {client}", p50, p95)
+    for name, text, p50, p95 in (("create", "create", 2, 4), ("create_true", "create and `true`", 4, 8), ("true", "`true` in a live sandbox", 2, 4))
+    for prefix, client in (("raw", "raw HTTP over TCP"), ("python", "Python SDK"), ("js", "JavaScript SDK"))
+)
+CLIENT_ROWS += (("raw_login", "`bash -l -c true`, as the SDKs start every command, raw HTTP over TCP", None, None),)
+TRANSFER_TARGET_GBS = 1.0
 MEMORY_TARGET_MB = 0.7
 
 
@@ -61,6 +69,9 @@ def _latency_rows(result):
     for key, text, p50, p95 in BURST_ROWS:
         if key in result["series"]:
             yield text.format(n=count), result["series"][key], _target(p50, p95)
+    for key, text, p50, p95 in CLIENT_ROWS:
+        if key in result["series"]:
+            yield text, result["series"][key], _target(p50, p95)
     for name in result["baselines"]:
         text = name if name.startswith("fork") else f"{name}: start to exit of `/bin/true`"
         yield text, result["series"][name], ""
@@ -74,6 +85,15 @@ def _cells(result):
              for name, why in result["refused"].items()]
     if rows:
         yield "Time in ms", ["what", "n", "min", "p50", "p95", "p99", "target p50 (p95)"], rows
+    rows = [[row["what"], str(row["connections"]), f"{row['rps']:.0f}", *(f"{row[k] / 1000:.3f}" for k in ("p50_us", "p95_us", "p99_us"))]
+            for row in result["proxies"]]
+    if rows:
+        yield ("Requests with an answer of 5 bytes, latency in ms",
+               ["what", "connections", "requests per second", "p50", "p95", "p99"], rows)
+    rows = [[f"{name} of 1 GiB", str(len(values)), *(f"{value / 1e9:.2f}" for value in (min(values), percentile(values, 0.5), max(values))),
+             str(TRANSFER_TARGET_GBS)] for name, values in result["transfer"].items()]
+    if rows:
+        yield "Transfer in GB/s", ["what", "n", "least", "median", "most", "target"], rows
     columns = ("agent_kib", "hosts_kib", "kernel_kib", "total_kib", "total_min_kib", "total_max_kib", "available_kib")
     rows = [[str(m["n"]), *(f"{m[k]:.0f}" for k in columns), f"{MEMORY_TARGET_MB} MB"] for m in result["memory"]]
     if rows:

@@ -1,6 +1,6 @@
 /* A stream of Connect envelopes; every one that is read is written back to the same bytes. */
 #include "fuzz.h"
-#include "rpc/connect.h"
+#include "rpc/envelope.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

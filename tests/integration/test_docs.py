@@ -164,7 +164,7 @@ def check_command(line):
         assert (root / f"tests/unit/{folder}/test_{name}.c").is_file(), f"no such test: {line}"
     elif words[:3] == ["python3", "-m", "pytest"]:
         assert (root / words[-1]).exists(), f"no such test: {line}"
-    elif words[0].startswith("tools/"):
+    elif words[0].startswith(("tools/", "tests/")):
         check_script(words)
     else:
         assert words[0] in (SHOWN_PROGRAM, "warren"), f"an sh block calls something that cannot be checked: {line}"

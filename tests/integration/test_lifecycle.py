@@ -420,6 +420,8 @@ def test_engine_crash_during_kills(restarted):
 def test_everything_ends_with_an_idle_server(tmp_path_factory):
     """Asserted by the end of the session for the shared server (fixtures.py); here for a server that never made a sandbox."""
     data = tmp_path_factory.mktemp("idle", numbered=True)
+    for parent in (data.parent, data.parent.parent):
+        os.chmod(parent, 0o711)  # the server, which is not root, has a directory below
     os.chmod(data, 0o700)
     other = warren.Server(str(data), arguments=["--volume-size", "512M"])
     other.start()

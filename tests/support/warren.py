@@ -153,7 +153,8 @@ class Sandbox:
         return UnixConnection(self.server.socket, timeout)
 
     def _headers(self, port, extra=None):
-        return {"E2b-Sandbox-Id": self.id, "E2b-Sandbox-Port": str(port), **(extra or {})}
+        token = {"X-Access-Token": self.info["envdAccessToken"]} if "envdAccessToken" in self.info else {}
+        return {"E2b-Sandbox-Id": self.id, "E2b-Sandbox-Port": str(port), **token, **(extra or {})}
 
     def http(self, method, path, body=None, port=AGENT_PORT, user=None, timeout=60, headers=None):
         """One request to a server inside -> (status, body bytes)."""
@@ -207,7 +208,7 @@ class Sandbox:
         self.server.request("DELETE", f"/sandboxes/{self.id}", expect=204)
 
     def metrics(self):
-        return self.server.request("GET", f"/sandboxes/{self.id}/metrics")[-1]
+        return self.server.request("GET", f"/sandboxes/{self.id}/metrics?live=true")[-1]
 
     def alive(self):
         return self.id in {entry["sandboxID"] for entry in self.server.list()}
@@ -241,8 +242,9 @@ class Server:
         self.host = Host(self.data, self.run_dir)
 
     def command(self, *extra):
-        return [*self.wrapper, binary(), "serve", "--socket", self.socket, "--data-dir", self.data,
-                *self.arguments, *extra]
+        """Without TCP unless `arguments` say otherwise (of an option given twice the last counts)."""
+        return [*self.wrapper, binary(), "serve", "--config", "/dev/null", "--socket", self.socket, "--data-dir", self.data,
+                "--api-listen", "off", "--ingress-listen", "off", *self.arguments, *extra]
 
     def start(self, *extra, preexec=None):
         os.chmod(self.run_dir, 0o711)

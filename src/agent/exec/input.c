@@ -4,43 +4,27 @@
 #include <unistd.h>
 
 #include "agent/exec/limits.h"
-#include "base/alloc.h"
 #include "base/fd.h"
-#include "rpc/connect.h"
 
-/* A SendInput call whose bytes found no room yet. Lives until its exchange is closed. */
-struct waiter {
-    struct wr_list link; /* unlinked once answered */
-    struct wr_input *input;
-    struct wr_exchange *ex;
-    struct wr_buf data;
-};
-
-static void unlink_waiter(struct waiter *w)
+void wr_input_write_cancel(struct wr_input_write *write)
 {
-    if (!wr_list_linked(&w->link))
+    if (!wr_list_linked(&write->link))
         return;
-    wr_list_remove(&w->link);
-    *w->input->waiting_bytes -= w->data.len;
-    wr_buf_done(&w->data);
-}
-
-/* The peer went away before its bytes were accepted, or the answer is out. What it sent and was not
- * queued yet is dropped. */
-static void on_waiter_close(struct wr_exchange *ex, bool aborted, void *data)
-{
-    struct waiter *w = data;
-    (void)ex;
-    (void)aborted;
-    unlink_waiter(w);
-    free(w);
+    wr_list_remove(&write->link);
+    *write->input->waiting_bytes -= write->data.len;
+    wr_buf_done(&write->data);
 }
 
 void wr_input_init(struct wr_input *input, struct wr_loop *loop, int fd, size_t *waiting_bytes)
 {
     *input = (struct wr_input){.loop = loop, .fd = fd, .waiting_bytes = waiting_bytes};
     wr_buf_init(&input->queue, WR_EXEC_INPUT_QUEUE);
-    wr_list_init(&input->waiters);
+    wr_list_init(&input->writes);
+}
+
+static struct wr_input_write *first_write(struct wr_input *input)
+{
+    return wr_list_entry(input->writes.next, struct wr_input_write, link);
 }
 
 /* Ends the input; whoever still waits is told why. */
@@ -49,12 +33,12 @@ static void shut(struct wr_input *input, const char *why)
     wr_source_remove(&input->source);
     input->fd = wr_close(input->fd);
     wr_buf_done(&input->queue);
-    while (!wr_list_empty(&input->waiters)) {
-        struct waiter *w = wr_list_entry(input->waiters.next, struct waiter, link);
+    while (!wr_list_empty(&input->writes)) {
+        struct wr_input_write *w = first_write(input);
         struct wr_error err;
         (void)wr_fail(&err, WR_E_INTERNAL, 0, "error writing to stdin: %s", why);
-        unlink_waiter(w);
-        wr_connect_reply_error(w->ex, &err); /* `w` may be gone after this */
+        wr_input_write_cancel(w);
+        w->done(w, &err); /* `w` may be gone after this */
     }
 }
 
@@ -64,11 +48,12 @@ void wr_input_done(struct wr_input *input)
         shut(input, "the process has ended");
 }
 
-/* Moves waiting bytes into the queue, oldest call first, and answers the calls that are through. */
-static void admit_waiters(struct wr_input *input)
+/* Moves waiting bytes into the queue, oldest write first, and tells the senders that are through.
+ */
+static void admit_writes(struct wr_input *input)
 {
-    while (!wr_list_empty(&input->waiters)) {
-        struct waiter *w = wr_list_entry(input->waiters.next, struct waiter, link);
+    while (!wr_list_empty(&input->writes)) {
+        struct wr_input_write *w = first_write(input);
         size_t take = WR_MIN(w->data.len, wr_buf_room(&input->queue));
         if (take == 0 && w->data.len > 0)
             return;
@@ -78,9 +63,8 @@ static void admit_waiters(struct wr_input *input)
         *input->waiting_bytes -= take;
         if (w->data.len > 0)
             return;
-        struct wr_exchange *ex = w->ex;
-        unlink_waiter(w);
-        wr_connect_reply(ex, NULL, 0);
+        wr_input_write_cancel(w);
+        w->done(w, NULL);
     }
 }
 
@@ -107,21 +91,29 @@ static void on_writable(struct wr_source *source, uint32_t events, void *data)
     pump(data);
 }
 
+/* Has pump() called when the pipe takes bytes again. */
+static int arm(struct wr_input *input, struct wr_error *err)
+{
+    return input->source.loop ? 0
+                              : wr_source_add(input->loop, &input->source, input->fd, EPOLLOUT,
+                                              on_writable, input, err);
+}
+
 static void pump(struct wr_input *input)
 {
+    struct wr_error err;
     int rc = write_queue(input);
+
     if (rc == 0)
-        admit_waiters(input);
-    if (rc == 0 && input->queue.len == 0 && !wr_list_empty(&input->waiters))
+        admit_writes(input);
+    if (rc == 0 && input->queue.len == 0 && !wr_list_empty(&input->writes))
         rc = -ENOMEM; /* the queue could not take even the first waiting byte */
     if (rc < 0) {
         shut(input, wr_errno_text(-rc));
         return;
     }
     if (input->queue.len > 0) {
-        struct wr_error err;
-        if (!input->source.loop && wr_source_add(input->loop, &input->source, input->fd, EPOLLOUT,
-                                                 on_writable, input, &err) < 0)
+        if (arm(input, &err) < 0)
             shut(input, err.msg);
         return;
     }
@@ -131,53 +123,47 @@ static void pump(struct wr_input *input)
         input->fd = wr_close(input->fd);
 }
 
-static int wait_for_room(struct wr_input *input, struct wr_exchange *ex, const char *data,
+/* Queues what there is room for; the rest waits behind what waits already. */
+static int wait_for_room(struct wr_input *input, struct wr_input_write *write, const char *data,
                          size_t len, struct wr_error *err)
 {
-    static const struct wr_exchange_ops ops = {.on_close = on_waiter_close};
+    size_t take = wr_list_empty(&input->writes) ? wr_buf_room(&input->queue) : 0;
 
-    if (*input->waiting_bytes + len > WR_EXEC_INPUT_WAITING) {
+    if (*input->waiting_bytes + len - take > WR_EXEC_INPUT_WAITING) {
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
                        "more than %zu MiB of input wait to be read by processes; send less at once",
                        (size_t)(WR_EXEC_INPUT_WAITING / WR_MIB));
     }
-    struct waiter *w = wr_calloc(1, sizeof(*w));
-    if (!w)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for the input");
-    w->input = input;
-    w->ex = ex;
-    wr_buf_init(&w->data, len);
-    if (wr_buf_append(&w->data, data, len) < 0) {
-        free(w);
+    int rc = arm(input, err);
+    if (rc < 0)
+        return rc;
+    wr_buf_init(&write->data, len - take);
+    if (wr_buf_append(&write->data, data + take, len - take) < 0 ||
+        wr_buf_append(&input->queue, data, take) < 0) {
+        wr_buf_done(&write->data);
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for the input");
     }
-    *input->waiting_bytes += len;
-    wr_list_append(&input->waiters, &w->link);
-    wr_exchange_set_ops(ex, &ops, w);
-    return 0;
+    write->input = input;
+    *input->waiting_bytes += len - take;
+    wr_list_append(&input->writes, &write->link);
+    return 1;
 }
 
-int wr_input_send(struct wr_input *input, struct wr_exchange *ex, const char *data, size_t len,
-                  struct wr_error *err)
+int wr_input_send(struct wr_input *input, struct wr_input_write *write, const char *data,
+                  size_t len, struct wr_error *err)
 {
     if (input->fd < 0 || input->closing)
         return wr_fail(err, WR_E_INTERNAL, 0, "stdin not enabled or closed");
-
-    if (wr_list_empty(&input->waiters) && len <= wr_buf_room(&input->queue)) {
-        if (wr_buf_append(&input->queue, data, len) < 0)
-            return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for the input");
-        pump(input);
-        if (input->fd < 0) {
-            return wr_fail(err, WR_E_INTERNAL, 0,
-                           "error writing to stdin: the process does not read it any more");
-        }
-        wr_connect_reply(ex, NULL, 0);
-        return 0;
+    if (!wr_list_empty(&input->writes) || len > wr_buf_room(&input->queue))
+        return wait_for_room(input, write, data, len, err);
+    if (wr_buf_append(&input->queue, data, len) < 0)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for the input");
+    pump(input);
+    if (input->fd < 0) {
+        return wr_fail(err, WR_E_INTERNAL, 0,
+                       "error writing to stdin: the process does not read it any more");
     }
-    int rc = wait_for_room(input, ex, data, len, err);
-    if (rc == 0)
-        pump(input);
-    return rc;
+    return 0;
 }
 
 void wr_input_close(struct wr_input *input)

@@ -9,11 +9,9 @@
 #define WR_EXEC_REST_MS         1000  /* without a process: memory is given back */
 #define WR_EXEC_REAP_ROUND      256   /* zombies per turn of the loop */
 #define WR_EXEC_MAX_ARGS        16384
-#define WR_EXEC_MAX_CMD         4095 /* bytes */
-#define WR_EXEC_MAX_TAG         255  /* bytes */
-#define WR_EXEC_MAX_SUBSCRIBERS 64   /* of one process */
-#define WR_EXEC_KEEPALIVE_MS    90000
-#define WR_EXEC_KEEPALIVE_MAX_S 86400
+#define WR_EXEC_MAX_CMD         4095  /* bytes */
+#define WR_EXEC_MAX_TAG         255   /* bytes */
+#define WR_EXEC_MAX_SUBSCRIBERS 64    /* of one process */
 #define WR_EXEC_OOM_SCORE_ADJ   "500" /* of started processes; see docs/internals/agent.md */
 
 /* One read of a pipe or a pty, and the most that one message carries. */

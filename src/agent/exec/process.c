@@ -232,6 +232,7 @@ int wr_process_new(struct wr_process_table *table, const struct wr_process_opts 
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for a process");
     }
     process->table = table;
+    process->serial = ++table->last_serial;
     process->pid = opts->pid;
     process->is_pty = opts->is_pty;
     process->tag = wr_steal_ptr(&tag);
@@ -281,4 +282,14 @@ struct wr_process *wr_process_by_tag(struct wr_process_table *table, const char 
 {
     struct wr_process *process = find(&table->running, 0, tag);
     return process || !with_ended ? process : find(&table->ended, 0, tag);
+}
+
+struct wr_process *wr_process_by_serial(struct wr_process_table *table, uint64_t serial)
+{
+    wr_list_foreach(it, &table->running) {
+        struct wr_process *process = wr_list_entry(it, struct wr_process, link);
+        if (process->serial == serial)
+            return process;
+    }
+    return NULL;
 }

@@ -29,6 +29,7 @@ struct wr_process_table {
     struct wr_list running, ended;
     size_t running_count, ended_count;
     size_t input_waiting_bytes;
+    uint64_t last_serial;
     struct wr_buf message; /* scratch for one event */
     struct wr_buf chunk;   /* scratch for one read */
     struct wr_timer rest;  /* gives memory back after the last process has ended */
@@ -37,6 +38,7 @@ struct wr_process_table {
 struct wr_process {
     struct wr_list link;
     struct wr_process_table *table;
+    uint64_t serial; /* never used again, other than the pid */
     pid_t pid;
     char *tag;      /* owned; NULL: none */
     json_t *config; /* owned: cmd, args, envs, cwd of the request, for List; NULL after the end */
@@ -77,6 +79,8 @@ int wr_process_new(struct wr_process_table *table, const struct wr_process_opts 
 
 /* NULL when there is none. A running process goes before an ended one with the same pid or tag. */
 struct wr_process *wr_process_by_pid(struct wr_process_table *table, uint32_t pid, bool with_ended);
+/* By serial number, for whoever cannot keep a pointer: running ones only. */
+struct wr_process *wr_process_by_serial(struct wr_process_table *table, uint64_t serial);
 struct wr_process *wr_process_by_tag(struct wr_process_table *table, const char *tag,
                                      bool with_ended);
 

@@ -3,13 +3,12 @@
 #include "agent/exec/events.h"
 #include "agent/exec/limits.h"
 #include "base/alloc.h"
-#include "rpc/connect.h"
 
 /* Lives until its exchange is closed; leaves the process's list earlier, when its stream ends. */
 struct subscriber {
     struct wr_list link;
     struct wr_process *process; /* NULL once detached */
-    struct wr_exchange *ex;
+    struct wr_connect_out out;
     bool is_starter;
     bool blocked;
     uint64_t keepalive_ms;
@@ -44,15 +43,15 @@ static void send_message(struct subscriber *s)
 {
     const struct wr_buf *message = &s->process->table->message;
     s->last_sent_ms = wr_loop_now_ms(s->process->table->loop);
-    if (wr_connect_stream_message(s->ex, wr_buf_ptr(message), message->len) == WR_HTTP_FULL)
+    if (wr_connect_stream_message(&s->out, wr_buf_ptr(message), message->len) == WR_HTTP_FULL)
         set_blocked(s, true);
 }
 
 static void end_stream(struct subscriber *s, const struct wr_error *error)
 {
-    struct wr_exchange *ex = s->ex;
+    const struct wr_connect_out out = s->out;
     detach(s);
-    wr_connect_stream_end(ex, error);
+    wr_connect_stream_end(&out, error);
 }
 
 static void on_drain(struct wr_exchange *ex, void *data)
@@ -121,7 +120,7 @@ static void send_end(struct subscriber *s)
     end_stream(s, NULL);
 }
 
-int wr_subscriber_new(struct wr_process *process, struct wr_exchange *ex,
+int wr_subscriber_new(struct wr_process *process, const struct wr_connect_out *out,
                       const struct wr_subscriber_opts *opts, struct wr_error *err)
 {
     if (process->subscriber_count >= WR_EXEC_MAX_SUBSCRIBERS) {
@@ -134,7 +133,7 @@ int wr_subscriber_new(struct wr_process *process, struct wr_exchange *ex,
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for a reader");
     }
     s->process = process;
-    s->ex = ex;
+    s->out = *out;
     s->is_starter = opts->is_starter;
     s->keepalive_ms = opts->keepalive_ms;
     wr_list_append(&process->subscribers, &s->link);
@@ -146,8 +145,8 @@ int wr_subscriber_new(struct wr_process *process, struct wr_exchange *ex,
         return rc;
     }
 
-    wr_exchange_set_ops(ex, &exchange_ops, s);
-    wr_connect_stream_start(ex);
+    wr_exchange_set_ops(out->ex, &exchange_ops, s);
+    wr_connect_stream_start(out);
     send_message(s);
     if (process->ended)
         send_end(s);
@@ -190,7 +189,7 @@ void wr_subscribers_abort(struct wr_process *process)
 {
     wr_list_foreach(it, &process->subscribers) {
         struct subscriber *s = wr_list_entry(it, struct subscriber, link);
-        struct wr_exchange *ex = s->ex;
+        struct wr_exchange *ex = s->out.ex;
         detach(s);
         wr_exchange_abort(ex);
     }

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "agent/exec/process.h"
-#include "http/server.h"
+#include "rpc/answer.h"
 
 struct wr_subscriber_opts {
     uint64_t keepalive_ms; /* silence after which a keepalive event is sent */
@@ -14,9 +14,9 @@ struct wr_subscriber_opts {
     bool is_starter;       /* its stream ends with deadline_exceeded at the process's deadline */
 };
 
-/* Answers `ex` with a stream: the start event now, then what comes. On failure nothing was sent. An
+/* Answers with a stream: the start event now, then what comes. On failure nothing was sent. An
  * ended process gives start and end. */
-int wr_subscriber_new(struct wr_process *process, struct wr_exchange *ex,
+int wr_subscriber_new(struct wr_process *process, const struct wr_connect_out *out,
                       const struct wr_subscriber_opts *opts, struct wr_error *err) WR_MUST_CHECK;
 
 /* Sends to all readers. */

@@ -1,11 +1,9 @@
 #include "agent/fs/file_headers.h"
 
+#include "agent/fs/http_date.h"
 #include "agent/fs/path.h"
-#include "base/clock.h"
 #include "base/str.h"
 #include "http/uri.h"
-
-#define DAY_S 86400
 
 static const struct {
     const char *suffix;
@@ -14,9 +12,13 @@ static const struct {
     {".txt", "text/plain; charset=utf-8"},
     {".md", "text/markdown; charset=utf-8"},
     {".html", "text/html; charset=utf-8"},
+    {".htm", "text/html; charset=utf-8"},
     {".css", "text/css; charset=utf-8"},
     {".csv", "text/csv; charset=utf-8"},
+    {".log", "text/plain; charset=utf-8"},
+    {".py", "text/x-python; charset=utf-8"},
     {".js", "text/javascript; charset=utf-8"},
+    {".mjs", "text/javascript; charset=utf-8"},
     {".json", "application/json"},
     {".xml", "text/xml; charset=utf-8"},
     {".svg", "image/svg+xml"},
@@ -27,6 +29,17 @@ static const struct {
     {".webp", "image/webp"},
     {".pdf", "application/pdf"},
     {".wasm", "application/wasm"},
+    {".gz", "application/gzip"},
+    {".tgz", "application/gzip"},
+    {".tar", "application/x-tar"},
+    {".zip", "application/zip"},
+    {".mp3", "audio/mpeg"},
+    {".wav", "audio/wav"},
+    {".mp4", "video/mp4"},
+    {".webm", "video/webm"},
+    {".ico", "image/x-icon"},
+    {".ipynb", "application/json"},
+    {".parquet", "application/vnd.apache.parquet"},
 };
 
 static const char *content_type(const char *path)
@@ -66,23 +79,6 @@ bool wr_content_disposition(const char *name, size_t len, char *out, size_t cap)
     char encoded[3 * sizeof(plain)];
     return wr_uri_encode(plain, encoded, sizeof(encoded)) &&
            wr_strformat(out, cap, "inline; filename*=utf-8''%s", encoded);
-}
-
-void wr_http_date(int64_t unix_s, char out[static 30])
-{
-    static const char days[] = "ThuFriSatSunMonTueWed"; /* 1970-01-01 was a Thursday */
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char iso[25]; /* "2026-01-02T03:04:05.678Z" */
-
-    /* Without gmtime: that would read the sandbox's time zone files. */
-    if (unix_s < 0)
-        unix_s = 0;
-    wr_format_rfc3339((uint64_t)unix_s * 1000, iso);
-    int month = (iso[5] - '0') * 10 + (iso[6] - '0');
-    bool fits =
-        wr_strformat(out, 30, "%.3s, %.2s %.3s %.4s %.8s GMT", days + 3 * (unix_s / DAY_S % 7),
-                     iso + 8, months + (ptrdiff_t)3 * (month - 1), iso, iso + 11);
-    (void)fits; /* 29 characters up to the year 9999 */
 }
 
 void wr_file_headers(struct wr_exchange *ex, const char *path, const struct stat *st)

@@ -11,5 +11,3 @@ void wr_file_headers(struct wr_exchange *ex, const char *path, const struct stat
 /* "inline; filename=a.txt", quoted or percent-encoded (RFC 6266) as the name needs. False when it
  * does not fit. */
 bool wr_content_disposition(const char *name, size_t len, char *out, size_t cap) WR_MUST_CHECK;
-/* "Sun, 06 Nov 1994 08:49:37 GMT"; `out` holds 30 bytes. */
-void wr_http_date(int64_t unix_s, char out[static 30]);

@@ -5,140 +5,146 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/fs/accept_encoding.h"
+#include "agent/fs/download.h"
 #include "agent/fs/file_headers.h"
+#include "agent/fs/preconditions.h"
 #include "agent/fs/target.h"
 #include "agent/reply.h"
-#include "base/alloc.h"
 #include "base/fd.h"
+#include "base/str.h"
 
-#define PIECE           ((size_t)64 * 1024) /* bytes per read */
-#define PIECES_PER_TURN 16                  /* then other connections get theirs */
-
-struct download {
-    struct wr_exchange *ex;
-    int fd;
-    bool sized; /* Content-Length was sent: `remaining` counts down to it */
-    uint64_t remaining;
-    struct wr_idle again;
-    char piece[PIECE];
+/* What is to be sent. */
+struct answer {
+    const char *path;
+    struct stat st;
+    int status; /* 200 or 206 */
+    bool sized; /* the file knows its size; procfs and its kin do not */
+    bool pack;
+    struct wr_range range; /* of all or the part that is sent */
 };
 
-static void on_close(struct wr_exchange *ex, bool aborted, void *data)
+/* Opens the file. -1 when it was answered. */
+static int open_file(struct wr_exchange *ex, const char *path, struct stat *st)
 {
-    struct download *d = data;
-    (void)ex;
-    (void)aborted;
-    wr_idle_cancel(&d->again);
-    d->fd = wr_close(d->fd);
-    free(d);
+    /* Non-blocking: a FIFO must not stop the agent. */
+    wr_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+        wr_reply_error(ex, 404, "path '%s' does not exist", path);
+        return -1;
+    }
+    if (fd < 0 || fstat(fd, st) < 0) {
+        wr_reply_error(ex, 500, "error opening '%s': %s", path, wr_errno_text(errno));
+        return -1;
+    }
+    if (!S_ISREG(st->st_mode)) {
+        wr_reply_error(ex, 400, "path '%s' is %s", path,
+                       S_ISDIR(st->st_mode) ? "a directory" : "not a regular file");
+        return -1;
+    }
+    return wr_steal_fd(&fd);
 }
 
-/* One piece. True when another may follow at once. */
-static bool send_piece(struct download *d)
+/* A file without a size may all the same have content. False when it was answered. */
+static bool find_size(struct wr_exchange *ex, int fd, struct answer *a)
 {
-    size_t want = d->sized ? (size_t)WR_MIN(d->remaining, PIECE) : PIECE;
-    ssize_t n = want > 0 ? read(d->fd, d->piece, want) : 0;
+    char byte;
 
-    if (n < 0 && errno == EINTR)
+    a->sized = true;
+    a->range.len = (uint64_t)a->st.st_size;
+    if (a->st.st_size > 0)
         return true;
-    if (n < 0 || (n == 0 && d->sized && d->remaining > 0)) {
-        /* Unreadable, or it shrank below the promised length: the peer must see that it is cut. */
-        wr_exchange_abort(d->ex);
+    ssize_t n = pread(fd, &byte, 1, 0);
+    if (n < 0) {
+        wr_reply_error(ex, 500, "error reading '%s': %s", a->path, wr_errno_text(errno));
         return false;
     }
-    if (n == 0) {
-        wr_exchange_end(d->ex);
+    a->sized = n == 0;
+    return true;
+}
+
+/* Encoding, conditions and range. False when it was answered. */
+static bool negotiate(struct wr_exchange *ex, struct answer *a)
+{
+    const struct wr_h1_head *head = wr_exchange_head(ex);
+    const int64_t modified = a->st.st_mtim.tv_sec;
+    char text[64];
+
+    enum wr_encoding encoding = wr_accept_encoding(head, wr_request_is_conditional(head));
+    if (encoding == WR_ENCODING_NONE) {
+        wr_reply_error(ex, 406, "no acceptable encoding, supported: gzip, identity");
         return false;
     }
-    if (d->sized)
-        d->remaining -= (uint64_t)n;
-    return wr_exchange_write(d->ex, d->piece, (size_t)n) == WR_HTTP_MORE;
-}
-
-static void send_pieces(struct download *d)
-{
-    struct wr_loop *loop = wr_exchange_loop(d->ex);
-    for (int i = 0; i < PIECES_PER_TURN; i++) {
-        if (!send_piece(d))
-            return; /* full, ended or gone */
+    a->pack = encoding == WR_ENCODING_GZIP;
+    a->status = wr_preconditions_check(head, modified);
+    if (a->status == 304) {
+        wr_exchange_begin(ex, 304);
+        wr_file_headers(ex, a->path, &a->st);
+        wr_exchange_send(ex, NULL, 0);
+    } else if (a->status == 412) {
+        wr_reply_error(ex, 412, "path '%s' is not in the required state", a->path);
     }
-    wr_idle_queue(loop, &d->again);
-}
-
-static void on_idle(struct wr_idle *idle, void *data)
-{
-    (void)idle;
-    send_pieces(data);
-}
-
-static void on_drain(struct wr_exchange *ex, void *data)
-{
-    (void)ex;
-    send_pieces(data);
-}
-
-static const struct wr_exchange_ops ops = {.on_drain = on_drain, .on_close = on_close};
-
-static void send_file(struct wr_exchange *ex, const char *path, int fd, const struct stat *st)
-{
-    struct download *d =
-        malloc(sizeof(*d)); /* not zeroed: 64 KiB that are written before they are read */
-    if (!d) {
-        (void)wr_close(fd);
-        wr_reply_error(ex, 500, "no memory for reading '%s'", path);
-        return;
+    if (a->status != 200)
+        return false;
+    if (!a->sized || a->pack)
+        return true;
+    switch (wr_range_read(head, modified, a->range.len, &a->range)) {
+    case WR_RANGE_WHOLE:
+        return true;
+    case WR_RANGE_PART:
+        a->status = 206;
+        return true;
+    case WR_RANGE_BEYOND:
+        break;
     }
-    d->ex = ex;
-    d->fd = fd;
-    d->remaining = (uint64_t)st->st_size;
-    d->sized = true;
-    d->again = (struct wr_idle){.fn = on_idle, .data = d};
+    (void)!wr_strformat(text, sizeof(text), "bytes */%llu", (unsigned long long)a->range.len);
+    wr_reply_error_with(ex, 416, "Content-Range", text, "the range is not in path '%s'", a->path);
+    return false;
+}
 
-    ssize_t first = 0;
-    if (st->st_size == 0) {
-        /* procfs and its kin report no size: look whether there is something, and if so, send until
-         * the end. */
-        first = read(fd, d->piece, sizeof(d->piece));
-        if (first < 0) {
-            wr_reply_error(ex, 500, "error reading '%s': %s", path, wr_errno_text(errno));
-            (void)wr_close(fd);
-            free(d);
-            return;
-        }
-        d->sized = first == 0;
-    }
-    wr_exchange_set_ops(ex, &ops, d);
-    wr_exchange_begin(ex, 200);
-    wr_file_headers(ex, path, st);
-    wr_exchange_stream(ex, d->sized ? st->st_size : -1);
-    if (first == 0 || wr_exchange_write(ex, d->piece, (size_t)first) == WR_HTTP_MORE)
-        send_pieces(d);
+static void write_head(struct wr_exchange *ex, const struct answer *a)
+{
+    char text[96];
+
+    wr_exchange_begin(ex, a->status);
+    wr_file_headers(ex, a->path, &a->st);
+    if (a->pack)
+        wr_exchange_header(ex, "Content-Encoding", "gzip");
+    else if (a->sized)
+        wr_exchange_header(ex, "Accept-Ranges", "bytes");
+    if (a->status == 206 &&
+        wr_strformat(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)a->range.start,
+                     (unsigned long long)(a->range.start + a->range.len - 1),
+                     (unsigned long long)a->st.st_size))
+        wr_exchange_header(ex, "Content-Range", text);
 }
 
 void wr_files_get(struct wr_agent *agent, struct wr_exchange *ex)
 {
     struct wr_file_target target;
-    struct stat st;
+    struct wr_download *download = NULL;
+    struct answer a = {.path = target.path};
+    struct wr_error err;
 
-    if (!wr_file_target_read(agent, ex, &target))
+    if (!wr_file_target_read(agent, ex, "read", &target))
         return;
-    /* Non-blocking: a FIFO must not stop the agent. */
-    wr_auto_close int fd = open(target.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
-        wr_reply_error(ex, 404, "path '%s' does not exist", target.path);
+    wr_auto_close int fd = open_file(ex, target.path, &a.st);
+    if (fd < 0 || !find_size(ex, fd, &a) || !negotiate(ex, &a))
         return;
-    }
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        wr_reply_error(ex, 500, "error opening '%s': %s", target.path, wr_errno_text(errno));
+    if (a.range.start > 0 && lseek(fd, (off_t)a.range.start, SEEK_SET) < 0) {
+        wr_reply_error(ex, 500, "error reading '%s': %s", target.path, wr_errno_text(errno));
         return;
     }
-    if (S_ISDIR(st.st_mode)) {
-        wr_reply_error(ex, 400, "path '%s' is a directory", target.path);
+    const struct wr_download_opts opts = {
+        .fd = wr_steal_fd(&fd),
+        .length = a.sized ? (int64_t)a.range.len : -1,
+        .pack = a.pack,
+        .head_only = wr_exchange_is(ex, "HEAD"),
+    };
+    if (wr_download_new(ex, &opts, &download, &err) < 0) {
+        wr_reply_error(ex, 500, "%s", err.msg);
         return;
     }
-    if (!S_ISREG(st.st_mode)) {
-        wr_reply_error(ex, 400, "path '%s' is not a regular file", target.path);
-        return;
-    }
-    send_file(ex, target.path, wr_steal_fd(&fd), &st);
+    write_head(ex, &a);
+    wr_download_start(download);
 }

@@ -1,4 +1,4 @@
-/* POST /files: an upload, streamed straight into the file. */
+/* POST /files: uploads, streamed straight into the files. */
 #pragma once
 
 #include "agent/state.h"

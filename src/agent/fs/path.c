@@ -74,3 +74,11 @@ const char *wr_path_base(const char *path, size_t *ret_len)
     *ret_len = end - start;
     return path + start;
 }
+
+bool wr_path_clean(const char *path, char out[static PATH_MAX])
+{
+    out[0] = '\0';
+    if (!append_clean(out, path))
+        return false;
+    return out[0] != '\0' || wr_strcopy(out, PATH_MAX, "/");
+}

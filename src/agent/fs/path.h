@@ -17,3 +17,6 @@ int wr_path_resolve(const char *path, const struct wr_user *user, const char *de
 /* The last component, without trailing slashes; "/" for the root. Borrowed from `path`; its length
  * in *ret_len. */
 const char *wr_path_base(const char *path, size_t *ret_len);
+/* Without ".", "..", double and trailing slashes; `path` is absolute. False when it does not fit.
+ */
+bool wr_path_clean(const char *path, char out[static PATH_MAX]) WR_MUST_CHECK;

@@ -222,3 +222,20 @@ int wr_cgroup_stats(struct wr_cgroup *cgroup, struct wr_cgroup_stats *ret, struc
         *ret = stats;
     return r;
 }
+
+int wr_cgroup_cache_bytes(struct wr_cgroup *cgroup, uint64_t *ret, struct wr_error *err)
+{
+    for (size_t i = 0; i < cgroup->root->count; i++) {
+        const struct wr_hierarchy *h = &cgroup->root->hierarchies[i];
+        if (!(h->controllers & WR_CONTROLLER_MEMORY))
+            continue;
+        struct wr_hierarchy_key keys[] = {{.name = h->ops->cache_key}, {.name = h->ops->shmem_key}};
+        int r =
+            wr_hierarchy_read_keys(h, cgroup->name, "memory.stat", keys, WR_ARRAY_SIZE(keys), err);
+        if (r < 0)
+            return r;
+        *ret = keys[0].value > keys[1].value ? keys[0].value - keys[1].value : 0;
+        return 0;
+    }
+    return wr_fail(err, WR_E_INTERNAL, 0, "no memory controller for cgroup %s", cgroup->name);
+}

@@ -90,3 +90,7 @@ int wr_cgroup_remove(struct wr_cgroup_root *root, const char *name, struct wr_er
     WR_MUST_CHECK;
 int wr_cgroup_stats(struct wr_cgroup *cgroup, struct wr_cgroup_stats *ret, struct wr_error *err)
     WR_MUST_CHECK;
+/* The part of memory_bytes that the kernel gives up before it kills: page cache of files, without
+ * shared memory and tmpfs. Apart from the others because it costs more to read. */
+int wr_cgroup_cache_bytes(struct wr_cgroup *cgroup, uint64_t *ret, struct wr_error *err)
+    WR_MUST_CHECK;

@@ -111,6 +111,8 @@ static int join_fd(const struct wr_hierarchy *h, const char *leaf)
 }
 
 const struct wr_hierarchy_ops wr_hierarchy_v1 = {
+    .cache_key = "cache",
+    .shmem_key = "shmem",
     .prepare = prepare,
     .set_limits = set_limits,
     .stats = stats,

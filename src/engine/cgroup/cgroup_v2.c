@@ -132,6 +132,8 @@ static int join_fd(const struct wr_hierarchy *h, const char *leaf)
 }
 
 const struct wr_hierarchy_ops wr_hierarchy_v2 = {
+    .cache_key = "file",
+    .shmem_key = "shmem",
     .prepare = prepare,
     .set_limits = set_limits,
     .stats = stats,

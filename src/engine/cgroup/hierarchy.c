@@ -202,8 +202,18 @@ int wr_hierarchy_read_u64(const struct wr_hierarchy *h, const char *leaf, const 
     return 0;
 }
 
-int wr_hierarchy_read_key(const struct wr_hierarchy *h, const char *leaf, const char *file,
-                          const char *key, uint64_t *ret, struct wr_error *err)
+static void read_line(const char *line, struct wr_hierarchy_key *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t len = strlen(keys[i].name);
+        if (strncmp(line, keys[i].name, len) == 0 && line[len] == ' ' &&
+            wr_parse_u64(line + len + 1, 0, UINT64_MAX, &keys[i].value) == 0)
+            keys[i].found = true;
+    }
+}
+
+int wr_hierarchy_read_keys(const struct wr_hierarchy *h, const char *leaf, const char *file,
+                           struct wr_hierarchy_key *keys, size_t count, struct wr_error *err)
 {
     char path[NAME_MAX + 1];
     wr_auto_buf text = WR_BUF(16384);
@@ -214,15 +224,26 @@ int wr_hierarchy_read_key(const struct wr_hierarchy *h, const char *leaf, const 
         return wr_fail(err, wr_code_from_errno(-r), r ? -r : ENOMEM, "read %s in %.96s", path,
                        h->label);
     }
-    size_t len = strlen(key);
     while (line) {
         char *next = strchr(line, '\n');
         if (next)
             *next++ = '\0';
-        if (strncmp(line, key, len) == 0 && line[len] == ' ' &&
-            wr_parse_u64(line + len + 1, 0, UINT64_MAX, ret) == 0)
-            return 0;
+        read_line(line, keys, count);
         line = next;
     }
-    return wr_fail(err, WR_E_INTERNAL, 0, "no '%s' in %s in %.96s", key, path, h->label);
+    for (size_t i = 0; i < count; i++)
+        if (!keys[i].found)
+            return wr_fail(err, WR_E_INTERNAL, 0, "no '%s' in %s in %.96s", keys[i].name, path,
+                           h->label);
+    return 0;
+}
+
+int wr_hierarchy_read_key(const struct wr_hierarchy *h, const char *leaf, const char *file,
+                          const char *key, uint64_t *ret, struct wr_error *err)
+{
+    struct wr_hierarchy_key keys[] = {{.name = key}};
+    int r = wr_hierarchy_read_keys(h, leaf, file, keys, 1, err);
+    if (r == 0)
+        *ret = keys[0].value;
+    return r;
 }

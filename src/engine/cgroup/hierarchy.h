@@ -62,6 +62,8 @@ struct wr_hierarchy {
 };
 
 struct wr_hierarchy_ops {
+    /* In memory.stat: page cache, and the part of it that is shared memory and tmpfs. */
+    const char *cache_key, *shmem_key;
     /* After the instance directory was made or found: what its leaves inherit. */
     int (*prepare)(struct wr_hierarchy *h, struct wr_error *err);
     /* `fresh`: the leaf was just made, so defaults need no write. */
@@ -82,6 +84,16 @@ int wr_hierarchy_write_u64(const struct wr_hierarchy *h, const char *leaf, const
 /* A number, or "max" (reported as 0). */
 int wr_hierarchy_read_u64(const struct wr_hierarchy *h, const char *leaf, const char *file,
                           uint64_t *ret, struct wr_error *err) WR_MUST_CHECK;
-/* The number after `key` in a file of "key number" lines. */
+struct wr_hierarchy_key {
+    const char *name;
+    uint64_t value;
+    bool found;
+};
+/* The numbers after these keys, each `found`, in a file of "key number" lines; all must be there.
+ */
+int wr_hierarchy_read_keys(const struct wr_hierarchy *h, const char *leaf, const char *file,
+                           struct wr_hierarchy_key *keys, size_t count, struct wr_error *err)
+    WR_MUST_CHECK;
+/* The same with one key. */
 int wr_hierarchy_read_key(const struct wr_hierarchy *h, const char *leaf, const char *file,
                           const char *key, uint64_t *ret, struct wr_error *err) WR_MUST_CHECK;

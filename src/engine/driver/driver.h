@@ -20,7 +20,7 @@ enum wr_gone_reason {
 };
 
 struct wr_driver_stats {
-    uint64_t memory_bytes, memory_peak_bytes, memory_limit_bytes;
+    uint64_t memory_bytes, memory_peak_bytes, memory_limit_bytes, cache_bytes;
     uint64_t cpu_usec, pids, oom_kills;
     uint64_t disk_bytes, disk_limit_bytes;
 };
@@ -57,9 +57,7 @@ struct wr_driver_ops {
      * none. */
     int (*sockets)(struct wr_instance *instance, size_t count, int *ret_fds, struct wr_error *err);
     int (*stats)(struct wr_instance *instance, struct wr_driver_stats *ret, struct wr_error *err);
-    /* Makes a changed owner text survive the engine. */
-    int (*save)(struct wr_instance *instance, const struct wr_spec *spec, struct wr_error *err);
-    /* JSON objects of templates into a page: see WR_ACTION_TEMPLATES. */
+    /* Every template, names ascending. */
     int (*templates)(struct wr_driver *driver, void (*fn)(const struct wr_template *t, void *data),
                      void *data, struct wr_error *err);
     /* Ends what outlives sandboxes: nests, mounts, control groups. No instance is left when it is

@@ -156,16 +156,10 @@ static int fake_stats(struct wr_instance *instance, struct wr_driver_stats *ret,
 {
     (void)instance;
     (void)err;
-    *ret = (struct wr_driver_stats){
-        .memory_bytes = WR_MIB, .memory_limit_bytes = WR_MEMORY_BYTES_DEFAULT, .pids = 1};
-    return 0;
-}
-
-static int fake_save(struct wr_instance *instance, const struct wr_spec *spec, struct wr_error *err)
-{
-    (void)instance;
-    (void)spec;
-    (void)err;
+    *ret = (struct wr_driver_stats){.memory_bytes = WR_MIB,
+                                    .cache_bytes = WR_KIB,
+                                    .memory_limit_bytes = WR_MEMORY_BYTES_DEFAULT,
+                                    .pids = 1};
     return 0;
 }
 
@@ -195,7 +189,6 @@ const struct wr_driver_ops wr_driver_fake = {
     .kill = fake_kill,
     .sockets = fake_sockets,
     .stats = fake_stats,
-    .save = fake_save,
     .templates = fake_templates,
     .teardown = fake_teardown,
 };

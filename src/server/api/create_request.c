@@ -1,8 +1,33 @@
 #include "server/api/create_request.h"
 
+#include <errno.h>
+
 #include "base/alloc.h"
 #include "json/jread.h"
-#include "server/owner.h"
+#include "server/api/network_config.h"
+#include "server/settings.h"
+
+#define TIMEOUT_V1_S 15
+
+struct fields {
+    const char *template_text;
+    int64_t timeout_s;
+    json_t *env, *metadata, *limits, *network, *auto_resume, *mcp, *iam, *volume_mounts;
+    bool auto_pause, auto_pause_memory, secure, internet, has_internet;
+};
+
+int wr_timeout_check(int64_t timeout_s, bool zero_ok, uint32_t max_s, struct wr_error *err)
+{
+    if (timeout_s < 0 || (timeout_s == 0 && !zero_ok))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "Timeout must be greater than 0");
+    if (timeout_s <= (int64_t)max_s)
+        return 0;
+    if (max_s % 3600 == 0)
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "Timeout cannot be greater than %u hours",
+                       max_s / 3600);
+    return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "Timeout cannot be greater than %u seconds",
+                   max_s);
+}
 
 static int check_env(const json_t *env, struct wr_error *err)
 {
@@ -17,7 +42,8 @@ static int check_env(const json_t *env, struct wr_error *err)
         if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
             return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
                            "envVars: %.60s: not a string without NUL bytes", name);
-        total += strlen(name) + json_string_length(value);
+        /* As the engine counts: with "=" and NUL. */
+        total += strlen(name) + json_string_length(value) + 2;
     }
     if (total > WR_ACTION_MAX_ENV)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
@@ -58,56 +84,149 @@ static int read_limits(const json_t *json, struct wr_sandbox_limits *limits, str
     if (!json)
         return 0;
     int r = wr_json_read(json, fields, WR_ARRAY_SIZE(fields), WR_JSON_REFUSE_UNKNOWN, err);
-    return r < 0 ? wr_wrap(err, "limits") : 0;
+    return r < 0 ? wr_wrap(err, "validation error: limits") : 0;
 }
 
-int wr_create_request_parse(const char *text, size_t len, struct wr_create_request *ret,
-                            struct wr_error *err)
+/* What E2B has and Warren has not, yet: a sandbox that silently did something else would be worse
+ * than none. */
+static int check_available(const struct fields *f, bool lenient, struct wr_error *err)
 {
-    wr_auto_json *body = NULL;
-    struct wr_create_spec spec = {0};
-    json_t *env = NULL, *metadata = NULL, *limits = NULL;
-    uint64_t timeout_s = WR_TIMEOUT_DEFAULT_S;
+    bool resume = false;
+    json_t *tokens = NULL;
+    const struct wr_json_field auto_resume = {
+        .name = "enabled", .kind = WR_JSON_BOOL, .required = true, .ret = &resume};
+    const struct wr_json_field iam = {.name = "tokens", .kind = WR_JSON_OBJECT, .ret = &tokens};
+    enum wr_json_unknown unknown = lenient ? WR_JSON_IGNORE_UNKNOWN : WR_JSON_REFUSE_UNKNOWN;
+
+    if (f->auto_resume && wr_json_read(f->auto_resume, &auto_resume, 1, unknown, err) < 0)
+        return wr_wrap(err, "validation error: autoResume");
+    if (f->iam && wr_json_read(f->iam, &iam, 1, unknown, err) < 0)
+        return wr_wrap(err, "validation error: iam");
+    const struct {
+        const char *name;
+        bool wanted;
+    } rows[] = {
+        {"autoPause", f->auto_pause},
+        {"autoPauseMemory", !f->auto_pause_memory},
+        {"autoResume.enabled", resume},
+        {"iam.tokens", json_object_size(tokens) > 0},
+        {"volumeMounts", json_array_size(f->volume_mounts) > 0},
+    };
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++)
+        if (rows[i].wanted)
+            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%s is not available yet", rows[i].name);
+    return 0;
+}
+
+static int read_body(const json_t *body, const struct wr_create_rules *rules, struct fields *f,
+                     struct wr_error *err)
+{
     const struct wr_json_field fields[] = {
         {.name = "templateID",
          .kind = WR_JSON_STRING,
          .required = true,
-         .ret = &spec.template_name,
-         .max = WR_TEMPLATE_NAME_LEN},
-        {.name = "timeout",
-         .kind = WR_JSON_U64,
-         .ret = &timeout_s,
-         .min = 1,
-         .max = WR_TIMEOUT_MAX_S},
-        {.name = "envVars", .kind = WR_JSON_OBJECT, .ret = &env},
-        {.name = "metadata", .kind = WR_JSON_OBJECT, .ret = &metadata},
-        {.name = "limits", .kind = WR_JSON_OBJECT, .ret = &limits},
+         .ret = &f->template_text,
+         .max = 512},
+        {.name = "timeout", .kind = WR_JSON_I64, .ret = &f->timeout_s},
+        {.name = "autoPause", .kind = WR_JSON_BOOL, .ret = &f->auto_pause},
+        {.name = "autoPauseMemory", .kind = WR_JSON_BOOL, .ret = &f->auto_pause_memory},
+        {.name = "autoResume", .kind = WR_JSON_OBJECT, .ret = &f->auto_resume},
+        {.name = "secure", .kind = WR_JSON_BOOL, .ret = &f->secure},
+        {.name = "allow_internet_access",
+         .kind = WR_JSON_BOOL,
+         .ret = &f->internet,
+         .ret_present = &f->has_internet},
+        {.name = "network", .kind = WR_JSON_OBJECT, .ret = &f->network},
+        {.name = "metadata", .kind = WR_JSON_OBJECT, .ret = &f->metadata},
+        {.name = "envVars", .kind = WR_JSON_OBJECT, .ret = &f->env},
+        {.name = "mcp", .kind = WR_JSON_OBJECT, .ret = &f->mcp},
+        {.name = "iam", .kind = WR_JSON_OBJECT, .ret = &f->iam},
+        {.name = "volumeMounts", .kind = WR_JSON_ARRAY, .ret = &f->volume_mounts},
+        {.name = "limits", .kind = WR_JSON_OBJECT, .ret = &f->limits},
     };
+    int r = wr_json_read(body, fields, WR_ARRAY_SIZE(fields),
+                         rules->lenient ? WR_JSON_IGNORE_UNKNOWN : WR_JSON_REFUSE_UNKNOWN, err);
+
+    if (r < 0)
+        return wr_wrap(err, "validation error");
+    f->secure = f->secure || rules->v2;
+    return 0;
+}
+
+/* A new reference; NULL without memory. */
+static json_t *make_settings(const struct fields *f, const json_t *network)
+{
+    wr_auto_json *out =
+        json_pack("{s:{s:b, s:s}}", "lifecycle", "autoResume", 0, "onTimeout", "kill");
+
+    if (!out ||
+        (json_object_size(f->metadata) > 0 && json_object_set(out, "metadata", f->metadata) < 0) ||
+        (network && json_object_set(out, "network", (json_t *)(uintptr_t)network) < 0) ||
+        (f->has_internet &&
+         json_object_set_new(out, "allowInternetAccess", json_boolean(f->internet)) < 0) ||
+        (f->mcp && json_object_set(out, "mcp", f->mcp) < 0))
+        return NULL;
+    return json_incref(out);
+}
+
+static int check_fields(const struct fields *f, const struct wr_create_rules *rules,
+                        json_t **ret_network, struct wr_create_request *request,
+                        struct wr_error *err)
+{
+    int r = wr_timeout_check(f->timeout_s, false, rules->timeout_max_s, err);
+
+    if (r == 0)
+        r = wr_template_ref_parse(f->template_text, &request->template_ref, err);
+    if (r == 0)
+        r = check_available(f, rules->lenient, err);
+    if (r == 0)
+        r = check_env(f->env, err);
+    if (r == 0)
+        r = wr_metadata_check(f->metadata, err);
+    if (r == 0)
+        r = read_limits(f->limits, &request->spec.limits, err);
+    if (r == 0 && f->network)
+        r = wr_network_config_read(f->network, WR_NETWORK_CREATE, rules->lenient, ret_network, err);
+    if (r == 0 && !f->secure && !wr_network_config_is_public(*ret_network))
+        r = wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                    "You cannot create a sandbox without public access unless you enable secure "
+                    "envd access via 'secure' flag.");
+    return r;
+}
+
+int wr_create_request_parse(const char *text, size_t len, const struct wr_create_rules *rules,
+                            struct wr_create_request *ret, struct wr_error *err)
+{
+    wr_auto_json *body = NULL, *network = NULL;
+    struct wr_create_request request = {0};
+    struct fields f = {.timeout_s = rules->v2 ? WR_TIMEOUT_DEFAULT_S : TIMEOUT_V1_S,
+                       .auto_pause_memory = true};
 
     int r = wr_json_parse(text, len, &body, err);
+    if (r < 0)
+        return wr_wrap(err, "validation error");
+    r = read_body(body, rules, &f, err);
     if (r == 0)
-        r = wr_json_read(body, fields, WR_ARRAY_SIZE(fields), WR_JSON_REFUSE_UNKNOWN, err);
-    if (r == 0 && !wr_template_name_valid(spec.template_name))
-        r = wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                    "templateID: not a template name (letters, digits, '.', '_', '-')");
-    if (r == 0)
-        r = check_env(env, err);
-    if (r == 0)
-        r = wr_metadata_check(metadata, err);
-    if (r == 0)
-        r = read_limits(limits, &spec.limits, err);
+        r = check_fields(&f, rules, &network, &request, err);
     if (r < 0)
         return r;
-    spec.timeout_ms = timeout_s * 1000;
-    spec.env_vars = env;
-    spec.metadata = metadata;
-    ret->body = wr_steal_ptr(&body);
-    ret->spec = spec;
+    request.settings = make_settings(&f, network);
+    if (!request.settings)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "settings of a sandbox");
+    request.template_text = f.template_text;
+    request.spec.timeout_ms = (uint64_t)f.timeout_s * 1000;
+    request.spec.secure = f.secure;
+    request.spec.private_traffic = !wr_network_config_is_public(network);
+    request.spec.env_vars = f.env;
+    request.spec.settings = request.settings;
+    request.body = wr_steal_ptr(&body);
+    *ret = request;
     return 0;
 }
 
 void wr_create_request_done(struct wr_create_request *request)
 {
+    json_decref(request->settings);
     json_decref(request->body);
-    request->body = NULL;
+    *request = (struct wr_create_request){0};
 }

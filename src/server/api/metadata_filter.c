@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "json/jread.h"
-#include "server/owner.h"
+#include "server/settings.h"
 
 /* Longest encoded key or value: each byte of it takes at most nine characters ("%25XX" and less).
  */

@@ -8,7 +8,7 @@
 
 const struct wr_exchange_ops wr_api_op_exchange_ops = {.on_close = wr_api_op_on_close};
 
-struct wr_api_op *wr_api_op_new(struct wr_server *server, struct wr_exchange *ex)
+struct wr_api_op *wr_api_op_new(const struct wr_api_request *request, struct wr_exchange *ex)
 {
     struct wr_api_op *op = wr_calloc(1, sizeof *op);
     struct wr_error error = {0};
@@ -18,9 +18,18 @@ struct wr_api_op *wr_api_op_new(struct wr_server *server, struct wr_exchange *ex
         wr_api_fail(ex, &error);
         return NULL;
     }
-    op->server = server;
+    op->server = request->server;
+    op->who = request->who;
+    op->request = request->number;
     op->ex = ex;
+    op->server->running_requests++;
     return op;
+}
+
+static void op_free(struct wr_api_op *op)
+{
+    op->server->running_requests--;
+    free(op);
 }
 
 void wr_api_op_on_close(struct wr_exchange *ex, bool aborted, void *data)
@@ -32,12 +41,12 @@ void wr_api_op_on_close(struct wr_exchange *ex, bool aborted, void *data)
     wr_server_touch(op->server);
     op->ex = NULL;
     if (!op->busy)
-        free(op);
+        op_free(op);
 }
 
 void wr_api_op_end(struct wr_api_op *op)
 {
     op->busy = false;
     if (!op->ex)
-        free(op);
+        op_free(op);
 }

@@ -1,21 +1,16 @@
-/* Routes of the control API below /sandboxes. */
+/* Routes of the control API about one sandbox: create, get, kill, and its network. */
 #pragma once
 
 #include "http/router.h"
 
-/* What agents of this version can do, in the numbering of E2B's envd. */
-#define WR_ENVD_VERSION "0.6.13"
-#define WR_CLIENT_ID    "warren"
-
 #define WR_API_MAX_BODY (128 * 1024) /* request body, bytes */
 
-/* Handlers for wr_route tables; `data` is the struct wr_server. */
+/* Handlers for wr_route tables; `data` is the struct wr_api_request. */
 void wr_api_sandboxes_create(struct wr_exchange *ex, const struct wr_route_match *match,
                              void *data);
-void wr_api_sandboxes_list(struct wr_exchange *ex, const struct wr_route_match *match, void *data);
+void wr_api_sandboxes_create_v2(struct wr_exchange *ex, const struct wr_route_match *match,
+                                void *data);
 void wr_api_sandboxes_get(struct wr_exchange *ex, const struct wr_route_match *match, void *data);
 void wr_api_sandboxes_kill(struct wr_exchange *ex, const struct wr_route_match *match, void *data);
-void wr_api_sandboxes_timeout(struct wr_exchange *ex, const struct wr_route_match *match,
-                              void *data);
-void wr_api_sandboxes_metrics(struct wr_exchange *ex, const struct wr_route_match *match,
+void wr_api_sandboxes_network(struct wr_exchange *ex, const struct wr_route_match *match,
                               void *data);

@@ -6,8 +6,10 @@
 #pragma once
 
 #include "http/server.h"
+#include "server/auth/key.h"
 #include "server/store/store.h"
 
+struct wr_auth;
 struct wr_server;
 
 struct wr_principal {
@@ -16,6 +18,15 @@ struct wr_principal {
     char team_slug[WR_STORE_NAME_MAX + 1];
     char key_id[WR_UUID_LEN + 1]; /* "" for the operator */
 };
+
+/* Makes the default team if it is not there. */
+int wr_auth_new(struct wr_store *store, struct wr_auth **ret, struct wr_error *err) WR_MUST_CHECK;
+/* Accepts NULL, returns NULL. */
+struct wr_auth *wr_auth_free(struct wr_auth *auth);
+/* When no team has a key: makes one named "first key" for the default team. 1 when it did; wipe
+ * `ret_key` after it was shown. 0: there are keys. */
+int wr_auth_first_key(struct wr_store *store, char ret_key[static WR_KEY_TEXT_LEN + 1],
+                      struct wr_error *err) WR_MUST_CHECK;
 
 /* False: answered with 401 (no or bad credentials) or 429 (too many requests). Takes one request
  * from the key's budget. */
@@ -29,3 +40,5 @@ bool wr_auth_admit_create(struct wr_server *server, struct wr_exchange *ex,
 bool wr_principal_may_see(const struct wr_principal *who, const char *team_id);
 /* Forgets a removed key at once. */
 void wr_auth_forget_key(struct wr_server *server, const char *key_id);
+/* A key was added: what was refused before may be it. */
+void wr_auth_key_added(struct wr_server *server);

@@ -1,26 +1,32 @@
 #include "server/ingress/answers.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "json/jwrite.h"
+#include "server/ingress/browser.h"
+#include "server/ingress/page.h"
 
-/* `id`, `path` NULL, `port` and `limit` 0: left out. */
+#define TOKEN_TEXT "Sandbox is secured with traffic access token. "
+
 struct answer {
     int status;
     const char *message;
-    const char *id;
+    const char *title; /* of the page */
+    const char *text;  /* of the page; NULL: the message */
+    const char *hint;  /* of the page */
+    const char *id;    /* NULL: left out, like a NULL path and a zero port or limit */
     const char *path;
     unsigned port;
     unsigned limit;
 };
 
-static void send_answer(struct wr_exchange *ex, const struct answer *answer)
+static int write_json(struct wr_buf *body, const struct answer *answer)
 {
-    wr_auto_buf body = WR_BUF(20 * 1024);
     struct wr_jw w;
 
-    wr_jw_init(&w, &body);
+    wr_jw_init(&w, body);
     wr_jw_object(&w);
     wr_jw_kstr(&w, "sandboxId", answer->id);
     wr_jw_kstr(&w, "message", answer->message);
@@ -31,12 +37,41 @@ static void send_answer(struct wr_exchange *ex, const struct answer *answer)
         wr_jw_ku64(&w, "connectionLimit", answer->limit);
     wr_jw_ki64(&w, "code", answer->status);
     wr_jw_end(&w);
-    if (wr_jw_finish(&w) < 0) {
+    return wr_jw_finish(&w);
+}
+
+static int write_page(struct wr_buf *body, const struct answer *answer)
+{
+    const struct wr_page page = {
+        .status = answer->status,
+        .title = answer->title,
+        .text = answer->text ? answer->text : answer->message,
+        .hint = answer->hint,
+        .id = answer->id,
+    };
+
+    return wr_page_write(body, &page);
+}
+
+static void send_answer(struct wr_exchange *ex, const struct answer *answer)
+{
+    wr_auto_buf body = WR_BUF(20 * 1024);
+    bool page = wr_wants_page(wr_exchange_head(ex));
+
+    if ((page ? write_page(&body, answer) : write_json(&body, answer)) < 0) {
         wr_exchange_abort(ex);
         return;
     }
-    wr_exchange_reply(ex, answer->status, "application/json; charset=utf-8", wr_buf_ptr(&body),
-                      body.len);
+    wr_exchange_begin(ex, answer->status);
+    wr_exchange_header(ex, "Content-Type",
+                       page ? "text/html; charset=utf-8" : "application/json; charset=utf-8");
+    if (page) {
+        /* The origin belongs to the sandbox's service: what this page may do there is nothing. */
+        wr_exchange_header(ex, "Content-Security-Policy",
+                           "default-src 'none'; style-src 'unsafe-inline'");
+        wr_exchange_header(ex, "Cache-Control", "no-store");
+    }
+    wr_exchange_send(ex, wr_buf_ptr(&body), body.len);
 }
 
 void wr_ingress_bad_request(struct wr_exchange *ex, const char *text)
@@ -46,31 +81,78 @@ void wr_ingress_bad_request(struct wr_exchange *ex, const char *text)
 
 void wr_ingress_no_sandbox(struct wr_exchange *ex, const char *id)
 {
-    send_answer(ex, &(struct answer){502, "The sandbox was not found", .id = id});
+    send_answer(ex, &(struct answer){
+                        .status = 502,
+                        .message = "The sandbox was not found",
+                        .title = "Sandbox Not Found",
+                        .text = "There is no running sandbox with this id.",
+                        .hint = "It may have been stopped, or have reached the end of its life.",
+                        .id = id,
+                    });
 }
 
 void wr_ingress_port_closed(struct wr_exchange *ex, const char *id, uint16_t port)
 {
-    send_answer(ex, &(struct answer){502, "The sandbox is running but port is not open", .id = id,
-                                     .port = port});
+    char text[128];
+
+    (void)snprintf(text, sizeof text,
+                   "The sandbox is running, but there is no service running on port %u.", port);
+    send_answer(ex, &(struct answer){
+                        .status = 502,
+                        .message = "The sandbox is running but port is not open",
+                        .title = "Closed Port",
+                        .text = text,
+                        .hint = "Start a service on this port, then load the page again.",
+                        .id = id,
+                        .port = port,
+                    });
+}
+
+void wr_ingress_forbidden(struct wr_exchange *ex, const char *id, enum wr_ingress_access access)
+{
+    bool missing = access == WR_ACCESS_NO_TOKEN;
+
+    send_answer(
+        ex, &(struct answer){
+                .status = 403,
+                .message = missing ? TOKEN_TEXT "Token header '" WR_INGRESS_TOKEN "' is missing"
+                                   : TOKEN_TEXT "Provided token in header '" WR_INGRESS_TOKEN
+                                                "' is invalid",
+                .title = missing ? "Missing Traffic Access Token" : "Invalid Traffic Access Token",
+                .hint = "Send the token that the sandbox was created with.",
+                .id = id,
+            });
 }
 
 void wr_ingress_too_many(struct wr_exchange *ex, const char *id, unsigned limit)
 {
-    send_answer(
-        ex, &(struct answer){429, "Too many connections to the sandbox", .id = id, .limit = limit});
+    send_answer(ex, &(struct answer){
+                        .status = 429,
+                        .message = "Too many connections to the sandbox",
+                        .title = "Too Many Connections",
+                        .hint = "Close some of them, or try again in a moment.",
+                        .id = id,
+                        .limit = limit,
+                    });
 }
 
 void wr_ingress_reserved(struct wr_exchange *ex, const char *path)
 {
-    send_answer(ex, &(struct answer){404,
-                                     "This endpoint is reserved for the E2B control plane and is "
-                                     "not reachable through the sandbox URL",
-                                     .path = path});
+    send_answer(ex, &(struct answer){
+                        .status = 404,
+                        .message = "This endpoint is reserved for the E2B control plane and is "
+                                   "not reachable through the sandbox URL",
+                        .title = "Reserved Endpoint",
+                        .path = path,
+                    });
 }
 
 void wr_ingress_failed(struct wr_exchange *ex, const char *id, const struct wr_error *error)
 {
-    send_answer(
-        ex, &(struct answer){wr_code_http_status((enum wr_code)error->code), error->msg, .id = id});
+    send_answer(ex, &(struct answer){
+                        .status = wr_code_http_status((enum wr_code)error->code),
+                        .message = error->msg,
+                        .title = "The Sandbox Did Not Answer",
+                        .id = id,
+                    });
 }

@@ -1,8 +1,11 @@
-/* What the ingress answers itself, in the words that E2B clients look for (status and JSON body).
+/*
+ * What the ingress answers itself, in the words that E2B clients look for: JSON, or a page when a
+ * person looks at it in a browser.
  */
 #pragma once
 
 #include "http/server.h"
+#include "server/ingress/access.h"
 
 /* 400 text/plain. */
 void wr_ingress_bad_request(struct wr_exchange *ex, const char *text);
@@ -10,6 +13,8 @@ void wr_ingress_bad_request(struct wr_exchange *ex, const char *text);
 void wr_ingress_no_sandbox(struct wr_exchange *ex, const char *id);
 /* 502: the sandbox runs, nothing listens on the port. */
 void wr_ingress_port_closed(struct wr_exchange *ex, const char *id, uint16_t port);
+/* 403: `access` is not WR_ACCESS_GRANTED. */
+void wr_ingress_forbidden(struct wr_exchange *ex, const char *id, enum wr_ingress_access access);
 /* 429 with the limit. */
 void wr_ingress_too_many(struct wr_exchange *ex, const char *id, unsigned limit);
 /* 404: routes of the agent that only the control plane may use. */

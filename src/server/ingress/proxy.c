@@ -3,12 +3,13 @@
 #include <errno.h>
 
 #include "base/alloc.h"
-#include "base/parse.h"
-#include "log/log.h"
 #include "server/ingress/answers.h"
+#include "server/ingress/dial.h"
+#include "server/ingress/forward.h"
 #include "server/ingress/route.h"
 #include "server/ingress/tunnel.h"
-#include "server/ingress/upstream.h"
+
+#define MAX_MASKED_HOST 512 /* bytes */
 
 struct proxy {
     struct wr_server *server;
@@ -61,52 +62,17 @@ static void cut_upstream(struct proxy *proxy)
 
 /* ---- upstream -> client ---- */
 
-static void forward_headers(struct wr_exchange *ex, const struct wr_h1_head *head, bool upgrade)
-{
-    for (size_t i = 0; i < head->header_count; i++) {
-        const struct wr_h1_header *h = &head->headers[i];
-
-        /* The framing is written anew by our side of each connection. */
-        if (wr_memcaseeq(h->name, h->name_len, "content-length", 14))
-            continue;
-        if (!upgrade && wr_h1_is_hop_by_hop(head, h))
-            continue;
-        wr_exchange_header_n(ex, h->name, h->name_len, h->value, h->value_len);
-    }
-}
-
-/* What the client is told: -1 is chunked. The answer to a HEAD has the length of a body that does
- * not come. */
-static int64_t response_length(const struct proxy *proxy, const struct wr_h1_head *head)
-{
-    char text[24];
-    uint64_t length = 0;
-
-    if (wr_exchange_is(proxy->ex, "HEAD"))
-        return wr_h1_get(head, "Content-Length", text, sizeof text) &&
-                       wr_parse_u64(text, 0, INT64_MAX, &length) == 0
-                   ? (int64_t)length
-                   : -1;
-    switch (head->framing) {
-    case WR_H1_BODY_NONE:
-        return 0;
-    case WR_H1_BODY_LENGTH:
-        return (int64_t)head->content_length;
-    case WR_H1_BODY_CHUNKED:
-    case WR_H1_BODY_UNTIL_CLOSE:
-        return -1;
-    }
-    return -1;
-}
-
 static void answer_failure(struct proxy *proxy, const struct wr_error *error)
 {
-    if (error->os_errno == ECONNREFUSED)
-        wr_ingress_port_closed(proxy->ex, proxy->id, proxy->port);
-    else if (!find_running(proxy->server, proxy->id))
+    if (!find_running(proxy->server, proxy->id))
         wr_ingress_no_sandbox(proxy->ex, proxy->id);
+    else if (error->os_errno == ECONNREFUSED)
+        wr_ingress_port_closed(proxy->ex, proxy->id, proxy->port);
     else if (error->code == WR_E_RESOURCE_EXHAUSTED)
-        wr_ingress_too_many(proxy->ex, proxy->id, WR_UPSTREAM_MAX_PER_SANDBOX);
+        wr_ingress_too_many(proxy->ex, proxy->id, wr_upstream_limit(proxy->server));
+    else if (error->code == WR_E_UNAVAILABLE && proxy->port == WR_AGENT_PORT)
+        /* The agent is PID 1: without it there is no sandbox, whoever hears of that first. */
+        wr_ingress_no_sandbox(proxy->ex, proxy->id);
     else
         wr_ingress_failed(proxy->ex, proxy->id, error);
 }
@@ -125,7 +91,7 @@ static void upgrade(struct proxy *proxy, const struct wr_h1_head *head)
     struct wr_exchange *ex = wr_steal_ptr(&proxy->ex);
 
     wr_exchange_begin(ex, head->status);
-    forward_headers(ex, head, true);
+    wr_forward_response(ex, head, true);
     /* Both connections leave HTTP; this proxy is over. */
     wr_tunnel_start(upstream, ex, wr_steal_ptr(&proxy->call));
 }
@@ -144,8 +110,8 @@ static void on_response_head(struct wr_http_call *call, const struct wr_h1_head 
         if (head->framing != WR_H1_BODY_NONE)
             wr_upstream_ack_now(proxy->upstream);
         wr_exchange_begin(proxy->ex, head->status);
-        forward_headers(proxy->ex, head, false);
-        wr_exchange_stream(proxy->ex, response_length(proxy, head));
+        wr_forward_response(proxy->ex, head, false);
+        wr_exchange_stream(proxy->ex, wr_forward_length(head, wr_exchange_is(proxy->ex, "HEAD")));
     } else if (may_upgrade(proxy)) {
         upgrade(proxy, head);
     } else {
@@ -272,27 +238,27 @@ static const struct wr_http_call_ops upstream_ops = {
     .on_end = on_response_end,
 };
 
-/* The routing headers, Expect and the hop-by-hop ones end here. */
-static bool forwarded(const struct wr_h1_head *head, const struct wr_h1_header *h)
+/* The Host that the service is shown instead of the client's, in `out`; NULL when it is the
+ * client's.
+ */
+static const char *masked_host(const struct proxy *proxy, char *out, size_t cap)
 {
-    static const char *const own[] = {WR_INGRESS_ID, WR_INGRESS_PORT, "content-length", "expect"};
+    const json_t *network = json_object_get(proxy->upstream->sandbox->settings, "network");
+    const char *mask = json_string_value(json_object_get(network, "maskRequestHost"));
 
-    for (size_t i = 0; i < WR_ARRAY_SIZE(own); i++)
-        if (wr_memcaseeq(h->name, h->name_len, own[i], strlen(own[i])))
-            return false;
-    if (head->upgrade && wr_memcaseeq(h->name, h->name_len, "upgrade", 7))
-        return true;
-    return !wr_h1_is_hop_by_hop(head, h);
+    if (!mask || proxy->port == WR_AGENT_PORT || !wr_forward_mask(mask, proxy->port, out, cap))
+        return NULL;
+    return out;
 }
 
 static int begin_call(struct proxy *proxy, struct wr_error *err)
 {
     const struct wr_h1_head *head = wr_exchange_head(proxy->ex);
-    char method[WR_HTTP_MAX_METHOD + 1];
-    wr_auto_free char *target = wr_strndup(head->target, head->target_len);
+    char method[WR_HTTP_MAX_METHOD + 1], host[MAX_MASKED_HOST];
+    wr_auto_free char *target = wr_forward_target(head);
 
     if (!target || head->method_len > WR_HTTP_MAX_METHOD)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "request");
+        return wr_fail(err, WR_E_UNAVAILABLE, ENOMEM, "request");
     memcpy(method, head->method, head->method_len);
     method[head->method_len] = '\0';
     int r = wr_http_call_begin(proxy->upstream->conn, method, target, &upstream_ops, proxy,
@@ -300,14 +266,7 @@ static int begin_call(struct proxy *proxy, struct wr_error *err)
     if (r < 0)
         return r;
     proxy_hold(proxy);
-    for (size_t i = 0; i < head->header_count; i++) {
-        const struct wr_h1_header *h = &head->headers[i];
-        if (forwarded(head, h))
-            wr_http_call_header_n(proxy->call, h->name, h->name_len, h->value, h->value_len);
-    }
-    /* Written anew: the client's may name fields that end here. */
-    if (head->upgrade)
-        wr_http_call_header(proxy->call, "Connection", "Upgrade");
+    wr_forward_request(proxy->call, head, masked_host(proxy, host, sizeof host));
     if (proxy->streaming_request) {
         wr_http_call_stream(
             proxy->call, head->framing == WR_H1_BODY_LENGTH ? (int64_t)head->content_length : -1);
@@ -356,29 +315,49 @@ static bool start_dial(struct proxy *proxy, bool fresh)
     proxy->dialling = true;
     proxy->dial.port = proxy->port;
     proxy->dial.fn = on_dialled;
-    wr_upstream_dial(proxy->server, sandbox, &proxy->dial, fresh);
+    wr_dial_start(&proxy->dial, proxy->server, sandbox, fresh);
     return true;
 }
 
 /* ---- entry ---- */
 
-void wr_proxy_handle(struct wr_server *server, struct wr_exchange *ex)
+/* The sandbox that the request may reach, or NULL: answered. */
+static struct wr_sandbox *admit(const struct wr_listener *listener, struct wr_exchange *ex,
+                                struct wr_ingress_route *ret)
+{
+    const char *bad = wr_ingress_route_read(listener, ex, ret);
+
+    if (bad) {
+        wr_ingress_bad_request(ex, bad);
+        return NULL;
+    }
+    struct wr_sandbox *sandbox = find_running(listener->server, ret->id);
+    if (!sandbox) {
+        wr_ingress_no_sandbox(ex, ret->id);
+        return NULL;
+    }
+    enum wr_ingress_access access =
+        wr_ingress_access_check(sandbox, ret->port, wr_exchange_head(ex));
+    if (access != WR_ACCESS_GRANTED) {
+        wr_ingress_forbidden(ex, ret->id, access);
+        return NULL;
+    }
+    const char *reserved = wr_ingress_reserved_path(ex, ret->port);
+    if (reserved) {
+        wr_ingress_reserved(ex, reserved);
+        return NULL;
+    }
+    return sandbox;
+}
+
+void wr_proxy_handle(const struct wr_listener *listener, struct wr_exchange *ex)
 {
     const struct wr_h1_head *head = wr_exchange_head(ex);
     struct wr_ingress_route route;
+    const struct wr_sandbox *sandbox = admit(listener, ex, &route);
 
-    if (!wr_ingress_route_read(ex, &route))
+    if (!sandbox)
         return;
-    const struct wr_sandbox *sandbox = find_running(server, route.id);
-    if (!sandbox) {
-        wr_ingress_no_sandbox(ex, route.id);
-        return;
-    }
-    const char *reserved = wr_ingress_reserved_path(ex, &route);
-    if (reserved) {
-        wr_ingress_reserved(ex, reserved);
-        return;
-    }
     struct proxy *proxy = wr_calloc(1, sizeof *proxy);
     if (!proxy) {
         struct wr_error error = {0};
@@ -386,7 +365,7 @@ void wr_proxy_handle(struct wr_server *server, struct wr_exchange *ex)
         wr_ingress_failed(ex, route.id, &error);
         return;
     }
-    proxy->server = server;
+    proxy->server = listener->server;
     proxy->ex = ex;
     proxy->port = route.port;
     proxy->streaming_request = head->framing == WR_H1_BODY_CHUNKED ||

@@ -1,20 +1,15 @@
-/* Which sandbox and port a request is for, by its headers. */
+/* Which sandbox and port a request is for, by its host or its headers, as the listener allows. */
 #pragma once
 
-#include "http/server.h"
+#include "server/ingress/host.h"
+#include "server/server.h"
 
 #define WR_INGRESS_ID   "E2b-Sandbox-Id"
 #define WR_INGRESS_PORT "E2b-Sandbox-Port"
 
-struct wr_ingress_route {
-    char id[64]; /* lower-case letters and digits; need not be an id that exists */
-    uint16_t port;
-};
-
-/* Whether the request is for a sandbox at all, well-formed or not. */
-bool wr_ingress_wants(const struct wr_exchange *ex);
-/* False: answered with 400. */
-bool wr_ingress_route_read(struct wr_exchange *ex, struct wr_ingress_route *ret);
-/* The path, if it is one that only the agent's owner (this server) may call there, else NULL. */
-const char *wr_ingress_reserved_path(const struct wr_exchange *ex,
-                                     const struct wr_ingress_route *route);
+/* Whether the request is for a sandbox at all, well-formed or not; else it is for the control API.
+ */
+bool wr_ingress_wants(const struct wr_listener *listener, const struct wr_exchange *ex);
+/* NULL, or the text of the 400 answer. */
+const char *wr_ingress_route_read(const struct wr_listener *listener, const struct wr_exchange *ex,
+                                  struct wr_ingress_route *ret) WR_MUST_CHECK;

@@ -48,9 +48,20 @@ static void tunnel_free(struct tunnel *tunnel)
     wr_server_touch(server);
 }
 
+/* The same when it is not over: neither side must take what it has got for the whole. */
+static void tunnel_cut(struct tunnel *tunnel)
+{
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    /* On what is not TCP it does nothing, and the close alone tells (tls/session.c). */
+    (void)setsockopt(tunnel->client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    (void)setsockopt(tunnel->service.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    tunnel_free(tunnel);
+}
+
 static void on_sandbox_gone(struct wr_upstream *upstream)
 {
-    tunnel_free(upstream->drop_data);
+    tunnel_cut(upstream->drop_data);
 }
 
 /* 0, or -errno when the connection is broken. */
@@ -152,7 +163,7 @@ static int watch_progress(struct tunnel *tunnel)
 static void on_stall(struct wr_timer *timer, void *data)
 {
     (void)timer;
-    tunnel_free(data);
+    tunnel_cut(data);
 }
 
 static void on_side(struct wr_source *source, uint32_t events, void *data)
@@ -173,7 +184,11 @@ static void on_side(struct wr_source *source, uint32_t events, void *data)
         r = carry(&tunnel->service);
     if (r == 0)
         r = watch_progress(tunnel);
-    if (r < 0 || is_over(&tunnel->client) || is_over(&tunnel->service)) {
+    if (r < 0) {
+        tunnel_cut(tunnel);
+        return;
+    }
+    if (is_over(&tunnel->client) || is_over(&tunnel->service)) {
         tunnel_free(tunnel);
         return;
     }

@@ -5,10 +5,12 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "engine/action.h"
+#include "server/store/uuid.h"
 
-#define WR_UUID_LEN       36
 #define WR_TOKEN_LEN      64 /* hex characters of an envd or traffic token */
 #define WR_STORE_NAME_MAX 128
 
@@ -19,7 +21,9 @@ struct wr_store;
 int wr_store_open(const char *dir, struct wr_store **ret, struct wr_error *err) WR_MUST_CHECK;
 /* Accepts NULL, returns NULL. */
 struct wr_store *wr_store_free(struct wr_store *store);
-/* Drops what is too old: metrics 24 h, logs and events 7 d. Bounded work per call. */
+/* Drops what is too old: metrics 24 h (and sooner what is denser than GET .../metrics shows), logs,
+ * events and figures of teams 7 d. Bounded work per call: 1 when some is left, else 0, and then
+ * what was written since the last time is on the disk. */
 int wr_store_expire(struct wr_store *store, uint64_t now_ms, struct wr_error *err) WR_MUST_CHECK;
 
 /* ---- teams and keys ---- */
@@ -49,6 +53,9 @@ int wr_store_team_get(struct wr_store *store, const char *id, struct wr_team *re
                       struct wr_error *err) WR_MUST_CHECK;
 int wr_store_team_find(struct wr_store *store, const char *name_or_slug, struct wr_team *ret,
                        struct wr_error *err) WR_MUST_CHECK;
+/* The default team first, then by age. `fn` returns false to stop. */
+int wr_store_team_each(struct wr_store *store, bool (*fn)(const struct wr_team *team, void *data),
+                       void *data, struct wr_error *err) WR_MUST_CHECK;
 /* ALREADY_EXISTS. */
 int wr_store_team_add(struct wr_store *store, const struct wr_team *team, struct wr_error *err)
     WR_MUST_CHECK;
@@ -57,6 +64,9 @@ int wr_store_key_add(struct wr_store *store, const struct wr_api_key *key, struc
 /* By hash; NOT_FOUND. */
 int wr_store_key_find(struct wr_store *store, const uint8_t hash[static 32], struct wr_api_key *ret,
                       struct wr_error *err) WR_MUST_CHECK;
+/* By id, of any team; NOT_FOUND. */
+int wr_store_key_get(struct wr_store *store, const char *id, struct wr_api_key *ret,
+                     struct wr_error *err) WR_MUST_CHECK;
 /* NULL as team_id: of all teams. `fn` returns false to stop. */
 int wr_store_key_each(struct wr_store *store, const char *team_id,
                       bool (*fn)(const struct wr_api_key *key, void *data), void *data,
@@ -106,12 +116,18 @@ int wr_store_event_add(struct wr_store *store, const char *sandbox_id, const cha
                        const char *type, const char *detail, uint64_t at_ms, struct wr_error *err)
     WR_MUST_CHECK;
 
+/* The team of a sandbox that may be gone; NOT_FOUND. */
+int wr_store_event_team(struct wr_store *store, const char *sandbox_id,
+                        char ret_team_id[static WR_UUID_LEN + 1], struct wr_error *err)
+    WR_MUST_CHECK;
+
 enum wr_level { WR_LEVEL_DEBUG = 0, WR_LEVEL_INFO = 1, WR_LEVEL_WARN = 2, WR_LEVEL_ERROR = 3 };
 struct wr_log_entry {
     uint64_t at_ms;
     enum wr_level level;
     const char *message;
-    const char *fields; /* a JSON object of strings */
+    const char *fields; /* a JSON object: of strings for a line, the `detail` of an event */
+    const char *type;   /* of an event; NULL for a line */
 };
 struct wr_log_query {
     const char *sandbox_id;
@@ -136,11 +152,33 @@ struct wr_metric {
     uint32_t cpu_count;
     uint64_t mem_used, mem_total, mem_cache, disk_used, disk_total; /* bytes */
 };
-/* All samples of one round, in one transaction. */
+/* All samples of one round, in one transaction; those of sandboxes without a row are left out. */
 int wr_store_metrics_add(struct wr_store *store, const struct wr_metric *samples, size_t count,
                          struct wr_error *err) WR_MUST_CHECK;
-/* Ascending; the last sample of each step of `step_s` seconds. */
-int wr_store_metrics_read(struct wr_store *store, const char *sandbox_id, uint64_t start_ms,
-                          uint64_t end_ms, uint32_t step_s,
+struct wr_metrics_query {
+    const char *of_id;         /* a sandbox, or a team */
+    uint64_t start_ms, end_ms; /* inclusive */
+    uint32_t step_s;           /* one sample, the first, of each step of the clock */
+};
+/* Ascending. */
+int wr_store_metrics_read(struct wr_store *store, const struct wr_metrics_query *query,
                           void (*fn)(const struct wr_metric *metric, void *data), void *data,
                           struct wr_error *err) WR_MUST_CHECK;
+/* 1 found, 0 none yet. */
+int wr_store_metrics_latest(struct wr_store *store, const char *sandbox_id, struct wr_metric *ret,
+                            struct wr_error *err) WR_MUST_CHECK;
+
+struct wr_team_metric {
+    uint64_t at_ms;
+    uint64_t sandboxes;
+    double starts_per_s;
+};
+/* One sample for each team with sandboxes, or with events "sandbox.lifecycle.created" since the
+ * last call, and a last one when a team has no sandbox any more. The first call only starts to
+ * count. */
+int wr_store_team_metrics_sample(struct wr_store *store, uint64_t now_ms, struct wr_error *err)
+    WR_MUST_CHECK;
+/* Ascending. */
+int wr_store_team_metrics_read(struct wr_store *store, const struct wr_metrics_query *query,
+                               void (*fn)(const struct wr_team_metric *metric, void *data),
+                               void *data, struct wr_error *err) WR_MUST_CHECK;

@@ -23,6 +23,8 @@ struct wr_tls_opts {
 int wr_tls_terminator_new(struct wr_loop *loop, int listen_fd, struct wr_http_server *http,
                           const struct wr_tls_opts *opts, struct wr_tls_terminator **ret,
                           struct wr_error *err) WR_MUST_CHECK;
+/* Closes the listener; connections go on. Accepts NULL. */
+void wr_tls_terminator_stop_accepting(struct wr_tls_terminator *terminator);
 /* Cuts every connection. Accepts NULL, returns NULL. */
 struct wr_tls_terminator *wr_tls_terminator_free(struct wr_tls_terminator *terminator);
 /* Whether the two belong together and are usable; nothing is opened. */

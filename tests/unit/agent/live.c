@@ -42,6 +42,7 @@ static void enter_sandbox(void)
     CHECK_INT(mount("tmpfs", LIVE_SMALL_FS, "tmpfs", 0, "size=1m,mode=0777"), 0);
     write_file("/mnt/passwd", passwd);
     write_file("/mnt/group", group);
+    CHECK_INT(mount("tmpfs", "/run", "tmpfs", 0, "mode=0755"), 0);
     CHECK_INT(mount("/mnt/passwd", "/etc/passwd", NULL, MS_BIND, NULL), 0);
     CHECK_INT(mount("/mnt/group", "/etc/group", NULL, MS_BIND, NULL), 0);
     CHECK_INT(mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL), 0);
@@ -50,7 +51,7 @@ static void enter_sandbox(void)
               0);
 }
 
-static void run_agent(int listen_fd)
+static void run_agent(int listen_fd, const char *access_token)
 {
     json_t *env = json_pack("{s:s}", "GLOBAL", "from the sandbox");
     const struct wr_agent_config config = {.sandbox_id = "aaaaaaaaaaaaaaaaaaaa",
@@ -59,7 +60,8 @@ static void run_agent(int listen_fd)
                                            .default_workdir = "",
                                            .env = env,
                                            .listen_fd = listen_fd,
-                                           .log_max_bytes = LIVE_LOG_MAX};
+                                           .log_max_bytes = LIVE_LOG_MAX,
+                                           .access_token = access_token};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(0);
     wr_signals_reset(); /* as the nest does */
@@ -68,7 +70,7 @@ static void run_agent(int listen_fd)
     _exit(wr_agent_run(&config));
 }
 
-void live_start(struct live *live)
+void live_start_with(struct live *live, const char *access_token)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t addr_len = sizeof(addr);
@@ -87,8 +89,13 @@ void live_start(struct live *live)
     live->agent = wr_clone3(&args);
     CHECK(live->agent >= 0);
     if (live->agent == 0)
-        run_agent(wr_steal_fd(&fd));
+        run_agent(wr_steal_fd(&fd), access_token);
     CHECK_INT(wr_loop_new(&live->loop, &err), 0);
+}
+
+void live_start(struct live *live)
+{
+    live_start_with(live, NULL);
 }
 
 void live_stop(struct live *live)

@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "live.h"
-#include "rpc/connect.h"
+#include "rpc/envelope.h"
 #include "test.h"
 
 static void take_bytes(struct stream *s, const json_t *data)

@@ -82,3 +82,25 @@ TEST(the_size_is_bounded)
     CHECK_INT(wr_env_set(&env, "B", "", &err), 0);
     free(value);
 }
+
+TEST(what_says_where_one_is_goes_before_the_sandbox_but_not_before_the_request)
+{
+    wr_auto_env env = {0};
+    struct wr_error err;
+    json_t *given = json_pack("{s:s, s:s}", "E2B_SANDBOX_ID", "given", "MINE", "1");
+    json_t *sandbox = wr_env_of_sandbox(given, "the-id", "the-template");
+    json_t *request = json_pack("{s:s}", "E2B_TEMPLATE_ID", "request");
+
+    CHECK_STR(json_string_value(json_object_get(given, "E2B_SANDBOX_ID")), "given");
+    CHECK_INT(wr_env_build(&env, &user, sandbox, request, &err), 0);
+    CHECK_STR(wr_env_get(&env, "E2B_SANDBOX"), "true");
+    CHECK_STR(wr_env_get(&env, "E2B_SANDBOX_ID"), "the-id");
+    CHECK_STR(wr_env_get(&env, "E2B_TEMPLATE_ID"), "request");
+    CHECK_STR(wr_env_get(&env, "MINE"), "1");
+    json_decref(sandbox);
+    sandbox = wr_env_of_sandbox(NULL, "the-id", "the-template");
+    CHECK_INT(json_object_size(sandbox), 3);
+    json_decref(sandbox);
+    json_decref(given);
+    json_decref(request);
+}

@@ -40,7 +40,14 @@ TEST(small_routes)
     CHECK_INT(reply.status, 204);
     CHECK(strstr(reply.headers, "Cache-Control: no-store") != NULL);
     reply_done(&reply);
-    get(&live, "/envs", 200, "{\"GLOBAL\":\"from the sandbox\"}");
+    get(&live, "/envs", 200,
+        "{\"GLOBAL\":\"from the sandbox\",\"E2B_SANDBOX\":\"true\","
+        "\"E2B_SANDBOX_ID\":\"aaaaaaaaaaaaaaaaaaaa\",\"E2B_TEMPLATE_ID\":\"base\"}");
+    live_run(&live, "echo $GLOBAL $E2B_SANDBOX $E2B_SANDBOX_ID $E2B_TEMPLATE_ID", 0,
+             "from the sandbox true aaaaaaaaaaaaaaaaaaaa base\n");
+    live_run(&live, "cat /run/e2b/.E2B_SANDBOX_ID; echo; cat /run/e2b/.E2B_TEMPLATE_ID", 0,
+             "aaaaaaaaaaaaaaaaaaaa\nbase");
+    put(&live, "/init", "{}", 2, 404, "{\"code\":404,");
     get(&live, "/nothing", 404, "{\"code\":404,");
     put(&live, "/health", "", 0, 405, "{\"code\":405,");
     get(&live, "/process.Process/List", 405, NULL);
@@ -101,9 +108,9 @@ TEST(refused_uploads)
 {
     auto_live live = {0};
     struct reply reply;
-    static const char *const multipart[] = {"Content-Type: multipart/form-data; boundary=x", NULL};
-    static const char *const gzip[] = {"Content-Type: application/octet-stream",
-                                       "Content-Encoding: gzip", NULL};
+    static const char *const json[] = {"Content-Type: application/json", NULL};
+    static const char *const brotli[] = {"Content-Type: application/octet-stream",
+                                         "Content-Encoding: br", NULL};
     char *big = calloc(1, 8 * WR_MIB);
     CHECK(big != NULL);
     live_start(&live);
@@ -118,14 +125,17 @@ TEST(refused_uploads)
     live_run(&live, "mkfifo fifo", 0, "");
     put(&live, "/files?path=fifo", "x", 1, 400, "path is not a regular file");
     get(&live, "/files?path=fifo", 400, "is not a regular file");
-    live_request(&live, &reply, "POST", "/files?path=x", multipart, "x", 1);
+    live_request(&live, &reply, "POST", "/files?path=x", json, "x", 1);
     CHECK_INT(reply.status, 400);
-    CHECK(strstr(wr_buf_cstr(&reply.body), "unsupported content type: multipart/form-data") !=
-          NULL);
+    CHECK(strstr(wr_buf_cstr(&reply.body),
+                 "unsupported content type: application/json, expected multipart/form-data or "
+                 "application/octet-stream") != NULL);
+    CHECK(strstr(reply.headers, "X-Content-Type-Options: nosniff\n") != NULL);
     reply_done(&reply);
-    live_request(&live, &reply, "POST", "/files?path=x", gzip, "x", 1);
+    live_request(&live, &reply, "POST", "/files?path=x", brotli, "x", 1);
     CHECK_INT(reply.status, 400);
-    CHECK(strstr(wr_buf_cstr(&reply.body), "unsupported Content-Encoding: gzip") != NULL);
+    CHECK(strstr(wr_buf_cstr(&reply.body),
+                 "error decompressing request body: unsupported Content-Encoding: br") != NULL);
     reply_done(&reply);
     free(big);
 }

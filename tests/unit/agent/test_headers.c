@@ -2,6 +2,7 @@
 
 #include "agent/exec/events.h"
 #include "agent/fs/file_headers.h"
+#include "agent/fs/http_date.h"
 #include "test.h"
 
 static const char *disposition(const char *name)

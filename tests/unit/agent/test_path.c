@@ -79,3 +79,25 @@ TEST(base_names)
     CHECK_STR(base("a"), "a");
     CHECK_STR(base(""), "");
 }
+
+TEST(clean_paths)
+{
+    static const struct {
+        const char *path, *clean;
+    } rows[] = {
+        {"/", "/"},        {"//", "/"},          {"/..", "/"},      {"/a/", "/a"},
+        {"/a//b", "/a/b"}, {"/a/./b/.", "/a/b"}, {"/a/../b", "/b"}, {"/a/b/../../..", "/"},
+        {"/...", "/..."},
+    };
+    char out[PATH_MAX];
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
+        CHECK(wr_path_clean(rows[i].path, out));
+        CHECK_STR(out, rows[i].clean);
+    }
+    static char longest[PATH_MAX + 1];
+    memset(longest, 'x', PATH_MAX);
+    longest[0] = '/';
+    CHECK(!wr_path_clean(longest, out));
+    longest[PATH_MAX - 1] = '\0';
+    CHECK(wr_path_clean(longest, out));
+}

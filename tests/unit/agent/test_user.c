@@ -149,3 +149,25 @@ TEST(the_number_of_groups_is_bounded)
     wr_user_add_groups(text, len, &user);
     CHECK_INT(user.group_count, WR_USER_MAX_GROUPS);
 }
+
+TEST(names_of_ids)
+{
+    static const char users[] = "root:x:0:0::/root:/bin/sh\n"
+                                "broken:x:7\n"
+                                "a:x:7:7:::\n"
+                                "b:x:7:7:::\n"
+                                ":x:8:8:::\n";
+    static const char groups[] = "crew:x:2000:user\nempty:x:2001:\n";
+    char name[WR_USER_NAME_MAX] = "untouched";
+
+    CHECK(!wr_user_name_of(users, sizeof(users) - 1, WR_USER_PASSWD_FIELDS, 8, name));
+    CHECK(!wr_user_name_of(users, sizeof(users) - 1, WR_USER_PASSWD_FIELDS, 9, name));
+    CHECK(!wr_user_name_of("", 0, WR_USER_PASSWD_FIELDS, 0, name));
+    CHECK_STR(name, "untouched");
+    CHECK(wr_user_name_of(users, sizeof(users) - 1, WR_USER_PASSWD_FIELDS, 7, name));
+    CHECK_STR(name, "a");
+    CHECK(wr_user_name_of(users, sizeof(users) - 1, WR_USER_PASSWD_FIELDS, 0, name));
+    CHECK_STR(name, "root");
+    CHECK(wr_user_name_of(groups, sizeof(groups) - 1, WR_USER_GROUP_FIELDS, 2001, name));
+    CHECK_STR(name, "empty");
+}

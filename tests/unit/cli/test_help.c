@@ -32,8 +32,8 @@ TEST(completion_has_commands_and_visible_options)
 {
     char *text = text_of(wr_help_bash);
     CHECK(strstr(text, "words=\"first second\""));
-    CHECK(strstr(text, "first) words=\"--help --one --socket --data-dir\""));
-    CHECK(strstr(text, "second) words=\"on off --help --socket --data-dir\""));
+    CHECK(strstr(text, "first) words=\"--help --one --socket --data-dir --config\""));
+    CHECK(strstr(text, "second) words=\"on off --help --socket --data-dir --config\""));
     CHECK(!strstr(text, "--two"));
     free(text);
 }

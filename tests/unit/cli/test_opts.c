@@ -131,3 +131,35 @@ TEST(list_limit)
     CHECK_INT(parse(SIZE_MAX, WR_OPT_MAX_LIST, argv), 0);
     refused(parse(SIZE_MAX, WR_OPT_MAX_LIST + 1, argv), "--item");
 }
+
+TEST(choices)
+{
+    static const struct wr_opt choice[] = {
+        {"form", 0, WR_OPT_CHOICE, 0, "a|ab|c", "a word", 0, 0, false, "ab"},
+    };
+    uint64_t value = 9;
+
+    CHECK_INT(wr_opt_store(choice, &value, "here", "ab", &err), 0);
+    CHECK_INT(value, 1);
+    CHECK_INT(wr_opt_store(choice, &value, "here", "c", &err), 0);
+    CHECK_INT(value, 2);
+    refused(wr_opt_store(choice, &value, "here", "b", &err), "here: \"b\" is none of a|ab|c");
+    refused(wr_opt_store(choice, &value, "here", "", &err), "none of");
+    refused(wr_opt_store(choice, &value, "here", "a|ab", &err), "none of");
+    CHECK_INT(value, 2);
+}
+
+TEST(what_was_given_is_kept)
+{
+    const char *texts[WR_ARRAY_SIZE(opts)] = {0};
+    const struct wr_opt_set set = {opts, WR_ARRAY_SIZE(opts), &values, texts};
+    const char *argv[] = {"-f", "--number", "9", "-n10"};
+
+    memset(&args, 0, sizeof args);
+    CHECK_INT(wr_opts_parse(&set, 1, (int)WR_ARRAY_SIZE(argv), (char *const *)(uintptr_t)argv,
+                            SIZE_MAX, &args, &err),
+              0);
+    CHECK_STR(texts[0], "yes");
+    CHECK(!texts[1]);
+    CHECK_STR(texts[4], "10");
+}

@@ -88,3 +88,25 @@ TEST(too_long_path)
     path[sizeof path - 1] = '\0';
     CHECK_INT(wr_client_open(path, &client, &err), -WR_E_INVALID_ARGUMENT);
 }
+
+TEST(it_is_private_and_reads_the_same_file)
+{
+    struct wr_error err = {0};
+    struct wr_client *client = NULL;
+    char path[112], text[512] = "";
+
+    NEEDS_ROOT();
+    set_up("echo \"$@\" > \"$0.args\"");
+    struct wr_connect_opts opts = {.socket_path = socket_path,
+                                   .data_dir = dir,
+                                   .config_path = "/etc/other.conf",
+                                   .executable = script};
+    CHECK_INT(wr_client_connect(&opts, &client, &err), -WR_E_UNAVAILABLE);
+    snprintf(path, sizeof path, "%s.args", script);
+    FILE *file = fopen(path, "r");
+    CHECK(file && fgets(text, sizeof text, file));
+    fclose(file);
+    CHECK(strstr(text, "serve --private ") && strstr(text, " --config /etc/other.conf\n"));
+    CHECK(unlink(path) == 0);
+    tear_down();
+}

@@ -244,14 +244,14 @@ void live_create(int sock, char *ret_id)
 bool live_agent_answers(int fd)
 {
     static const char request[] = "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(WR_AGENT_PORT),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr_in6 address = {.sin6_family = AF_INET6,
+                                         .sin6_port = htons(WR_AGENT_PORT),
+                                         .sin6_addr.s6_addr = {[10] = 0xff, 0xff, 127, 0, 0, 1}};
     char text[256] = "";
     CHECK_INT(wr_fd_set_nonblock(fd, false), 0);
     struct pollfd p = {.fd = fd, .events = POLLIN};
     bool ok =
-        connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+        connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
         send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(request) - 1 &&
         poll(&p, 1, 5000) == 1 && read(fd, text, sizeof(text) - 1) > 0 &&
         wr_starts_with(text, "HTTP/1.1 204");

@@ -194,6 +194,9 @@ static void check_memory(void)
     CHECK_INT(wr_cgroup_stats(leaf, &stats, &err), 0);
     CHECK_INT(stats.oom_kills, 1);
     CHECK(stats.memory_peak_bytes > 60 * WR_MIB && stats.memory_peak_bytes <= 64 * WR_MIB);
+    uint64_t cache = UINT64_MAX;
+    CHECK_INT(wr_cgroup_cache_bytes(leaf, &cache, &err), 0);
+    CHECK(cache <= stats.memory_peak_bytes);
 }
 TEST(memory_limit_kills_the_offender)
 {

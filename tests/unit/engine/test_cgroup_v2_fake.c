@@ -227,6 +227,15 @@ TEST(statistics)
     put("warren-i/leaf/memory.max", "4096\n");
     CHECK_INT(wr_cgroup_stats(cgroup, &stats, &err), 0);
     CHECK_INT(stats.memory_limit_bytes, 4096);
+
+    uint64_t cache = 7;
+    put("warren-i/leaf/memory.stat", "anon 900\nfile 500\nfile_mapped 100\n");
+    CHECK(wr_cgroup_cache_bytes(cgroup, &cache, &err) < 0);
+    CHECK(strstr(err.msg, "shmem"));
+    CHECK_INT(cache, 7);
+    put("warren-i/leaf/memory.stat", "anon 900\nfile 500\nfile_mapped 100\nshmem 200\n");
+    CHECK_INT(wr_cgroup_cache_bytes(cgroup, &cache, &err), 0);
+    CHECK_INT(cache, 300);
     wr_cgroup_free(cgroup);
     wr_cgroup_root_free(root);
 }

@@ -5,7 +5,8 @@
 #include "template/store.h"
 #include "test.h"
 
-#define ID "abcdefghij0123456789"
+#define TOKEN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define ID    "abcdefghij0123456789"
 
 static struct wr_error err;
 
@@ -25,7 +26,7 @@ static void check_refused(const char *json, const char *word)
     if (!strstr(err.msg, word))
         wr_test_fail(__FILE__, __LINE__, "\"%s\" does not name %s", err.msg, word);
     CHECK_INT(spec.pids, 7); /* untouched */
-    CHECK(!spec.env && !spec.owner);
+    CHECK(!spec.env && !spec.access_token[0]);
 }
 
 TEST(every_field_is_read)
@@ -34,7 +35,7 @@ TEST(every_field_is_read)
     CHECK_INT(read_text("{\"id\":\"" ID
                         "\",\"template\":\"base\",\"cpuMillis\":100,\"memoryBytes\":2,"
                         "\"diskBytes\":3,\"pids\":4,\"openFiles\":5,\"envVars\":{\"A\":\"b=c\"},"
-                        "\"owner\":\"me\",\"sockets\":6}",
+                        "\"accessToken\":\"" TOKEN "\",\"sockets\":6}",
                         &spec),
               0);
     CHECK_STR(spec.id, ID);
@@ -45,7 +46,7 @@ TEST(every_field_is_read)
     CHECK_INT(spec.pids, 4);
     CHECK_INT(spec.open_files, 5);
     CHECK_INT(spec.sockets, 6);
-    CHECK_STR(spec.owner, "me");
+    CHECK_STR(spec.access_token, TOKEN);
     CHECK_STR(json_string_value(json_object_get(spec.env, "A")), "b=c");
 }
 
@@ -54,7 +55,7 @@ TEST(only_the_template_is_required)
     WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0};
     CHECK_INT(read_text("{\"template\":\"base\"}", &spec), 0);
     CHECK_STR(spec.id, "");
-    CHECK_STR(spec.owner, "");
+    CHECK_STR(spec.access_token, "");
     CHECK_INT(json_object_size(spec.env), 0);
     CHECK_INT(spec.memory_bytes, 0);
     check_refused("{}", "template");
@@ -79,7 +80,10 @@ TEST(wrong_fields_are_refused)
     check_refused("{\"template\":\"base\",\"envVars\":{\"\":\"x\"}}", "name");
     check_refused("{\"template\":\"base\",\"envVars\":{\"A=B\":\"x\"}}", "A=B");
     check_refused("{\"template\":\"base\",\"envVars\":{\"A\":1}}", "A");
-    check_refused("{\"template\":\"base\",\"owner\":\"a\\nb\"}", "control");
+    check_refused("{\"template\":\"base\",\"owner\":\"me\"}", "owner");
+    check_refused("{\"template\":\"base\",\"accessToken\":\"\"}", "token");
+    check_refused("{\"template\":\"base\",\"accessToken\":\"" TOKEN "0\"}", "token");
+    check_refused("{\"template\":\"base\",\"accessToken\":\"g23456789" TOKEN "\"}", "token");
 }
 
 /* One variable "A" whose value makes the environment `total` bytes long. */
@@ -100,23 +104,6 @@ TEST(environment_limit)
     CHECK_INT(read_env(WR_ACTION_MAX_ENV, &spec), 0);
     CHECK_INT(read_env(WR_ACTION_MAX_ENV + 1, &none), -WR_E_INVALID_ARGUMENT);
     CHECK(strstr(err.msg, "environment"));
-}
-
-static int read_owner(size_t len, struct wr_spec *spec)
-{
-    static char json[WR_ACTION_MAX_OWNER + 256];
-    size_t used = (size_t)snprintf(json, sizeof(json), "{\"template\":\"base\",\"owner\":\"");
-    memset(json + used, 'o', len);
-    snprintf(json + used + len, sizeof(json) - used - len, "\"}");
-    return read_text(json, spec);
-}
-
-TEST(owner_limit)
-{
-    WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0}, none = {0};
-    CHECK_INT(read_owner(WR_ACTION_MAX_OWNER, &spec), 0);
-    CHECK_INT(strlen(spec.owner), WR_ACTION_MAX_OWNER);
-    CHECK_INT(read_owner(WR_ACTION_MAX_OWNER + 1, &none), -WR_E_INVALID_ARGUMENT);
 }
 
 TEST(limits_come_from_request_template_and_defaults)
@@ -172,21 +159,21 @@ TEST(record_round_trip)
 {
     WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0}, back = {0};
     wr_auto_buf text = WR_BUF(128 * 1024);
-    CHECK_INT(
-        read_text("{\"id\":\"" ID "\",\"template\":\"a.b-c\",\"cpuMillis\":100,\"memoryBytes\":200,"
-                  "\"diskBytes\":300,\"pids\":400,\"openFiles\":500,"
-                  "\"envVars\":{\"SECRET\":\"xyzzy\"},\"owner\":\"{\\\"a\\\": \\\"\\\\\\\\\\\"}\"}",
-                  &spec),
-        0);
+    CHECK_INT(read_text("{\"id\":\"" ID
+                        "\",\"template\":\"a.b-c\",\"cpuMillis\":100,\"memoryBytes\":200,"
+                        "\"diskBytes\":300,\"pids\":400,\"openFiles\":500,"
+                        "\"envVars\":{\"SECRET\":\"xyzzy\"},\"accessToken\":\"" TOKEN "\"}",
+                        &spec),
+              0);
     spec.slot = 4095;
     spec.created_ms = 1763767507123;
     CHECK_INT(wr_spec_write_record(&spec, &text), 0);
     const char *record = wr_buf_cstr(&text);
-    CHECK(record && !strstr(record, "xyzzy")); /* the environment is not kept */
+    CHECK(record && !strstr(record, "xyzzy") && !strstr(record, TOKEN)); /* secrets are not kept */
     CHECK_INT(read_record(record, &back), 0);
     CHECK_STR(back.id, ID);
     CHECK_STR(back.template_name, "a.b-c");
-    CHECK_STR(back.owner, "{\"a\": \"\\\\\"}");
+    CHECK_STR(back.access_token, "");
     CHECK_INT(back.cpu_millis, 100);
     CHECK_INT(back.memory_bytes, 200);
     CHECK_INT(back.disk_bytes, 300);
@@ -203,16 +190,16 @@ TEST(record_round_trip)
 TEST(records_of_another_kind_are_refused)
 {
     WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0}, none = {0};
-    CHECK_INT(read_record(RECORD("1", "1"), &spec), 0);
-    CHECK(read_record(RECORD("2", "1"), &none) < 0);
+    CHECK_INT(read_record(RECORD("2", "1"), &spec), 0);
+    CHECK(read_record(RECORD("1", "1"), &none) < 0);
     CHECK(strstr(err.msg, "format"));
-    CHECK(read_record(RECORD("0", "1"), &none) < 0);
-    CHECK(read_record(RECORD("1", "4096"), &none) < 0);
+    CHECK(read_record(RECORD("3", "1"), &none) < 0);
+    CHECK(read_record(RECORD("2", "4096"), &none) < 0);
     CHECK(strstr(err.msg, "slot"));
-    CHECK(read_record("{\"format\":1,\"template\":\"base\",\"createdMs\":1,\"slot\":1}", &none) <
+    CHECK(read_record("{\"format\":2,\"template\":\"base\",\"createdMs\":1,\"slot\":1}", &none) <
           0);
     CHECK(strstr(err.msg, "id"));
-    CHECK(read_record("{\"format\":1,\"id\":\"" ID
+    CHECK(read_record("{\"format\":2,\"id\":\"" ID
                       "\",\"template\":\"base\",\"createdMs\":1,\"slot\":1,\"x\":1}",
                       &none) < 0);
 }

@@ -270,7 +270,7 @@ static void one_round(unsigned seed)
     item_count = 0;
     memset(&client, 0, sizeof(client));
     bench_start(&b, pick(2) ? OVER_TCP : OVER_UNIX,
-                (struct wr_http_server_opts){.handler = handler});
+                (struct wr_http_server_opts){.handler = handler, .eof_aborts = seed % 2 == 1});
     for (int i = 0; i < 3; i++)
         fds[i] = bench_connect(&b);
     client.conn = bench_client(&b);

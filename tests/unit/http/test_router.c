@@ -58,6 +58,13 @@ TEST(table)
     check(&b, fd, "GET", "/sandboxes/abc", 200, "abc|-");
     check(&b, fd, "DELETE", "/sandboxes/a%20b", 200, "a b|-");
     check(&b, fd, "POST", "/sandboxes/a/x/b", 200, "a|b");
+    check(&b, fd, "GET", "/sandboxes/a%2Fb%3ac", 200, "a/b:c|-");
+    check(&b, fd, "POST", "/sandboxes/a%2Fb/x/%2f", 200, "a/b|/");
+    check(&b, fd, "GET", "http://x/sandboxes/abc?d=/e/f", 200, "abc|-");
+    check(&b, fd, "GET", "/%73andboxes", 200, "-|-");
+    check(&b, fd, "GET", "/sandboxes%2Fabc", 404, "p");
+    check(&b, fd, "GET", "/sandboxes/a%2F..%2Fb", 404, "p");
+    check(&b, fd, "GET", "/a/b/c/d/e/f/g/h/i/j/k/l/m/n", 404, "p");
     check(&b, fd, "GET", "/sandboxes/", 404, "p");
     check(&b, fd, "GET", "/sandboxesx", 404, "p");
     check(&b, fd, "GET", "/sandboxe", 404, "p");

@@ -438,10 +438,48 @@ TEST(timeouts)
     CHECK(strncmp(got, "HTTP/1.1 408 ", 13) == 0);
     (void)close(slow);
     CHECK(peer_at_end(&b, idle));
+    (void)close(idle);
     bench_idle(&b, 60);
     CHECK_INT(wr_http_server_connections(b.server), 1); /* a running exchange has no timeout */
-    (void)close(idle);
     stop(busy);
+}
+
+/* A client that waits for its response ends its stream: only where that is taken for its end. */
+TEST(end_of_the_stream_aborts_if_asked_for)
+{
+    static const enum transport transports[] = {OVER_UNIX, OVER_TCP};
+
+    for (size_t i = 0; i < 2 * WR_ARRAY_SIZE(transports); i++) {
+        bool aborts = i % 2 == 1;
+        seen = (struct seen){0};
+        bench_start(&b, transports[i / 2],
+                    (struct wr_http_server_opts){.handler = handler, .eof_aborts = aborts});
+        int fd = bench_connect(&b);
+        peer_send(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+        bench_idle(&b, 20);
+        CHECK_INT(seen.closed, 0);
+        (void)shutdown(fd, SHUT_WR);
+        bench_idle(&b, 20);
+        CHECK_INT(seen.aborted, aborts);
+        CHECK_INT(wr_http_server_connections(b.server), !aborts);
+        stop(fd);
+    }
+}
+
+/* Requests that wait behind a running exchange are found again when it is over. */
+TEST(surplus_input_waits)
+{
+    bench_start(&b, OVER_TCP, (struct wr_http_server_opts){.handler = handler, .eof_aborts = true});
+    int fd = bench_connect(&b);
+    for (int i = 0; i < 3; i++) {
+        peer_send(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+        bench_idle(&b, 5);
+        peer_send(fd, "GET /b HTTP/1.1\r\nHost: x\r\n\r\n");
+        bench_idle(&b, 5);
+        wr_exchange_reply(seen.ex, 200, "text/plain", "a", 1);
+        peer_expect(&b, fd, "", OK(1) "a" OK(2) "/b");
+    }
+    stop(fd);
 }
 
 static int start_with_stall(const char *request)

@@ -47,24 +47,31 @@ static void unary(const struct wr_connect_call *call, void *data)
     timeout_ms = call->timeout_ms;
     if (json_object_get(call->request, "fail")) {
         (void)wr_fail(&err, WR_E_NOT_FOUND, 0, "no \"thing\"");
-        wr_connect_reply_error(call->ex, &err);
+        wr_connect_fail(&call->out, &err);
     } else {
-        wr_connect_reply(call->ex, NULL, 0);
+        wr_connect_reply(&call->out, NULL, 0);
     }
 }
 
 static void streaming(const struct wr_connect_call *call, void *data)
 {
     (void)data;
-    wr_connect_stream_start(call->ex);
-    (void)wr_connect_stream_message(call->ex, "{\"n\":1}", 7);
+    wr_connect_stream_start(&call->out);
+    (void)wr_connect_stream_message(&call->out, "{\"n\":1}", 7);
     (void)wr_fail(&err, WR_E_ABORTED, 0, "enough");
-    wr_connect_stream_end(call->ex, json_object_get(call->request, "fail") ? &err : NULL);
+    wr_connect_stream_end(&call->out, json_object_get(call->request, "fail") ? &err : NULL);
 }
 
+static const struct wr_proto_field fields[] = {
+    {.name = "fail", .json_name = "fail", .number = 1, .kind = WR_PROTO_UINT32},
+    {.name = "n", .json_name = "n", .number = 2, .kind = WR_PROTO_UINT32},
+    {.name = "long_name", .json_name = "longName", .number = 3, .kind = WR_PROTO_STRING},
+};
+static const struct wr_proto_message message = {"t.M", fields, WR_ARRAY_SIZE(fields)};
+
 static const struct wr_connect_method methods[] = {
-    {"/t.T/Unary", false, unary},
-    {"/t.T/Stream", true, streaming},
+    {"/t.T/Unary", WR_CONNECT_UNARY, &message, &message, unary},
+    {"/t.T/Stream", WR_CONNECT_SERVER_STREAM, &message, &message, streaming},
 };
 
 static void handler(struct wr_exchange *ex, void *data)
@@ -105,6 +112,13 @@ static void check_answer(const char *got, int status, const char *part)
 #define JSON   "Content-Type: application/json\r\n"
 #define STREAM "Content-Type: application/connect+json\r\n"
 
+#define PROTO        "Content-Type: application/proto\r\n"
+#define PROTO_STREAM "Content-Type: application/connect+proto\r\n"
+
+/* {} */
+static const char gzipped[] = "\x1f\x8b\x08\0\0\0\0\0\x02\xff\xab\xae\x05\0\x43\xbf\xa6\xa3\x02"
+                              "\0\0\0";
+
 TEST(unary_calls)
 {
     bench_start(&b, OVER_UNIX, (struct wr_http_server_opts){.handler = handler});
@@ -125,9 +139,15 @@ TEST(unary_calls)
                  "Connect-Timeout-Ms");
     check_answer(ask("POST /t.T/Unary", JSON "Connect-Timeout-Ms: 12345678901\r\n", "{}", 2), 400,
                  "Connect-Timeout-Ms");
-    check_answer(ask("POST /t.T/Unary", JSON "Content-Encoding: gzip\r\n", "{}", 2), 501,
+    check_answer(ask("POST /t.T/Unary", JSON "Content-Encoding: br\r\n", "{}", 2), 501,
                  "\"unimplemented\"");
+    check_answer(ask("POST /t.T/Unary", JSON "Content-Encoding: gzip\r\n", "{}", 2), 400,
+                 "\"invalid_argument\"");
+    check_answer(
+        ask("POST /t.T/Unary", JSON "Content-Encoding: gzip\r\n", gzipped, sizeof(gzipped) - 1),
+        200, "\r\n\r\n{}");
     check_answer(ask("POST /t.T/Unary", STREAM, "{}", 2), 415, "Accept-Post: application/json");
+    check_answer(ask("POST /t.T/Unary", STREAM, "{}", 2), 415, "Accept-Post: application/proto");
     check_answer(ask("POST /t.T/Unary", "", "{}", 2), 415, "");
     check_answer(ask("GET /t.T/Unary", "", "", 0), 405, "Allow: POST");
     check_answer(ask("POST /t.T/Unknown", JSON, "{}", 2), 404, "");
@@ -153,6 +173,41 @@ TEST(streaming_calls)
                  200, "\"invalid_argument\"");
     check_answer(ask("POST /t.T/Stream", JSON, "{}", 2), 415,
                  "Accept-Post: application/connect+json");
+    bench_stop(&b);
+}
+
+/* Requests and messages are binary, errors and the end of a stream are JSON as ever. */
+TEST(binary_calls)
+{
+    bench_start(&b, OVER_UNIX, (struct wr_http_server_opts){.handler = handler});
+    const char *got = ask("POST /t.T/Unary", PROTO, "\x1a\x01x", 3);
+    check_answer(got, 200, "Content-Type: application/proto\r\n");
+    check_answer(got, 200, "Content-Length: 0\r\n");
+    check_answer(ask("POST /t.T/Unary", PROTO, "", 0), 200, "Content-Length: 0\r\n");
+    got = ask("POST /t.T/Unary", PROTO, "\x08\x01", 2);
+    check_answer(got, 404, "{\"code\":\"not_found\",\"message\":");
+    check_answer(got, 404, "Content-Type: application/json\r\n");
+    check_answer(ask("POST /t.T/Unary", PROTO, "\x08", 1), 400, "\"invalid_argument\"");
+    check_answer(ask("POST /t.T/Unary", PROTO_STREAM, "", 0), 415, "");
+
+    got = ask("POST /t.T/Stream", PROTO_STREAM, "\0\0\0\0\0", 5);
+    check_answer(got, 200, "Content-Type: application/connect+proto\r\n");
+    check_answer(got, 200, "5\r\n....\2\r\n2\r\n\x10\1\r\n"); /* n = 1 */
+    check_answer(got, 200, "5\r\n\2...\2\r\n2\r\n{}\r\n0\r\n\r\n");
+    check_answer(ask("POST /t.T/Stream", PROTO_STREAM, "\0\0\0\0\2\x08\x01", 7), 200,
+                 "{\"error\":{\"code\":\"aborted\",\"message\":\"enough\"}}\r\n0\r\n\r\n");
+    check_answer(ask("POST /t.T/Stream", PROTO_STREAM "Connect-Content-Encoding: gzip\r\n",
+                     "\1\0\0\0\2{}", 7),
+                 200, "\"invalid_argument\"");
+    bench_stop(&b);
+}
+
+TEST(requests_are_normalised)
+{
+    bench_start(&b, OVER_UNIX, (struct wr_http_server_opts){.handler = handler});
+    check_answer(ask("POST /t.T/Unary", JSON, "{\"fail\":\"1\"}", 12), 404, "\"not_found\"");
+    check_answer(ask("POST /t.T/Unary", JSON, "{\"fail\":null,\"x\":1}", 19), 200, "{}");
+    check_answer(ask("POST /t.T/Unary", JSON, "{\"fail\":\"x\"}", 12), 400, "fail");
     bench_stop(&b);
 }
 

@@ -18,7 +18,7 @@
 
 struct record {
     char id[WR_ID_LEN + 1];
-    char owner[WR_ACTION_MAX_OWNER + 1];
+    bool undying;
 };
 
 static struct record records[MAX_SANDBOXES];
@@ -42,7 +42,7 @@ static void send_json(unsigned kind, unsigned flags, uint32_t sequence, json_t *
     memcpy(message, &header, sizeof header);
     memcpy(message + sizeof header, text, header.length);
     for (size_t i = 0; i < fd_count; i++)
-        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        fds[i] = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (wr_message_send(sock, message, sizeof header + header.length, fds, fd_count) < 0)
         _exit(2);
     for (size_t i = 0; i < fd_count; i++)
@@ -59,23 +59,23 @@ static struct record *find(const char *id)
     return NULL;
 }
 
-static void add(const char *id, const char *owner)
+static void add(const char *id, bool undying)
 {
     struct record *r = &records[record_count++];
-    if (record_count > MAX_SANDBOXES || !wr_strcopy(r->id, sizeof r->id, id) ||
-        !wr_strcopy(r->owner, sizeof r->owner, owner ? owner : ""))
+    if (record_count > MAX_SANDBOXES || !wr_strcopy(r->id, sizeof r->id, id))
         _exit(3);
+    r->undying = undying;
 }
 
-static json_t *describe(const char *id, const char *owner)
+/* Sandboxes that are made now are a second apart, the presets are of the same time. */
+static json_t *describe(const char *id, const char *template)
 {
-    json_t *json = json_pack("{s:s, s:s, s:i, s:I, s:I, s:i, s:i, s:I}", "id", id, "template",
-                             "base", "cpuMillis", 1500, "memoryBytes", (json_int_t)(512 * WR_MIB),
-                             "diskBytes", (json_int_t)WR_GIB, "pids", 64, "openFiles", 1024,
-                             "createdMs", (json_int_t)1700000000000);
-    if (owner && *owner)
-        json_object_set_new(json, "owner", json_string(owner));
-    return json;
+    static json_int_t created_ms = 1700000000000;
+    json_int_t ms = template ? (created_ms += 1000) : 1700000000000;
+    return json_pack("{s:s, s:s, s:i, s:I, s:I, s:i, s:i, s:I}", "id", id, "template",
+                     template ? template : "base", "cpuMillis", 1500, "memoryBytes",
+                     (json_int_t)(512 * WR_MIB), "diskBytes", (json_int_t)WR_GIB, "pids", 64,
+                     "openFiles", 1024, "createdMs", ms);
 }
 
 /* The sandbox that was made last. */
@@ -90,7 +90,7 @@ static void on_create(const json_t *request, uint32_t sequence)
 {
     const char *id = json_string_value(json_object_get(request, "id"));
     const char *template = json_string_value(json_object_get(request, "template"));
-    const char *owner = json_string_value(json_object_get(request, "owner"));
+    const char *token = json_string_value(json_object_get(request, "accessToken"));
     size_t sockets = (size_t)json_integer_value(json_object_get(request, "sockets"));
 
     char own_id[WR_ID_LEN + 1];
@@ -112,11 +112,18 @@ static void on_create(const json_t *request, uint32_t sequence)
                   json_pack("{s:i, s:s}", "code", 9, "message", "this template fails"), 0);
         return;
     }
+    if (wr_streq(template, "missing")) {
+        send_json(WR_ACTION_CREATE | WR_ACTION_REPLY, WR_ACTION_FLAG_ERROR, sequence,
+                  json_pack("{s:i, s:s}", "code", 5, "message", "no such template"), 0);
+        return;
+    }
+    if (wr_streq(template, "secure") && !token)
+        _exit(6);
     dry = wr_streq(template, "dry");
     if (dry)
         sockets = 1;
-    add(id, owner);
-    send_json(WR_ACTION_CREATE | WR_ACTION_REPLY, 0, sequence, describe(id, NULL), sockets);
+    add(id, wr_streq(template, "undying"));
+    send_json(WR_ACTION_CREATE | WR_ACTION_REPLY, 0, sequence, describe(id, template), sockets);
     if (wr_streq(template, "dies"))
         lose_last(id);
 }
@@ -139,17 +146,41 @@ static void on_list(const json_t *request, uint32_t sequence)
             more = true;
             break;
         }
-        json_array_append_new(list, describe(next->id, next->owner));
+        json_array_append_new(list, describe(next->id, NULL));
         after = next->id;
     }
     send_json(WR_ACTION_LIST | WR_ACTION_REPLY, 0, sequence,
               json_pack("{s:o, s:b}", "sandboxes", list, "more", more), 0);
 }
 
+/* One per page, so that paging is used. */
+static void on_templates(const json_t *request, json_t *reply)
+{
+    static const char *const names[] = {"base", "secure", "slow"};
+    const char *after = json_string_value(json_object_get(request, "after"));
+    json_t *list = json_array();
+    bool more = false;
+
+    after = after ? after : "";
+    for (size_t i = 0; i < WR_ARRAY_SIZE(names); i++) {
+        if (strcmp(names[i], after) <= 0)
+            continue;
+        more = json_array_size(list) > 0;
+        if (more)
+            break;
+        json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:i, s:I, s:I}", "name", names[i],
+                                              "layers", 1, "createdMs",
+                                              (json_int_t)1600000000000 + (json_int_t)i,
+                                              "cpuMillis", 2000, "memoryBytes", (json_int_t)WR_GIB,
+                                              "diskBytes", (json_int_t)(4 * WR_GIB)));
+    }
+    json_object_set_new(reply, "templates", list);
+    json_object_set_new(reply, "more", json_boolean(more));
+}
+
 static void answer(unsigned kind, uint32_t sequence, const json_t *request)
 {
     const char *id = json_string_value(json_object_get(request, "id"));
-    const char *owner = json_string_value(json_object_get(request, "owner"));
     if (dry && kind == WR_ACTION_SOCKETS)
         return;
     if (dry && kind == WR_ACTION_STATS)
@@ -164,19 +195,17 @@ static void answer(unsigned kind, uint32_t sequence, const json_t *request)
         json_decref(json);
         return;
     }
+    if (kind == WR_ACTION_KILL && record->undying)
+        return;
     if (kind == WR_ACTION_KILL) {
         *record = records[--record_count];
-    } else if (kind == WR_ACTION_SET_OWNER) {
-        if (!wr_strcopy(record->owner, sizeof record->owner, owner))
-            _exit(4);
     } else if (kind == WR_ACTION_SOCKETS) {
         fds = (size_t)json_integer_value(json_object_get(request, "count"));
     } else if (kind == WR_ACTION_STATS) {
         json_object_set_new(json, "memoryBytes", json_integer(4096));
         json_object_set_new(json, "cpuUsec", json_integer(1000));
     } else if (kind == WR_ACTION_TEMPLATES) {
-        json_object_set_new(json, "templates",
-                            json_pack("[{s:s, s:i}]", "name", "base", "layers", 1));
+        on_templates(request, json);
     }
     send_json(kind | WR_ACTION_REPLY, 0, sequence, json, fds);
 }
@@ -211,7 +240,7 @@ static void serve(void)
     }
 }
 
-pid_t fake_engine_start(int *ret_sock, unsigned preset, const char *owner)
+pid_t fake_engine_start(int *ret_sock, unsigned preset)
 {
     int pair[2];
 
@@ -225,7 +254,7 @@ pid_t fake_engine_start(int *ret_sock, unsigned preset, const char *owner)
         for (unsigned i = 0; i < preset; i++) {
             char id[WR_ID_LEN + 1] = "";
             memset(id, 'a' + (int)i, WR_ID_LEN);
-            add(id, owner);
+            add(id, false);
         }
         send_json(WR_EVENT_READY | WR_ACTION_EVENT, 0, 0, json_object(), 0);
         serve();

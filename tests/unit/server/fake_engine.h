@@ -2,14 +2,13 @@
  * An engine for tests of the server, in a process of its own: answers actions on the other end of
  * the socket; its sandboxes are records and its sockets plain ones of this host. Templates by name:
  * "fail" fails, "silent" never answers, "slow" answers after 100 ms, "dies" is gone right after its
- * creation, "dry" comes with one socket, gets no more, and is gone when it is asked for its
- * statistics, "restart" makes the engine forget everything unanswered and say READY again; all
- * others work.
+ * creation, "missing" is not found, "secure" demands a token, "undying" is never killed, "dry"
+ * comes with one socket, gets no more, and is gone when it is asked for its statistics, "restart"
+ * makes the engine forget everything unanswered and say READY again; all others work.
  */
 #pragma once
 
 #include <sys/types.h>
 
-/* *ret_sock is the server's end. `preset` sandboxes exist from the start: ids 'a'*20, 'b'*20...,
- * each with `owner` as text (NULL: none). */
-pid_t fake_engine_start(int *ret_sock, unsigned preset, const char *owner);
+/* *ret_sock is the server's end. `preset` sandboxes exist from the start: ids 'a'*20, 'b'*20... */
+pid_t fake_engine_start(int *ret_sock, unsigned preset);

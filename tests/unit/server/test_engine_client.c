@@ -96,7 +96,7 @@ static void call(struct seen *seen, enum wr_action action, const char *json, uin
 TEST(reply_with_descriptors)
 {
     int sock = -1;
-    fake_engine_start(&sock, 0, NULL);
+    fake_engine_start(&sock, 0);
     struct seen seen = start(sock);
     attach(&seen, sock);
     run_until(&seen, &seen.ready, 1);
@@ -112,7 +112,7 @@ TEST(reply_with_descriptors)
 TEST(error_flag_becomes_the_error)
 {
     int sock = -1;
-    fake_engine_start(&sock, 0, NULL);
+    fake_engine_start(&sock, 0);
     struct seen seen = start(sock);
     attach(&seen, sock);
     run_until(&seen, &seen.ready, 1);
@@ -125,7 +125,7 @@ TEST(error_flag_becomes_the_error)
 TEST(silence_times_out)
 {
     int sock = -1;
-    fake_engine_start(&sock, 0, NULL);
+    fake_engine_start(&sock, 0);
     struct seen seen = start(sock);
     attach(&seen, sock);
     run_until(&seen, &seen.ready, 1);
@@ -139,7 +139,7 @@ TEST(silence_times_out)
 TEST(late_creation_is_an_orphan)
 {
     int sock = -1;
-    fake_engine_start(&sock, 0, NULL);
+    fake_engine_start(&sock, 0);
     struct seen seen = start(sock);
     attach(&seen, sock);
     run_until(&seen, &seen.ready, 1);
@@ -153,7 +153,7 @@ TEST(late_creation_is_an_orphan)
 TEST(restart_fails_what_is_pending)
 {
     int sock = -1;
-    fake_engine_start(&sock, 0, NULL);
+    fake_engine_start(&sock, 0);
     struct seen seen = start(sock);
     attach(&seen, sock);
     run_until(&seen, &seen.ready, 1);
@@ -171,7 +171,7 @@ TEST(restart_fails_what_is_pending)
 TEST(gone_event)
 {
     int sock = -1;
-    fake_engine_start(&sock, 0, NULL);
+    fake_engine_start(&sock, 0);
     struct seen seen = start(sock);
     attach(&seen, sock);
     run_until(&seen, &seen.ready, 1);

@@ -125,7 +125,7 @@ static void expect(struct fixture *f, const char *headers, const char *status, c
 
 TEST(ingress_answers)
 {
-    struct fixture f = start(1, NULL, 0);
+    struct fixture f = start(1, "{}", 0);
     uint16_t port = 0;
     char headers[256];
     pid_t service = start_service(&port);
@@ -356,7 +356,7 @@ TEST(request_during_the_end_of_its_sandbox_is_answered)
     close(fd);
     fd = ask(&r, "GET /hold", "Connection: close\r\n\r\n");
     (void)poll(NULL, 0, 50);
-    snprintf(target, sizeof target, "/sandboxes/%s/metrics", r.id);
+    snprintf(target, sizeof target, "/sandboxes/%s/metrics?live=true", r.id);
     CHECK_INT(wr_client_request(r.server.client, &metrics, 0, NULL, &err), -WR_E_NOT_FOUND);
     CHECK(strstr(answer(fd), "The sandbox was not found"));
     close(fd);

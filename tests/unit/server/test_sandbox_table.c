@@ -6,6 +6,7 @@
 
 #define ID_A "aaaaaaaaaaaaaaaaaaaa"
 #define ID_B "bbbbbbbbbbbbbbbbbbbb"
+#define TEAM "11111111-1111-4111-8111-111111111111"
 
 TEST(add_find_remove)
 {
@@ -13,19 +14,25 @@ TEST(add_find_remove)
     struct wr_sandbox *a = NULL, *b = NULL, *none = NULL;
     struct wr_sandbox_table *table = wr_sandbox_table_new();
     CHECK(table);
-    CHECK_INT(wr_sandbox_table_add(table, ID_A, &a, &err), 0);
-    CHECK_INT(wr_sandbox_table_add(table, ID_B, &b, &err), 0);
+    CHECK_INT(wr_sandbox_table_add(table, ID_A, TEAM, &a, &err), 0);
+    CHECK_INT(wr_sandbox_table_add(table, ID_B, TEAM, &b, &err), 0);
     CHECK_INT(wr_sandbox_table_count(table), 2);
+    const struct wr_team_use *use = wr_sandbox_table_use(table, TEAM);
+    CHECK(use && use->sandboxes == 2 && use == a->use && use == b->use);
+    const struct wr_team_use *other = wr_sandbox_table_use(table, "other");
+    CHECK(other && other->sandboxes == 0);
+    CHECK_STR(a->team_id, TEAM);
     CHECK(wr_sandbox_table_find(table, ID_A) == a);
     CHECK(wr_sandbox_table_find(table, ID_B) == b);
-    CHECK_INT(wr_sandbox_table_add(table, ID_A, &none, &err), -WR_E_ALREADY_EXISTS);
-    CHECK_INT(wr_sandbox_table_add(table, "short", &none, &err), -WR_E_INVALID_ARGUMENT);
+    CHECK_INT(wr_sandbox_table_add(table, ID_A, TEAM, &none, &err), -WR_E_ALREADY_EXISTS);
+    CHECK_INT(wr_sandbox_table_add(table, "short", TEAM, &none, &err), -WR_E_INVALID_ARGUMENT);
     CHECK(!none);
     wr_sandbox_table_remove(table, a);
     CHECK(!wr_sandbox_table_find(table, ID_A));
     CHECK(!wr_sandbox_table_find(table, "../../etc/passwd"));
     wr_sandbox_table_remove(table, b);
     CHECK_INT(wr_sandbox_table_count(table), 0);
+    CHECK_INT(use->sandboxes, 0);
     wr_sandbox_table_free(table);
 }
 
@@ -35,7 +42,7 @@ TEST(spare_sockets_are_bounded_and_closed)
     struct wr_sandbox *a = NULL;
     struct wr_sandbox_table *table = wr_sandbox_table_new();
     int fds[WR_ACTION_MAX_SOCKETS + 1];
-    CHECK_INT(wr_sandbox_table_add(table, ID_A, &a, &err), 0);
+    CHECK_INT(wr_sandbox_table_add(table, ID_A, TEAM, &a, &err), 0);
     CHECK_INT(wr_sandbox_take_socket(a), -1);
     for (size_t i = 0; i < WR_ARRAY_SIZE(fds); i++)
         fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);

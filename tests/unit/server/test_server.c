@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "client/request.h"
 #include "client/sandbox.h"
+#include "server/store/store.h"
 #include "server_fixture.h"
 #include "test.h"
 
@@ -42,6 +43,7 @@ TEST(engine_errors_reach_the_client)
 
     CHECK(create(&f, "fail", 0, id, &err) < 0);
     CHECK_STR(err.msg, "this template fails");
+    CHECK_INT(create(&f, "missing", 0, id, &err), -WR_E_NOT_FOUND);
     CHECK_INT(create(&f, "restart", 0, id, &err), -WR_E_UNAVAILABLE);
     CHECK_INT(create(&f, "base", 86401, id, &err), -WR_E_INVALID_ARGUMENT);
     CHECK_INT(create(&f, "base", 0, id, &err), 0);
@@ -120,20 +122,18 @@ TEST(timeout_moves_the_deadline)
 
 TEST(new_server_finds_old_sandboxes)
 {
-    char owner[128];
-    snprintf(owner, sizeof owner,
-             "{\"format\":1,\"deadlineMs\":%llu,\"metadata\":{\"who\":\"me\"}}",
-             (unsigned long long)wr_wall_ms() + 1500);
-    struct fixture f = start(5, owner, 0);
+    struct fixture f = start_with(&(struct start_opts){
+        .preset = 5, .settings = "{\"metadata\":{\"who\":\"me\"}}", .lifetime_ms = 1500});
     struct wr_error err = {0};
-    json_t *list = NULL;
+    json_t *list = NULL, *one = NULL;
 
     CHECK_INT(wr_sandbox_list(f.client, &list, &err), 0);
     CHECK_INT(json_array_size(list), 5);
-    CHECK_STR(json_string_value(
-                  json_object_get(json_object_get(json_array_get(list, 0), "metadata"), "who")),
-              "me");
+    CHECK_STR(text_of(json_object_get(json_array_get(list, 0), "metadata"), "who"), "me");
     json_decref(list);
+    CHECK_INT(api(&f, -1, "GET", "/sandboxes/aaaaaaaaaaaaaaaaaaaa", NULL, &one), 200);
+    CHECK_INT(strlen(text_of(one, "envdAccessToken")), 64);
+    json_decref(one);
     CHECK_INT(wr_sandbox_kill(f.client, "cccccccccccccccccccc", &err), 0);
     CHECK_INT(count(&f), 4);
     (void)poll(NULL, 0, 1900);
@@ -141,7 +141,63 @@ TEST(new_server_finds_old_sandboxes)
     stop(&f);
 }
 
-TEST(unreadable_record_gets_a_deadline)
+/* A server that died between the engine's answer and the row. */
+TEST(half_made_sandboxes_are_killed)
+{
+    struct fixture f = start(5, NULL, 0);
+    char id[21];
+
+    CHECK_INT(count(&f), 0);
+    /* The engine has none of them: a new server with rows for them would drop the rows. */
+    json_decref(created(&f, -1, "/sandboxes", "{\"templateID\":\"base\"}", id));
+    CHECK_INT(count(&f), 1);
+    stop(&f);
+}
+
+static void note(const char *id, void *data)
+{
+    size_t *count = data;
+    (void)id;
+    (*count)++;
+}
+
+static size_t rows_in(const struct fixture *f)
+{
+    struct wr_error err = {0};
+    struct wr_store *store = NULL;
+    size_t count = 0;
+    CHECK_INT(wr_store_open(f->dir, &store, &err), 0);
+    CHECK_INT(wr_store_sandbox_each_id(store, note, &count, &err), 0);
+    wr_store_free(store);
+    return count;
+}
+
+TEST(rows_go_with_their_sandboxes)
+{
+    struct fixture f = start_with(
+        &(struct start_opts){.preset = 2, .settings = "{}", .more_rows = 3, .lifetime_ms = 60000});
+    struct wr_error err = {0};
+    char id[21];
+
+    CHECK_INT(rows_in(&f), 2);
+
+    json_decref(created(&f, -1, "/sandboxes", "{\"templateID\":\"base\"}", id));
+    CHECK_INT(create(&f, "dies", 60, id, &err), 0);
+    CHECK_INT(create(&f, "fail", 60, id, &err), -WR_E_INVALID_ARGUMENT);
+    for (int i = 0; i < 100 && count(&f) > 3; i++)
+        (void)poll(NULL, 0, 10);
+    CHECK_INT(count(&f), 3);
+    CHECK_INT(rows_in(&f), 3);
+    CHECK_INT(wr_sandbox_kill(f.client, "aaaaaaaaaaaaaaaaaaaa", &err), 0);
+    CHECK_INT(rows_in(&f), 2);
+    kill(f.server, SIGKILL);
+    CHECK_INT(exit_of(f.server), 1000 + SIGKILL);
+    CHECK_INT(exit_of(f.engine), 0);
+    CHECK_INT(rows_in(&f), 2);
+    clean(&f);
+}
+
+TEST(unreadable_settings_do_not_hide_a_sandbox)
 {
     struct fixture f = start(1, "from another program", 0);
     CHECK_INT(count(&f), 1);

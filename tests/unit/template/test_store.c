@@ -31,7 +31,7 @@ TEST(data_dir_is_private)
     close(data);
     data = fixture_data_dir();
     CHECK(fstat(data, &st) == 0);
-    CHECK_INT(st.st_mode & 07777, 0700);
+    CHECK_INT(st.st_mode & 07777, 0711);
     CHECK(fstatat(data, "layers", &st, 0) == 0);
     CHECK_INT(st.st_mode & 07777, 0700);
     CHECK(fstatat(data, "templates", &st, 0) == 0);
@@ -55,7 +55,7 @@ TEST(directory_of_others_stays_as_it_is)
     CHECK(rmdir(file) == 0);
     CHECK_INT(wr_data_dir_open(dir, &fd, &err), 0);
     CHECK(fstat(fd, &st) == 0);
-    CHECK_INT(st.st_mode & 07777, 0700);
+    CHECK_INT(st.st_mode & 07777, 0711);
     CHECK(unlinkat(fd, "layers", AT_REMOVEDIR) == 0 &&
           unlinkat(fd, "templates", AT_REMOVEDIR) == 0);
     close(fd);

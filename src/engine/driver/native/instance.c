@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 #include "engine/driver/native/native.h"
 #include "json/jwrite.h"
 #include "log/log.h"
+#include "template/template_id.h"
 
 #define START_TIMEOUT_MS 20000
 #define KILL_TIMEOUT_MS  60000 /* freeing the memory of a large sandbox takes seconds */
@@ -261,14 +263,19 @@ static char *agent_config(const struct wr_native_template *t, const struct wr_sp
                           struct wr_error *err)
 {
     json_error_t json_error;
+    char template_id[WR_TEMPLATE_ID_LEN + 1];
+
+    wr_template_id(t->t.name, template_id);
     json_t *env = json_loads(t->t.env_json, JSON_REJECT_DUPLICATES, &json_error);
     json_t *config =
-        env ? json_pack("{s:s, s:s, s:s, s:s, s:o}", "sandboxId", spec->id, "template", t->t.name,
+        env ? json_pack("{s:s, s:s, s:s, s:s, s:o}", "sandboxId", spec->id, "template", template_id,
                         "user", t->t.user, "workdir", t->t.workdir, "env", env)
             : NULL;
     char *text = NULL;
 
-    if (config && json_object_update(json_object_get(config, "env"), spec->env) == 0)
+    if (config && json_object_update(json_object_get(config, "env"), spec->env) == 0 &&
+        (!spec->access_token[0] ||
+         json_object_set_new(config, "accessToken", json_string(spec->access_token)) == 0))
         text = json_dumps(config, JSON_COMPACT);
     if (config)
         json_decref(config);
@@ -277,6 +284,14 @@ static char *agent_config(const struct wr_native_template *t, const struct wr_sp
     if (!text)
         (void)wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "write the agent's configuration");
     return text;
+}
+
+/* It has the sandbox's variables and its token. */
+static void wipe_config(char **config)
+{
+    if (*config)
+        explicit_bzero(*config, strlen(*config));
+    free(*config);
 }
 
 static struct wr_instance *instance_new(struct wr_driver *driver, struct wr_kit *kit)
@@ -292,11 +307,27 @@ static struct wr_instance *instance_new(struct wr_driver *driver, struct wr_kit 
     return instance;
 }
 
+/* Writes <upper>/state.json: what the next engine needs to know. */
+static int save_record(struct wr_instance *instance, const struct wr_spec *spec,
+                       struct wr_error *err)
+{
+    wr_auto_buf text = WR_BUF(MAX_RECORD_BYTES);
+    int rc = wr_spec_write_record(spec, &text);
+
+    /* Not durable on purpose: a running sandbox does not survive a power cut, its record need not
+     * either. */
+    if (rc == 0)
+        rc = wr_file_replace(instance->kit->upper_fd, "state.json", wr_buf_ptr(&text), text.len,
+                             0600, WR_VOLATILE);
+    return rc < 0 ? wr_fail(err, WR_E_INTERNAL, -rc, "write the record of sandbox %s", spec->id)
+                  : 0;
+}
+
 int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const struct wr_spec *spec,
                       void *owner, struct wr_instance **ret, struct wr_error *err)
 {
     struct wr_instance *instance = instance_new(t->driver, kit);
-    wr_auto_free char *config = agent_config(t, spec, err);
+    WR_CLEANUP(wipe_config) char *config = agent_config(t, spec, err);
 
     if (!instance) {
         wr_leftovers_add(t->driver, kit);
@@ -316,7 +347,7 @@ int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const st
         return rc;
     }
     /* The nest works meanwhile, so this costs the caller nothing. */
-    rc = wr_instance_save(instance, spec, err);
+    rc = save_record(instance, spec, err);
     if (rc < 0) {
         release(instance);
         return rc;
@@ -364,24 +395,23 @@ void wr_instance_kill(struct wr_instance *instance)
     kill_all(instance);
 }
 
-int wr_instance_save(struct wr_instance *instance, const struct wr_spec *spec, struct wr_error *err)
+/* For both families, or only IPv4 on a host without IPv6. -1 with errno. */
+static int open_socket(void)
 {
-    wr_auto_buf text = WR_BUF(MAX_RECORD_BYTES);
-    int rc = wr_spec_write_record(spec, &text);
+    const int off = 0;
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    /* Not durable on purpose: a running sandbox does not survive a power cut, its record need not
-     * either. */
-    if (rc == 0)
-        rc = wr_file_replace(instance->kit->upper_fd, "state.json", wr_buf_ptr(&text), text.len,
-                             0600, WR_VOLATILE);
-    return rc < 0 ? wr_fail(err, WR_E_INTERNAL, -rc, "write the record of sandbox %s", spec->id)
-                  : 0;
+    if (fd < 0 && errno == EAFNOSUPPORT)
+        return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
+        fd = wr_close(fd);
+    return fd;
 }
 
 static int open_sockets(size_t count, int *fds, struct wr_error *err)
 {
     for (size_t i = 0; i < count; i++) {
-        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        fds[i] = open_socket();
         if (fds[i] < 0) {
             int rc = wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "open a socket in the sandbox");
             while (i-- > 0)
@@ -418,6 +448,8 @@ int wr_instance_stats(struct wr_instance *instance, struct wr_driver_stats *ret,
     struct wr_driver_stats out = {0};
     int rc = wr_cgroup_stats(instance->kit->cgroup, &stats, err);
 
+    if (rc == 0)
+        rc = wr_cgroup_cache_bytes(instance->kit->cgroup, &out.cache_bytes, err);
     if (rc == 0)
         rc = wr_volume_upper_usage(instance->driver->volume, instance->kit->upper_fd,
                                    &out.disk_bytes, &out.disk_limit_bytes, err);

@@ -39,9 +39,6 @@ int wr_instance_adopt(struct wr_driver *driver, struct wr_kit *kit,
 void wr_instance_kill(struct wr_instance *instance);
 /* Before a nest's link is freed: its sandboxes may still be ending. */
 void wr_instances_forget_nest(struct wr_driver *driver, const struct wr_nest_link *nest);
-/* Writes <upper>/state.json: what the next engine needs to know. */
-int wr_instance_save(struct wr_instance *instance, const struct wr_spec *spec, struct wr_error *err)
-    WR_MUST_CHECK;
 int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds,
                         struct wr_error *err) WR_MUST_CHECK;
 int wr_instance_stats(struct wr_instance *instance, struct wr_driver_stats *ret,

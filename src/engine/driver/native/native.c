@@ -401,7 +401,6 @@ const struct wr_driver_ops wr_driver_native = {
     .kill = wr_instance_kill,
     .sockets = wr_instance_sockets,
     .stats = wr_instance_stats,
-    .save = wr_instance_save,
     .templates = native_templates,
     .teardown = native_teardown,
 };

@@ -1,0 +1,56 @@
+#include "agent/fs/make_dirs.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/fs/create.h"
+#include "base/str.h"
+
+static int make_one(const char *path, const struct wr_user *user, struct wr_error *err)
+{
+    struct stat st;
+
+    if (mkdir(path, 0755) == 0) {
+        if (lchown(path, user->uid, user->gid) < 0)
+            return wr_file_fail(err, errno, "changing the owner of directory", path);
+        return 0;
+    }
+    /* Made by somebody else meanwhile is as good. */
+    if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return 0;
+    return wr_file_fail(err, errno == EEXIST ? ENOTDIR : errno, "creating directory", path);
+}
+
+int wr_make_dirs(const char *path, const struct wr_user *user, struct wr_error *err)
+{
+    char prefix[PATH_MAX];
+    int rc = 0;
+
+    if (!wr_strcopy(prefix, sizeof(prefix), path))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "path is longer than %d bytes", PATH_MAX - 1);
+    for (char *slash = strchr(prefix + 1, '/'); rc == 0 && slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        rc = make_one(prefix, user, err);
+        *slash = '/';
+    }
+    if (rc == 0 && !wr_ends_with(prefix, "/"))
+        rc = make_one(prefix, user, err);
+    return rc;
+}
+
+int wr_make_parent_dirs(const char *path, const struct wr_user *user, struct wr_error *err)
+{
+    char parent[PATH_MAX];
+
+    if (!wr_strcopy(parent, sizeof(parent), path))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "path is longer than %d bytes", PATH_MAX - 1);
+    size_t len = strlen(parent);
+    while (len > 1 && parent[len - 1] == '/')
+        len--;
+    while (len > 1 && parent[len - 1] != '/')
+        len--;
+    parent[len] = '\0';
+    return wr_make_dirs(parent, user, err);
+}

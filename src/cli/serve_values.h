@@ -1,0 +1,30 @@
+/* What `warren serve` can be told: the table of its options and settings, and where they go. */
+#pragma once
+
+#include "cli/opts.h"
+
+struct wr_serve_values {
+    /* settings */
+    const char *api_listen, *ingress_listen;
+    const char *domain;
+    const char *listen; /* addresses of the domain's listeners, separated by commas */
+    const char *tls_cert, *tls_key;
+    uint64_t timeout_max_ms;
+    uint64_t rate_requests, rate_creates, max_sandboxes; /* 0: no limit */
+    uint64_t max_connections;                            /* of one sandbox */
+    bool lenient;
+    uint64_t log_format; /* enum wr_serve_log_format */
+    uint64_t log_level;  /* enum wr_log_level */
+    uint64_t idle_timeout_ms;
+    uint64_t volume_size; /* 0: the engine's default */
+    const char *volume_path;
+    /* only as options */
+    bool foreground, log_json, check, check_config, fake, verbose;
+    bool private; /* started by another command: no TCP listener whatever the settings say */
+    uint64_t ready_fd;
+};
+
+enum wr_serve_log_format { WR_LOG_FORMAT_LOGFMT = 0, WR_LOG_FORMAT_JSON = 1 };
+
+#define WR_SERVE_OPT_COUNT 25
+extern const struct wr_opt wr_serve_opts[WR_SERVE_OPT_COUNT];

@@ -1,0 +1,217 @@
+#include "server/api/create.h"
+
+#include <errno.h>
+
+#include "base/alloc.h"
+#include "server/api/create_request.h"
+#include "server/api/errors.h"
+#include "server/api/sandbox_json.h"
+#include "server/server.h"
+#include "server/templates.h"
+
+/* A creation that waits for the list of templates. */
+struct pending {
+    struct wr_api_op *op;
+    struct wr_create_request request;
+};
+
+/* Nobody has learnt the id. A failure is retried by the lifecycle. */
+static void discard(struct wr_server *server, struct wr_sandbox *sandbox)
+{
+    struct wr_cause cause = {.reason = "abandoned"};
+    struct wr_error ignored = {0};
+
+    (void)!wr_lifecycle_kill(server, sandbox, &cause, NULL, NULL, &ignored);
+}
+
+/* ---- errors ---- */
+
+/* `ref` is what the client wrote. */
+static void no_template(struct wr_exchange *ex, const char *ref)
+{
+    char text[200];
+
+    if (!wr_strformat(text, sizeof text, "template '%.120s' not found", ref))
+        text[0] = '\0';
+    wr_api_error(ex, 404, text);
+}
+
+static void no_tag(struct wr_exchange *ex, const char *tag, const char *ref)
+{
+    char text[320];
+
+    if (!wr_strformat(text, sizeof text, "tag '%.120s' does not exist for template '%.120s'", tag,
+                      ref))
+        text[0] = '\0';
+    wr_api_error(ex, 404, text);
+}
+
+/* What the engine could not do is told in E2B's words and with its slugs. */
+static void failed(struct wr_exchange *ex, const struct wr_error *error)
+{
+    static const struct {
+        int status;
+        const char *slug;
+    } slugs[] = {
+        {500, "sandbox_create_failed"},
+        {503, "sandbox_capacity_unavailable"},
+        {504, "sandbox_placement_timeout"},
+    };
+    int status = wr_code_http_status((enum wr_code)error->code);
+    char text[300];
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(slugs); i++) {
+        if (slugs[i].status != status)
+            continue;
+        if (!wr_strformat(text, sizeof text, "Failed to place sandbox: %s", error->msg))
+            text[0] = '\0';
+        wr_api_error_code(ex, status, text, slugs[i].slug);
+        return;
+    }
+    wr_api_fail(ex, error);
+}
+
+/* ---- the engine ---- */
+
+static void on_created(struct wr_sandbox *sandbox, const struct wr_error *error, void *data)
+{
+    struct wr_api_op *op = data;
+
+    wr_server_touch(op->server);
+    if (op->ex && error && error->code == WR_E_NOT_FOUND)
+        no_template(op->ex, op->template_name);
+    else if (op->ex && error)
+        failed(op->ex, error);
+    else if (op->ex) {
+        memcpy(op->id, sandbox->id, sizeof sandbox->id);
+        wr_api_reply_access(op->server, op->ex, 201, sandbox);
+    } else if (sandbox)
+        discard(op->server, sandbox);
+    wr_api_op_end(op);
+}
+
+/* Sends it to the engine, or answers. */
+static void create(struct wr_api_op *op, struct wr_create_request *request,
+                   const char *template_name)
+{
+    struct wr_error error = {0};
+
+    op->busy = false;
+    if (!op->ex || !wr_auth_admit_create(op->server, op->ex, &op->who))
+        return;
+    request->spec.template_name = template_name;
+    request->spec.team_id = op->who.team_id;
+    request->spec.request = op->request;
+    (void)!wr_strcopy(op->template_name, sizeof op->template_name, template_name);
+    op->busy = true;
+    if (wr_lifecycle_create(op->server, &request->spec, on_created, op, &error) < 0) {
+        op->busy = false;
+        failed(op->ex, &error);
+    }
+}
+
+/* ---- the template ---- */
+
+/* NULL: answered. */
+static const struct wr_template_entry *resolve(struct wr_api_op *op,
+                                               const struct wr_create_request *request)
+{
+    const struct wr_template_ref *ref = &request->template_ref;
+    const struct wr_template_entry *entry = wr_templates_find(op->server->templates, ref->name);
+
+    if (!entry)
+        no_template(op->ex, request->template_text);
+    else if (!wr_templates_has_tag(entry, ref->tag)) {
+        no_tag(op->ex, ref->tag, ref->name);
+        entry = NULL;
+    }
+    return entry;
+}
+
+static void on_templates(const struct wr_error *error, void *data)
+{
+    struct pending *pending = data;
+    struct wr_api_op *op = pending->op;
+    const struct wr_template_entry *entry = NULL;
+
+    op->busy = false;
+    if (op->ex && error)
+        failed(op->ex, error);
+    else if (op->ex)
+        entry = resolve(op, &pending->request);
+    if (entry)
+        create(op, &pending->request, entry->name);
+    wr_create_request_done(&pending->request);
+    free(pending);
+    if (!op->busy)
+        wr_api_op_end(op);
+}
+
+static int ask_for_templates(struct wr_api_op *op, struct wr_create_request *request,
+                             struct wr_error *err)
+{
+    struct pending *pending = wr_calloc(1, sizeof *pending);
+
+    if (!pending)
+        return wr_fail(err, WR_E_UNAVAILABLE, ENOMEM, "create");
+    pending->op = op;
+    pending->request = *request;
+    int r = wr_templates_load(op->server, on_templates, pending, err);
+    if (r < 0) {
+        free(pending);
+        return r;
+    }
+    *request = (struct wr_create_request){0};
+    op->busy = true;
+    return 0;
+}
+
+/* A plain name needs no list: the engine knows better whether it exists. */
+static int choose(struct wr_api_op *op, struct wr_create_request *request, struct wr_error *err)
+{
+    const struct wr_template_ref *ref = &request->template_ref;
+    const struct wr_template_entry *known = NULL;
+
+    if (ref->team[0] && !wr_streq(ref->team, op->who.team_slug)) {
+        no_template(op->ex, request->template_text);
+        return 0;
+    }
+    if (ref->tag[0] && !wr_streq(ref->tag, WR_TEMPLATE_TAG))
+        return ask_for_templates(op, request, err);
+    if (wr_template_ref_is_id(ref)) {
+        known = wr_templates_find(op->server->templates, ref->name);
+        if (!known)
+            return ask_for_templates(op, request, err);
+    }
+    create(op, request, known ? known->name : ref->name);
+    return 0;
+}
+
+void wr_api_create_body(struct wr_exchange *ex, const char *body, size_t len, void *data)
+{
+    struct wr_api_op *op = data;
+    struct wr_create_request request = {0};
+    const struct wr_server_config *config = op->server->config;
+    const struct wr_create_rules rules = {op->variant == 2, config->lenient, config->timeout_max_s};
+    struct wr_error error = {0};
+
+    int r = wr_create_request_parse(body, len, &rules, &request, &error);
+    if (r == 0)
+        r = choose(op, &request, &error);
+    if (r < 0)
+        wr_api_fail(ex, &error);
+    wr_create_request_done(&request);
+}
+
+/* The end of the client may be seen only after the answer was queued, or by the attempt to send it.
+ */
+void wr_api_create_close(struct wr_exchange *ex, bool aborted, void *data)
+{
+    const struct wr_api_op *op = data;
+    struct wr_sandbox *sandbox =
+        aborted ? wr_sandbox_table_find(op->server->sandboxes, op->id) : NULL;
+
+    if (sandbox && sandbox->state == WR_SANDBOX_RUNNING)
+        discard(op->server, sandbox);
+    wr_api_op_on_close(ex, aborted, data);
+}

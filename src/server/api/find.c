@@ -1,0 +1,39 @@
+#include "server/api/find.h"
+
+#include "server/api/errors.h"
+#include "server/server.h"
+
+struct wr_sandbox *wr_api_find_any(struct wr_server *server, struct wr_exchange *ex,
+                                   const struct wr_principal *who, const char *param)
+{
+    char id[WR_ID_LEN + 1] = "";
+    size_t len = strcspn(param, "-");
+    const char *dash = strchr(param, '-');
+    struct wr_sandbox *sandbox = NULL;
+
+    if (dash && strchr(dash + 1, '-')) {
+        wr_api_error(ex, 400, "Invalid sandbox ID");
+        return NULL;
+    }
+    if (len == WR_ID_LEN) {
+        memcpy(id, param, len);
+        sandbox = wr_sandbox_table_find(server->sandboxes, id);
+    }
+    if (!sandbox || !wr_principal_may_see(who, sandbox->team_id)) {
+        wr_api_no_sandbox(ex, param);
+        return NULL;
+    }
+    return sandbox;
+}
+
+struct wr_sandbox *wr_api_find(struct wr_server *server, struct wr_exchange *ex,
+                               const struct wr_principal *who, const char *param)
+{
+    struct wr_sandbox *sandbox = wr_api_find_any(server, ex, who, param);
+
+    if (sandbox && sandbox->state != WR_SANDBOX_RUNNING) {
+        wr_api_no_sandbox(ex, param);
+        return NULL;
+    }
+    return sandbox;
+}

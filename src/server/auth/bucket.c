@@ -1,0 +1,19 @@
+#include "server/auth/bucket.h"
+
+#define SECOND_US ((uint64_t)1000000)
+
+bool wr_bucket_take(struct wr_bucket *bucket, uint32_t per_s, uint64_t now_us,
+                    uint64_t *ret_wait_ms)
+{
+    if (per_s == 0)
+        return true;
+    uint64_t interval_us = SECOND_US / per_s, next_us = WR_MAX(bucket->next_us, now_us);
+
+    next_us += WR_MAX(interval_us, (uint64_t)1);
+    if (next_us > now_us + SECOND_US) {
+        *ret_wait_ms = (next_us - now_us - SECOND_US + 999) / 1000;
+        return false;
+    }
+    bucket->next_us = next_us;
+    return true;
+}

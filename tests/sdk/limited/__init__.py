@@ -1,0 +1,1 @@
+"""The tests of a server with limits, which is also stopped and started."""
