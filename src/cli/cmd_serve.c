@@ -38,8 +38,6 @@ static int read_settings(const struct wr_invocation *in, const struct wr_serve_v
     const struct wr_opt_set sets[] = {in->own, in->shared};
 
     int r = values->verbose ? stand_for(in, "log-level", "debug", err) : 0;
-    if (r == 0 && values->log_json)
-        r = stand_for(in, "log-format", "json", err);
     if (r == 0)
         r = wr_settings_refuse_unknown(sets, WR_ARRAY_SIZE(sets), in->conf, err);
     return r < 0 ? r : wr_settings_apply(&in->own, in->conf, err);

@@ -19,12 +19,12 @@ struct wr_serve_values {
     uint64_t volume_size; /* 0: the engine's default */
     const char *volume_path;
     /* only as options */
-    bool foreground, log_json, check, check_config, fake, verbose;
+    bool check, check_config, fake, verbose;
     bool private; /* started by another command: no TCP listener whatever the settings say */
     uint64_t ready_fd;
 };
 
 enum wr_serve_log_format { WR_LOG_FORMAT_LOGFMT = 0, WR_LOG_FORMAT_JSON = 1 };
 
-#define WR_SERVE_OPT_COUNT 25
+#define WR_SERVE_OPT_COUNT 23
 extern const struct wr_opt wr_serve_opts[WR_SERVE_OPT_COUNT];

@@ -115,8 +115,9 @@ static void enter_linger(struct wr_server_conn *conn)
     arm(conn, LINGER_MS);
 }
 
-/* Answers a request that never became an exchange, then closes. */
-static void refuse(struct wr_server_conn *conn, int status, const char *why)
+/* Answers a request that has no exchange, or none any more, then closes. The answer to a HEAD has
+ * no body. */
+static void refuse(struct wr_server_conn *conn, int status, const char *why, bool head_request)
 {
     wr_auto_buf body = WR_BUF(1024);
     struct wr_buf *out = &conn->io.out;
@@ -130,7 +131,7 @@ static void refuse(struct wr_server_conn *conn, int status, const char *why)
     if (wr_jw_finish(&w) < 0 || wr_h1_write_status(out, status, NULL) < 0 ||
         wr_h1_write_header(out, "Content-Type", "application/json") < 0 ||
         wr_buf_printf(out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", body.len) < 0 ||
-        wr_buf_append(out, wr_buf_ptr(&body), body.len) < 0)
+        (!head_request && wr_buf_append(out, wr_buf_ptr(&body), body.len) < 0))
         conn->cut = true;
     enter_linger(conn);
 }
@@ -143,9 +144,10 @@ static void fail_exchange(struct wr_server_conn *conn, int status, const char *w
         conn->cut = true;
         return;
     }
+    bool head_request = wr_exchange_is(conn->ex, "HEAD");
     end_exchange(conn, true);
     if (!conn->dead)
-        refuse(conn, status, why);
+        refuse(conn, status, why, head_request);
 }
 
 /* Whether parsing an unfinished head again can tell more: a line was finished, or there is twice as
@@ -188,12 +190,12 @@ static bool step_head(struct wr_server_conn *conn)
         return peer_ended(conn);
     }
     if (n < 0) {
-        refuse(conn, status, err.msg);
+        refuse(conn, status, err.msg, false);
         return true;
     }
     conn->ex = wr_exchange_new(conn, &head, (size_t)n);
     if (!conn->ex) {
-        refuse(conn, 503, "out of memory");
+        refuse(conn, 503, "out of memory", false);
         return true;
     }
     wr_buf_consume(in, (size_t)n);
@@ -459,7 +461,7 @@ static void on_timer(struct wr_timer *timer, void *data)
     if (conn->phase == WR_CONN_EXCHANGE)
         on_stall_timer(conn);
     else if (conn->phase == WR_CONN_HEAD && conn->head_started)
-        refuse(conn, 408, "the request head took too long");
+        refuse(conn, 408, "the request head took too long", false);
     else if (conn->phase == WR_CONN_HEAD)
         enter_linger(conn);
     else

@@ -6,10 +6,9 @@
 #include "rpc/envelope.h"
 
 /* The text of an error is 240 bytes, at most six times that when escaped. */
-#define ERROR_MAX   4096
-/* A binary message is shorter than its JSON, but for texts of one-letter names and small numbers.
- */
-#define BINARY_GROW 64
+#define ERROR_MAX  4096
+/* JSON of this size becomes a tree of several times as much. */
+#define BINARY_MAX ((size_t)8 * 1024 * 1024)
 
 static const struct {
     const char *unary, *stream;
@@ -24,10 +23,15 @@ static int to_binary(const struct wr_connect_out *out, const char *json, size_t 
 {
     if (len == 0)
         return 0;
+    if (len > BINARY_MAX)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
+                       "the answer is over the limit of %zu MiB of the binary form; ask in JSON",
+                       (size_t)(BINARY_MAX / WR_MIB));
     wr_auto_json *tree = json_loadb(json, len, 0, NULL);
     if (!tree)
         return wr_fail(err, WR_E_INTERNAL, 0, "no memory for the answer");
-    wr_buf_init(binary, len + BINARY_GROW);
+    /* Mostly it is shorter than the JSON; maps with names of one letter are longer. */
+    wr_buf_init(binary, 2 * len);
     return wr_proto_encode(out->message, tree, binary, err);
 }
 

@@ -9,7 +9,7 @@
 #define WR_CONNECT_HEADER_LEN  5
 #define WR_CONNECT_COMPRESSED  0x01
 #define WR_CONNECT_END_STREAM  0x02
-#define WR_CONNECT_MAX_MESSAGE (4 * 1024 * 1024)
+#define WR_CONNECT_MAX_MESSAGE (8 * 1024 * 1024)
 
 struct wr_envelope {
     uint8_t flags;

@@ -1,7 +1,10 @@
 #include "server/main.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -110,6 +113,24 @@ static void start_idle_timer(struct wr_server *server, uint64_t delay_ms)
 
 /* ---- the engine ---- */
 
+/* Connections inherit it: a client that is gone without a word is noticed also when nothing is said
+ * to it, after four minutes. Without it such connections stay, which harms nobody at once. */
+static void set_keepalive(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 120},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 30},
+        {IPPROTO_TCP, TCP_KEEPCNT, 4},
+    };
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(options); i++)
+        (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+                         sizeof options[i].value);
+}
+
 static int start_listener(struct wr_listener *listener, struct wr_error *err)
 {
     const struct wr_server_config *config = listener->server->config;
@@ -124,6 +145,8 @@ static int start_listener(struct wr_listener *listener, struct wr_error *err)
                                     .max_connections = MAX_CONNECTIONS,
                                     .handshake_timeout_ms = HANDSHAKE_TIMEOUT_MS};
 
+    if (listener->kind != WR_LISTEN_LOCAL)
+        set_keepalive(listener->fd);
     if (!listener->tls)
         return wr_http_server_new(loop, wr_steal_fd(&listener->fd), &opts, &listener->http, err);
     int r = wr_http_server_new(loop, -1, &opts, &listener->http, err);

@@ -1,9 +1,9 @@
 """The documentation is true: its examples run, and what it names exists.
 
 Fenced blocks are marked with what they are: `console` (a root prompt "# ", continued behind "> ", then the output: run and
-compared), `sh` (commands for a new user: their targets, scripts and tests have to exist), `text` (anything else: not run). In a
-console block a name of 20 letters and digits stands for any sandbox id, a number with a unit of time for any such time, and a
-line "..." for any lines.
+compared), `python` (the quickstart: run by tests/sdk), `sh` (commands for a new user: their targets, scripts and tests have to
+exist), `text` (anything else: not run). In a console block a name of 20 letters and digits stands for any sandbox id, a number
+with a unit of time for any such time, and a line "..." for any lines.
 """
 
 import functools
@@ -21,7 +21,7 @@ SHOWN_PROGRAM = "build/src/cli/warren"
 SHOWN_SOCKET = "/run/warren/warren.sock"
 ID = r"\b(?=[a-z0-9]*\d)(?=[a-z0-9]*[a-z])[a-z0-9]{20}\b"
 TIME = r"\b\d+(?:\.\d+)? (?=(?:us|ms|s)\b)"
-LANGUAGES = {"console", "sh", "text"}
+LANGUAGES = {"console", "python", "sh", "text"}
 PAGES = sorted([*warren.REPOSITORY.glob("*.md"), *warren.REPOSITORY.glob("docs/**/*.md")])
 every_page = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(warren.REPOSITORY)) for page in PAGES])
 

@@ -158,7 +158,8 @@ def test_bad_hosts(way, host, text):
     assert headers["Content-Type"].startswith("text/plain")
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:99", "127.0.0.1:99", "[::1]:99", f"sandbox.{DOMAIN}", f"sandbox.{DOMAIN}:99"])
+@pytest.mark.parametrize("host", ["localhost", "localhost:99", "127.0.0.1:99", "[::1]:99", f"sandbox.{DOMAIN}",
+                                  f"sandbox.{DOMAIN}:99"])
 def test_headers_route_where_the_host_does_not(way, one, host):
     headers = {"E2b-Sandbox-Id": one.id, "E2b-Sandbox-Port": "8000"}
     assert way.ask(host, headers=headers)[2] == b"one /"
@@ -247,8 +248,8 @@ def test_reserved_routes(way, one, path):
 def make(served, body):
     key = getattr(served, "ingress_key", None) or served.new_key("ingress")
     served.ingress_key = key
-    status, _, text = served.plain_api("POST", "/sandboxes", key, json.dumps({"templateID": "base", "timeout": 600, "secure": True, **body}),
-                                       {"Content-Type": "application/json"})
+    wanted = json.dumps({"templateID": "base", "timeout": 600, "secure": True, **body})
+    status, _, text = served.plain_api("POST", "/sandboxes", key, wanted, {"Content-Type": "application/json"})
     assert status == 201, text
     info = json.loads(text)
     return warren.Sandbox(served, info), info

@@ -70,9 +70,6 @@ static void answer_failure(struct proxy *proxy, const struct wr_error *error)
         wr_ingress_port_closed(proxy->ex, proxy->id, proxy->port);
     else if (error->code == WR_E_RESOURCE_EXHAUSTED)
         wr_ingress_too_many(proxy->ex, proxy->id, wr_upstream_limit(proxy->server));
-    else if (error->code == WR_E_UNAVAILABLE && proxy->port == WR_AGENT_PORT)
-        /* The agent is PID 1: without it there is no sandbox, whoever hears of that first. */
-        wr_ingress_no_sandbox(proxy->ex, proxy->id);
     else
         wr_ingress_failed(proxy->ex, proxy->id, error);
 }
@@ -175,6 +172,9 @@ static void on_response_end(struct wr_http_call *call, const struct wr_error *er
             wr_exchange_end(proxy->ex);
         else if (proxy->head_sent)
             wr_exchange_abort(proxy->ex);
+        else if (error->code == WR_E_UNAVAILABLE && proxy->port == WR_AGENT_PORT)
+            /* The agent is PID 1: without it there is no sandbox, whoever hears of that first. */
+            wr_ingress_no_sandbox(proxy->ex, proxy->id);
         else
             answer_failure(proxy, error);
     }

@@ -178,13 +178,6 @@ int wr_db_end(struct wr_store *store, int r, struct wr_error *err)
     return r;
 }
 
-int wr_db_checkpoint(struct wr_store *store, struct wr_error *err)
-{
-    int rc = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-
-    return rc == SQLITE_OK ? 0 : fail(store, rc, err);
-}
-
 /* ---- columns ---- */
 
 const char *wr_db_text(sqlite3_stmt *stmt, int i)
@@ -232,9 +225,8 @@ static int make_file(const char *path, struct wr_error *err)
 }
 
 /*
- * NORMAL: a commit is with the kernel, the disk has it at the next checkpoint. Checkpoints wait for
- * the disk, so they are made by wr_store_expire(), which runs when nobody waits; the automatic one
- * only bounds the log.
+ * NORMAL: a commit is with the kernel, the disk has it at the next checkpoint (checkpoint.c), which
+ * on_commit() asks for.
  */
 static const char pragmas[] = "PRAGMA journal_mode = WAL;"
                               "PRAGMA synchronous = NORMAL;"
@@ -242,8 +234,24 @@ static const char pragmas[] = "PRAGMA journal_mode = WAL;"
                               "PRAGMA trusted_schema = OFF;"
                               "PRAGMA cell_size_check = ON;"
                               "PRAGMA temp_store = MEMORY;"
-                              "PRAGMA wal_autocheckpoint = 8192;"
                               "PRAGMA journal_size_limit = 67108864;";
+
+/* Pages of the log after which a checkpoint is asked for, and after which the writer has to make it
+ * itself: its thread then does not keep up, or fails. 4 and 256 MiB. */
+#define LOG_ASK  1024
+#define LOG_MOST 65536
+
+/* SQLite calls it after each commit, instead of its own checkpoints. */
+static int on_commit(void *data, sqlite3 *db, const char *name, int log_pages)
+{
+    struct wr_store *store = data;
+
+    if (log_pages >= LOG_MOST)
+        (void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    else if (log_pages >= LOG_ASK)
+        wr_checkpointer_ask(store->checkpointer);
+    return SQLITE_OK;
+}
 
 int wr_db_open(struct wr_store *store, struct wr_error *err)
 {
@@ -262,11 +270,17 @@ int wr_db_open(struct wr_store *store, struct wr_error *err)
         rc = sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
     if (rc != SQLITE_OK)
         return fail(store, rc, err);
-    return wr_db_script(store, pragmas, err);
+    r = wr_db_script(store, pragmas, err);
+    if (r == 0)
+        r = wr_checkpointer_new(store->path, &store->checkpointer, err);
+    if (r == 0)
+        (void)sqlite3_wal_hook(store->db, on_commit, store);
+    return r;
 }
 
 void wr_db_close(struct wr_store *store)
 {
+    store->checkpointer = wr_checkpointer_free(store->checkpointer);
     for (size_t i = 0; i < store->statement_count; i++)
         (void)sqlite3_finalize(store->statements[i].stmt);
     store->statement_count = 0;

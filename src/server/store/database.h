@@ -6,12 +6,14 @@
 
 #include <sqlite3.h>
 
+#include "server/store/checkpoint.h"
 #include "server/store/store.h"
 
 #define WR_STORE_MAX_STATEMENTS 64
 
 struct wr_store {
     sqlite3 *db;
+    struct wr_checkpointer *checkpointer;
     char path[256];
     struct wr_statement {
         const char *sql; /* static */
@@ -82,9 +84,6 @@ int wr_db_script(struct wr_store *store, const char *sql, struct wr_error *err) 
 /* The one number that a query without values answers with. */
 int wr_db_number(struct wr_store *store, const char *sql, uint64_t *ret, struct wr_error *err)
     WR_MUST_CHECK;
-
-/* Brings what was committed to the disk and into the database file; waits for the disk. */
-int wr_db_checkpoint(struct wr_store *store, struct wr_error *err) WR_MUST_CHECK;
 
 int wr_db_begin(struct wr_store *store, struct wr_error *err) WR_MUST_CHECK;
 /* Commits when `r` is 0, else rolls back; returns the first failure. */

@@ -76,7 +76,9 @@ int wr_store_expire(struct wr_store *store, uint64_t now_ms, struct wr_error *er
             return r;
         more = more || removed == EXPIRE_ROWS;
     }
-    return more ? 1 : wr_db_checkpoint(store, err);
+    if (!more)
+        wr_checkpointer_ask(store->checkpointer);
+    return more ? 1 : 0;
 }
 
 struct wr_store *wr_store_free(struct wr_store *store)

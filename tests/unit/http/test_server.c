@@ -320,6 +320,17 @@ static void check_refused(const char *text, const char *status)
     (void)close(fd);
 }
 
+TEST(a_refused_head_is_answered_without_a_body)
+{
+    int fd = start(OVER_TCP);
+    char got[1024];
+    peer_send(fd, "HEAD /later HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz");
+    size_t len = peer_read(&b, fd, got, sizeof(got), sizeof(got));
+    CHECK(strncmp(got + 9, "400", 3) == 0);
+    CHECK(len > 4 && strcmp(got + len - 4, "\r\n\r\n") == 0);
+    stop(fd);
+}
+
 TEST(bad_requests_are_answered_and_closed)
 {
     int fd = start(OVER_TCP);

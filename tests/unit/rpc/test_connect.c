@@ -32,8 +32,8 @@ TEST(envelopes)
 
     CHECK_INT(read_envelope("\x01", 1), -WR_E_UNIMPLEMENTED);
     CHECK_INT(read_envelope("\x04", 1), -WR_E_INVALID_ARGUMENT);
-    CHECK_INT(read_envelope("\0\0\x40\0\0", 5), 0); /* 4 MiB */
-    CHECK_INT(read_envelope("\0\0\x40\0\x01", 5), -WR_E_RESOURCE_EXHAUSTED);
+    CHECK_INT(read_envelope("\0\0\x80\0\0", 5), 0); /* 8 MiB */
+    CHECK_INT(read_envelope("\0\0\x80\0\x01", 5), -WR_E_RESOURCE_EXHAUSTED);
     CHECK_INT(read_envelope("\0\xff\xff\xff\xff", 5), -WR_E_RESOURCE_EXHAUSTED);
     wr_auto_buf small = WR_BUF(6);
     CHECK_INT(wr_connect_write_envelope(&small, 0, "{}", 2), -ENOBUFS);
