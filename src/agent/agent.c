@@ -50,6 +50,7 @@ static int serve(struct wr_agent *agent, struct wr_error *err)
         .handler = wr_routes_handle,
         .on_begin = wr_cors_fields,
         .data = agent,
+        .eof_aborts = true, /* a silent stream shows in no other way that its client has left */
     };
     int rc = wr_pid1_init(&agent->pid1, agent->loop, &agent->processes, err);
     if (rc < 0) {

@@ -20,12 +20,16 @@ struct wr_connect_in {
 
 void wr_connect_in_reply(struct wr_connect_in *in)
 {
+    if (in->answered)
+        return;
     in->answered = true;
     wr_connect_reply(&in->out, NULL, 0);
 }
 
 void wr_connect_in_fail(struct wr_connect_in *in, const struct wr_error *error)
 {
+    if (in->answered)
+        return;
     in->answered = true;
     wr_connect_fail(&in->out, error);
 }

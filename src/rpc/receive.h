@@ -23,7 +23,7 @@ int wr_connect_receive(const struct wr_connect_call *call, const struct wr_conne
                        void *data, struct wr_connect_in **ret, struct wr_error *err) WR_MUST_CHECK;
 /* Stops and restarts on_message and on_end; they are never called from inside. */
 void wr_connect_in_pause(struct wr_connect_in *in, bool paused);
-/* Ends the call with an empty message, or with an error. What the client still sends is dropped;
- * only on_close follows. */
+/* Ends the call with an empty message, or with an error; once it has ended (the deadline may have
+ * been first) nothing happens. What the client still sends is dropped; only on_close follows. */
 void wr_connect_in_reply(struct wr_connect_in *in);
 void wr_connect_in_fail(struct wr_connect_in *in, const struct wr_error *error);

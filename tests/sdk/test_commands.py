@@ -179,8 +179,16 @@ def test_stdin_through_the_handle(sandbox):
     handle = sandbox.commands.run("wc -c", background=True, stdin=True)
     handle.send_stdin(b"\x00\xff" * 3)
     handle.close_stdin()
-    handle.close_stdin()
     assert handle.wait().stdout.strip() == "6"
+
+
+def test_closing_stdin_twice(sandbox):
+    handle = sandbox.commands.run("cat; sleep 600", background=True, stdin=True)
+    handle.close_stdin()
+    handle.close_stdin()
+    with pytest.raises(e2b.SandboxException, match="stdin not enabled or closed"):
+        handle.send_stdin("x")
+    handle.kill()
 
 
 def test_stream_of_input(sdk, sandbox):

@@ -141,6 +141,22 @@ def test_host_header_can_be_masked(make):
     assert headers["x-forwarded-host"] == sandbox.get_host(HTTP_PORT)
 
 
+@pytest.mark.parametrize("where", ["control API", "agent"])
+def test_pages_of_a_browser_may_ask(served, sandbox, where):
+    """A preflight carries no key and no token."""
+    url = f"{served.api_url}/sandboxes" if where == "control API" else f"https://{sandbox.get_host(49983)}/process.Process/List"
+    asked = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST",
+             "Access-Control-Request-Headers": "x-api-key, x-access-token, connect-protocol-version"}
+    answer = httpx.options(url, headers=asked)
+    allowed = {name.strip().lower() for name in answer.headers["access-control-allow-headers"].split(",")}
+    assert answer.status_code in (200, 204)
+    assert answer.headers["access-control-allow-origin"] in ("*", "https://example.com")
+    assert "POST" in answer.headers["access-control-allow-methods"] or answer.headers["access-control-allow-methods"] == "*"
+    assert "*" in allowed or {"x-api-key", "x-access-token", "connect-protocol-version"} <= allowed
+    refused = httpx.post(url, headers={"Origin": "https://example.com"}, json={})
+    assert refused.status_code == 401 and refused.headers["access-control-allow-origin"] in ("*", "https://example.com")
+
+
 def test_the_certificate_is_checked(web):
     with pytest.raises(httpx.ConnectError):
         httpx.get(web, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))

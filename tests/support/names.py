@@ -63,7 +63,7 @@ class Names:
              f"--address=/{self.domain}/127.0.0.1"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log)
         self.stack.callback(self._stop)
-        self._replace("/etc/resolv.conf", f"nameserver {address}\noptions attempts:2 timeout:1\n")
+        self._replace("/etc/resolv.conf", f"nameserver {address}\noptions attempts:5 timeout:2\n")
         self._replace("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
         warren.wait_for(self._answers, 10, "dnsmasq answers")
 

@@ -85,8 +85,12 @@ static bool decode_extended(char *value)
         int low = *p == '%' && high >= 0 ? wr_hex_value(p[2]) : 0;
         if (high < 0 || low < 0 || (*p == '%' && high == 0 && low == 0))
             return false;
-        *out++ = *p == '%' ? (char)(high << 4 | low) : *p;
-        p += *p == '%' ? 2 : 0;
+        if (*p == '%') {
+            *out++ = (char)(high << 4 | low);
+            p += 2;
+        } else {
+            *out++ = *p;
+        }
     }
     *out = '\0';
     return true;
@@ -115,6 +119,14 @@ static int read_params(const char *field, struct wr_multipart_part *ret, struct 
     return 0;
 }
 
+static bool is_token(const char *s, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!s[i] || !strchr(TOKEN, s[i]))
+            return false;
+    return true;
+}
+
 /* One line without its break. */
 static int read_field(const char *line, size_t len, bool *found, struct wr_multipart_part *ret,
                       struct wr_error *err)
@@ -125,7 +137,7 @@ static int read_field(const char *line, size_t len, bool *found, struct wr_multi
     size_t name_len = colon ? (size_t)(colon - line) : 0;
 
     if (name_len == 0 || memchr(line, '\0', len) || memchr(line, '\n', len) ||
-        memchr(line, '\r', len) || strspn(line, TOKEN) != name_len)
+        memchr(line, '\r', len) || !is_token(line, name_len))
         return malformed(err, "the head of a part is malformed");
     if (!wr_memcaseeq(line, name_len, wanted, strlen(wanted)))
         return 0;

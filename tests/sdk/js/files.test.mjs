@@ -161,8 +161,11 @@ test('http server inside', async () => {
   const answer = await (await fetch(url, { method: 'POST', body: 'text' })).json()
   assert.deepEqual([answer.method, answer.path, answer.body], ['POST', '/path?q=1', 'text'])
   await handle.kill()
-  const closed = await fetch(url)
-  assert.deepEqual([closed.status, (await closed.json()).port], [502, 8000])
+  const closed = await until(async () => {
+    const response = await fetch(url)
+    return response.status === 502 && response.json()
+  }, 'the port is closed')
+  assert.deepEqual([closed.port, closed.message], [8000, 'The sandbox is running but port is not open'])
 })
 
 test('websocket server inside', async () => {

@@ -288,6 +288,32 @@ TEST(deep_and_wide_trees_are_removed_while_others_are_served)
     live_check_private(&live, 2 * WR_MIB);
 }
 
+TEST(clients_that_leave)
+{
+    auto_live live = {0};
+    struct reply reply;
+    static const char *const json[] = {"Content-Type: application/json", NULL};
+    live_start(&live);
+    live_run(&live, "mkdir t; cd t; seq 20000 | xargs touch", 0, "");
+    for (int i = 0; i < 40; i++) { /* more than may be under way at a time */
+        live_send(&live, &reply, "POST", SERVICE "ListDir", json, "{\"path\":\"t\"}", 12);
+        live_idle(&live, 5);
+        reply_done(&reply);
+    }
+    /* Their places become free. */
+    int status = 0;
+    for (int i = 0; i < 100 && status != 200; i++) {
+        json_decref(live_rpc(&live, SERVICE "ListDir", path_of("t"), &status));
+        live_idle(&live, 50);
+    }
+    CHECK_INT(status, 200);
+    /* A removal goes on. */
+    live_send(&live, &reply, "POST", SERVICE "Remove", json, "{\"path\":\"t\"}", 12);
+    live_idle(&live, 5);
+    reply_done(&reply);
+    live_run(&live, "for i in $(seq 100); do [ -e t ] || exit 0; sleep 0.1; done; exit 1", 0, "");
+}
+
 TEST(everything_needs_a_known_user)
 {
     auto_live live = {0};

@@ -23,6 +23,8 @@ static void on_message(struct wr_connect_in *from, json_t *json, void *data)
     if (messages == fail_at) {
         (void)wr_fail(&err, WR_E_ABORTED, 0, "enough");
         wr_connect_in_fail(from, &err);
+        wr_connect_in_fail(from, &err); /* the first one counts */
+        wr_connect_in_reply(from);
     }
     if (messages == pause_at)
         wr_connect_in_pause(from, true);
