@@ -53,6 +53,9 @@ void wr_http_call_send(struct wr_http_call *call, const void *body, size_t len);
 void wr_http_call_stream(struct wr_http_call *call, int64_t content_length);
 enum wr_http_flow wr_http_call_write(struct wr_http_call *call, const void *data, size_t len);
 void wr_http_call_end(struct wr_http_call *call);
+/* From on_head on: whether the rest of the response has been read with its head. Not known of
+ * chunked ones and of those until the close. */
+bool wr_http_call_arrived(const struct wr_http_call *call);
 /* Stops and restarts delivery of the response body; the socket is not read meanwhile. */
 void wr_http_call_pause(struct wr_http_call *call, bool paused);
 /* Cuts the connection; no further callback. */

@@ -122,6 +122,14 @@ void wr_http_call_end(struct wr_http_call *call)
     wr_http_io_kick(&call->conn->io);
 }
 
+bool wr_http_call_arrived(const struct wr_http_call *call)
+{
+    const struct wr_h1_body *body = &call->body;
+
+    return body->done ||
+           (body->framing == WR_H1_BODY_LENGTH && body->remaining <= call->conn->io.in.len);
+}
+
 void wr_http_call_pause(struct wr_http_call *call, bool paused)
 {
     call->paused = paused;

@@ -105,6 +105,8 @@ static void enter_head(struct wr_server_conn *conn)
     conn->head_started = false;
     wr_buf_trim(&conn->io.in, 0);
     wr_buf_trim(&conn->io.out, 0);
+    wr_list_remove(&conn->link);
+    wr_list_append(&conn->server->conns, &conn->link);
     arm(conn, conn->server->opts.idle_timeout_ms);
 }
 

@@ -18,7 +18,7 @@ struct wr_http_server {
     struct wr_source source;
     struct wr_timer retry; /* accept again after the process ran out of descriptors */
     struct wr_http_server_opts opts;
-    struct wr_list conns;
+    struct wr_list conns; /* those between requests in the order in which they began to wait */
     size_t count;
 };
 

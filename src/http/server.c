@@ -20,11 +20,26 @@ static void on_retry(struct wr_timer *timer, void *data)
     wr_source_set_events(&server->source, EPOLLIN);
 }
 
+/* Closes the connection that has waited longest for a request or the rest of its head, so that
+ * whoever opens many and says nothing keeps nobody out. False when all have exchanges. */
+static bool make_room(struct wr_http_server *server)
+{
+    wr_list_foreach(it, &server->conns) {
+        struct wr_server_conn *conn = wr_list_entry(it, struct wr_server_conn, link);
+
+        if (conn->phase != WR_CONN_HEAD || conn->busy)
+            continue;
+        wr_server_conn_close(conn);
+        return true;
+    }
+    return false;
+}
+
 int wr_http_server_adopt(struct wr_http_server *server, int fd, struct wr_error *err)
 {
     const int on = 1;
 
-    if (server->count >= server->opts.max_connections) {
+    if (server->count >= server->opts.max_connections && !make_room(server)) {
         (void)wr_close(fd);
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "the server has %zu connections",
                        server->count);

@@ -34,7 +34,9 @@ struct wr_exchange_ops {
 typedef void (*wr_http_handler)(struct wr_exchange *ex, void *data);
 
 struct wr_http_server_opts {
-    size_t max_connections; /* above it new connections are closed at once */
+    /* Above it the connection that waits longest for a request, or for the rest of its head, makes
+     * room for a new one; when all have exchanges, the new one is closed at once. */
+    size_t max_connections;
     wr_http_handler handler;
     /* Called at the start of every final response, whoever gives it: adds the fields that all of
      * them carry, with wr_exchange_header(). May be NULL. */

@@ -98,13 +98,12 @@ static void on_response_head(struct wr_http_call *call, const struct wr_h1_head 
     struct proxy *proxy = data;
     struct wr_error error = {0};
 
-    (void)call;
     if (!proxy->ex)
         return;
     proxy_hold(proxy);
     if (head->status != 101) {
         proxy->head_sent = true;
-        if (head->framing != WR_H1_BODY_NONE)
+        if (!wr_http_call_arrived(call))
             wr_upstream_ack_now(proxy->upstream);
         wr_exchange_begin(proxy->ex, head->status);
         wr_forward_response(proxy->ex, head, false);

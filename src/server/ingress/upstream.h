@@ -10,7 +10,7 @@
 /* Connections of one sandbox, busy, idle and being dialled; 429 above. Unless the operator says
  * otherwise. */
 #define WR_UPSTREAM_DEFAULT_MAX 1024
-#define WR_UPSTREAM_MAX_IDLE    32    /* kept for reuse per sandbox and port */
+#define WR_UPSTREAM_MAX_IDLE    64    /* kept for reuse per sandbox and port */
 #define WR_UPSTREAM_IDLE_MS     60000 /* an idle connection is closed after that, ms */
 
 struct wr_server;

@@ -81,6 +81,19 @@ void wr_tls_session_cut(struct wr_list *node)
     cut(wr_list_entry(node, struct wr_tls_session, link));
 }
 
+bool wr_tls_session_make_room(struct wr_tls_terminator *terminator)
+{
+    wr_list_foreach(it, &terminator->sessions) {
+        struct wr_tls_session *session = wr_list_entry(it, struct wr_tls_session, link);
+
+        if (session->phase != HANDSHAKE)
+            continue;
+        cut(session);
+        return true;
+    }
+    return false;
+}
+
 static void on_timer(struct wr_timer *timer, void *data)
 {
     (void)timer;

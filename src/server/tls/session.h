@@ -25,5 +25,7 @@ struct wr_tls_session;
 /* `fd` becomes owned in any case; it has to be non-blocking. */
 int wr_tls_session_new(struct wr_tls_terminator *terminator, int fd, struct wr_error *err)
     WR_MUST_CHECK;
+/* Cuts the session that has waited longest in its handshake; false when there is none. */
+bool wr_tls_session_make_room(struct wr_tls_terminator *terminator);
 /* The session whose node in `terminator->sessions` this is: cut and freed. */
 void wr_tls_session_cut(struct wr_list *node);

@@ -38,8 +38,10 @@ static void on_accept(struct wr_source *source, uint32_t events, void *data)
                 wr_source_set_events(source, 0);
             return;
         }
-        /* Without room for one more, the descriptor is closed and the client sees that. */
-        if (terminator->count >= terminator->max_connections)
+        /* Unfinished handshakes keep nobody out. Without room for one more, the descriptor is
+         * closed and the client sees that. */
+        if (terminator->count >= terminator->max_connections &&
+            !wr_tls_session_make_room(terminator))
             (void)wr_close(fd);
         else
             (void)!wr_tls_session_new(terminator, fd, &err);

@@ -13,6 +13,7 @@ static struct seen {
     size_t body_len;
     bool ended, failed;
     struct wr_error err;
+    bool arrived; /* with the head */
     unsigned lost;
     int hijacked;
     struct wr_buf rest, out;
@@ -23,6 +24,7 @@ static void on_head(struct wr_http_call *call, const struct wr_h1_head *head, vo
     (void)data;
     seen.heads++;
     seen.status = head->status;
+    seen.arrived = wr_http_call_arrived(call);
     if (head->status == 101) {
         wr_buf_init(&seen.rest, 65536);
         wr_buf_init(&seen.out, 65536);
@@ -163,6 +165,38 @@ static void answer_all(const char *answer, bool close_after, bool fails, const c
     if (!close_after)
         (void)close(peer);
     b.loop = wr_loop_free(b.loop);
+}
+
+TEST(what_has_arrived_with_the_head)
+{
+    static const struct {
+        const char *method, *first, *rest, *body;
+        bool arrived;
+    } cases[] = {
+        {"GET", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "", "abc", true},
+        {"GET", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", "c", "abc", false},
+        {"GET", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "abc", "abc", false},
+        {"GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", "", true},
+        {"GET", "HTTP/1.1 204 No Content\r\n\r\n", "", "", true},
+        {"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", "", "", true},
+        {"GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "", "", false},
+    };
+    struct wr_http_conn *conn = start();
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(cases); i++) {
+        unsigned heads = seen.heads;
+        wr_http_call_send(begin(conn, cases[i].method), NULL, 0);
+        bench_idle(&b, 5);
+        peer_send(peer, cases[i].first);
+        bench_idle(&b, 5);
+        CHECK_INT(seen.heads, heads + 1);
+        CHECK_INT(seen.arrived, cases[i].arrived);
+        peer_send(peer, cases[i].rest);
+        check_end(cases[i].body);
+    }
+    (void)wr_http_conn_free(conn);
+    (void)close(peer);
+    wr_loop_free(b.loop);
 }
 
 TEST(responses_that_end_the_connection)

@@ -560,7 +560,12 @@ TEST(connection_limit)
 {
     bench_start(&b, OVER_UNIX,
                 (struct wr_http_server_opts){.handler = handler, .max_connections = 2});
-    int first = bench_connect(&b), second = bench_connect(&b), third = bench_connect(&b);
+    int first = bench_connect(&b), second = bench_connect(&b);
+    peer_send(first, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    bench_idle(&b, 20);
+    peer_send(second, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    bench_idle(&b, 20);
+    int third = bench_connect(&b);
     CHECK(peer_at_end(&b, third));
     CHECK_INT(wr_http_server_connections(b.server), 2);
     (void)close(second);
@@ -570,6 +575,33 @@ TEST(connection_limit)
     peer_expect(&b, second, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n", OK(2) "/a");
     (void)close(second);
     stop(first);
+}
+
+TEST(who_says_nothing_makes_room)
+{
+    char out[256];
+
+    bench_start(&b, OVER_UNIX,
+                (struct wr_http_server_opts){.handler = handler, .max_connections = 3});
+    int busy = bench_connect(&b), used = bench_connect(&b), half = bench_connect(&b);
+    peer_send(busy, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    peer_send(half, "GET /a HT");
+    bench_idle(&b, 20);
+    peer_expect(&b, used, "GET /b HTTP/1.1\r\nHost: x\r\n\r\n", OK(2) "/b");
+    /* The one in the middle of a head has waited longest, then the one that was served. */
+    int first = bench_connect(&b);
+    peer_expect(&b, first, "GET /c HTTP/1.1\r\nHost: x\r\n\r\n", OK(2) "/c");
+    CHECK(peer_at_end(&b, half));
+    int second = bench_connect(&b);
+    peer_expect(&b, second, "GET /d HTTP/1.1\r\nHost: x\r\n\r\n", OK(2) "/d");
+    CHECK(peer_at_end(&b, used));
+    CHECK_INT(wr_http_server_connections(b.server), 3);
+    CHECK_INT(peer_read(&b, busy, out, sizeof out, 0), 0);
+    (void)close(half);
+    (void)close(used);
+    (void)close(first);
+    (void)close(second);
+    stop(busy);
 }
 
 TEST(hijack_hands_over_everything)

@@ -488,6 +488,22 @@ TEST(what_is_not_tls_is_closed)
     stop(&service);
 }
 
+TEST(unfinished_handshakes_make_room)
+{
+    struct service service = start();
+    int half[2 * MAX_CONNECTIONS];
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(half); i++)
+        half[i] = connect_to(&service);
+    SSL *ssl = dial(&service);
+    ask(ssl, "GET", "/some", "");
+    CHECK(strstr(until(ssl, "/some"), "HTTP/1.1 200 "));
+    hang_up(ssl);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(half); i++)
+        close(half[i]);
+    stop(&service);
+}
+
 TEST(connections_are_limited_and_come_free)
 {
     struct service service = start();
