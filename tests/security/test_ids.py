@@ -121,9 +121,15 @@ def test_set_uid_works_inside(fresh):
 
 
 def test_data_directory_is_roots(server):
-    for name in ("", "volume", "layers", "templates"):
-        info = (pathlib.Path(server.data) / name).stat()
-        assert info.st_uid == 0 and not stat.S_IMODE(info.st_mode) & 0o077, name
+    """Others can pass through it, because the server has to reach its own part, and enter nothing in it."""
+    data = pathlib.Path(server.data)
+    assert data.stat().st_uid == 0 and stat.S_IMODE(data.stat().st_mode) == 0o711
+    for entry in data.iterdir():
+        info = entry.lstat()
+        assert not stat.S_IMODE(info.st_mode) & 0o077, entry
+        assert entry.name == "server" or info.st_uid == 0, entry
+    status = warren.proc_read(server.process.pid, "status")
+    assert f"\nUid:\t{(data / 'server').stat().st_uid}\t" in status
 
 
 def test_server_is_not_root(server):
