@@ -20,7 +20,8 @@ static int inflate_all(z_stream *z, struct wr_buf *out, struct wr_error *err)
         z->avail_out = (unsigned)want;
         int r = inflate(z, Z_NO_FLUSH);
         wr_buf_commit(out, want - z->avail_out);
-        if (r == Z_STREAM_END)
+        /* Bytes behind the end would be read by some and not by others. */
+        if (r == Z_STREAM_END && z->avail_in == 0)
             return 0;
         if (r != Z_OK || z->avail_out > 0)
             break;

@@ -131,7 +131,8 @@ def own_server(warren, data_dir):
         command = [warren, "serve", "--socket", str(path), "--data-dir", data_dir, "--idle-timeout", f"{IDLE_TIMEOUT_S}s",
                    "--config", "/dev/null", "--api-listen", f"127.0.0.1:{api_port}", "--ingress-listen", f"127.0.0.1:{ingress_port}",
                    "--domain", f"{DOMAIN}:{tls_port}", "--listen", f"127.0.0.1:{tls_port}",
-                   "--tls-cert", certificate[0], "--tls-key", certificate[1]]
+                   "--tls-cert", certificate[0], "--tls-key", certificate[1],
+                   "--rate-requests", "0", "--rate-creates", "0", "--max-sandboxes", "0"]
         with open(pathlib.Path(directory) / "log", "w+", encoding="utf-8") as log, _serving(command, path, log) as control:
             control.api_port, control.ingress_port, control.tls_port, control.certificate = api_port, ingress_port, tls_port, certificate
             control.key = _new_key(warren, path, data_dir)

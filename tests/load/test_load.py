@@ -17,7 +17,7 @@ SECONDS = 9
 
 @pytest.fixture(scope="module")
 def service():
-    running = Service().start()
+    running = Service(arguments=load.UNLIMITED).start()
     yield running
     log = running.shut_down()
     assert "the engine did not confirm its end" not in log, log

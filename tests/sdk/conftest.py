@@ -20,7 +20,8 @@ DOMAIN = "sbx.test"
 
 def pytest_collection_modifyitems(items):
     """One server at a time: the tests of limited/ and plain/ come first, whatever the order on the command line."""
-    items.sort(key=lambda item: ["limited", "plain"].index(item.path.parent.name) if item.path.parent != HERE else 2)
+    first = ["limited", "plain"]
+    items.sort(key=lambda item: first.index(item.path.parent.name) if item.path.parent.name in first else len(first))
 
 
 @pytest.fixture(scope="session", autouse=True)

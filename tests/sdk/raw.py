@@ -2,10 +2,44 @@
 
 import base64
 import contextlib
+import functools
 import json
 import struct
 
 import httpx
+
+
+@functools.cache
+def client():
+    """One connection per request, and time enough on a machine that is busy."""
+    return httpx.Client(timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
+
+
+class Http:
+    """http.get(...) and the others. The client is made when it is used: it reads the list of authorities then."""
+
+    @staticmethod
+    def get(url, **options):
+        return client().get(url, **options)
+
+    @staticmethod
+    def post(url, **options):
+        return client().post(url, **options)
+
+    @staticmethod
+    def options(url, **options):
+        return client().options(url, **options)
+
+    @staticmethod
+    def request(method, url, **options):
+        return client().request(method, url, **options)
+
+    @staticmethod
+    def stream(method, url, **options):
+        return client().stream(method, url, **options)
+
+
+http = Http
 
 
 class Raw:

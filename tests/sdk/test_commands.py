@@ -5,6 +5,8 @@ import threading
 import e2b
 import pytest
 
+from raw import http
+
 
 def test_run(sandbox):
     result = sandbox.commands.run("echo out; echo err >&2")
@@ -105,6 +107,8 @@ def test_pid_is_that_of_the_sandbox(sandbox):
     handle = sandbox.commands.run("echo $$; sleep 600", background=True)
     sandbox.commands.run(f"kill -0 {handle.pid}")
     assert handle.kill()
+    with pytest.raises(e2b.CommandExitException):
+        handle.wait()
     with pytest.raises(e2b.CommandExitException):
         sandbox.commands.run(f"kill -0 {handle.pid}")
 
@@ -280,9 +284,8 @@ def test_end_of_life_during_run(make):
 
 def test_request_of_another_token_is_refused(make, sdk, served):
     sandbox, other = make(timeout=60), make(timeout=60)
-    import httpx
     url = f"https://{sandbox.get_host(49983)}/process.Process/List"
     token = getattr(other, "_inner", other)._envd_access_token
     for headers in ({}, {"X-Access-Token": "0" * 64}, {"X-Access-Token": token}):
-        answer = httpx.post(url, json={}, headers=headers)
+        answer = http.post(url, json={}, headers=headers)
         assert answer.status_code == 401 and answer.json()["code"] == 401

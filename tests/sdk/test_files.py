@@ -6,8 +6,9 @@ import io
 import os
 
 import e2b
-import httpx
 import pytest
+
+from raw import http
 
 
 def test_write_and_read_text(sandbox, folder):
@@ -281,7 +282,7 @@ def test_disk_full(make):
 
 
 def signed_get(sandbox, path, **options):
-    return httpx.get(sandbox.download_url(path, **options))
+    return http.get(sandbox.download_url(path, **options))
 
 
 def test_signed_download(sandbox, folder):
@@ -303,37 +304,37 @@ def test_signature_covers_path_user_and_time(sandbox, folder):
     url = sandbox.download_url(f"{folder}/f", use_signature_expiration=60)
     for changed in (url.replace("%2Ff", "%2Fg").replace("/f&", "/g&"), url + "0", url + "&username=root",
                     url.replace("signature=v1_", "signature=v1_A")):
-        answer = httpx.get(changed)
+        answer = http.get(changed)
         assert answer.status_code == 401 and answer.json() == {"code": 401, "message": "invalid signature"}, changed
-    bare = httpx.get(url.split("&signature")[0])
+    bare = http.get(url.split("&signature")[0])
     assert bare.status_code == 401 and bare.json()["message"] == "missing signature query parameter"
 
 
 def test_signed_upload(sandbox, folder):
     url = sandbox.upload_url(f"{folder}/up", use_signature_expiration=60)
-    answer = httpx.post(url, files={"file": ("ignored-name", b"from a form")})
+    answer = http.post(url, files={"file": ("ignored-name", b"from a form")})
     assert answer.status_code == 200 and answer.json() == [{"path": f"{folder}/up", "name": "up", "type": "file"}]
     assert sandbox.files.read(f"{folder}/up") == "from a form"
-    assert httpx.post(url, content=b"raw", headers={"Content-Type": "application/octet-stream"}).status_code == 200
+    assert http.post(url, content=b"raw", headers={"Content-Type": "application/octet-stream"}).status_code == 200
     assert sandbox.files.read(f"{folder}/up") == "raw"
-    assert httpx.get(url).status_code == 401
+    assert http.get(url).status_code == 401
 
 
 def test_signed_upload_without_a_path(sandbox):
     url = sandbox.upload_url("")
-    answer = httpx.post(url, files={"file": ("uploads/by-form.txt", b"x")})
+    answer = http.post(url, files={"file": ("uploads/by-form.txt", b"x")})
     assert answer.status_code == 200 and answer.json()[0]["path"] == "/home/user/uploads/by-form.txt"
 
 
 def test_ranges_of_a_download(sandbox, folder):
     sandbox.files.write(f"{folder}/digits", "0123456789")
     url = sandbox.download_url(f"{folder}/digits")
-    part = httpx.get(url, headers={"Range": "bytes=2-4"})
+    part = http.get(url, headers={"Range": "bytes=2-4"})
     assert (part.status_code, part.text, part.headers["content-range"]) == (206, "234", "bytes 2-4/10")
-    assert httpx.get(url, headers={"Range": "bytes=50-"}).status_code == 416
-    whole = httpx.get(url, headers={"Accept-Encoding": "identity"})
+    assert http.get(url, headers={"Range": "bytes=50-"}).status_code == 416
+    whole = http.get(url, headers={"Accept-Encoding": "identity"})
     assert whole.headers["content-length"] == "10" and whole.headers["accept-ranges"] == "bytes"
-    again = httpx.get(url, headers={"If-Modified-Since": whole.headers["last-modified"]})
+    again = http.get(url, headers={"If-Modified-Since": whole.headers["last-modified"]})
     assert again.status_code == 304 and again.content == b""
 
 
@@ -341,16 +342,16 @@ def test_download_negotiates_gzip(sandbox, folder):
     text = "again and again " * 10_000
     sandbox.files.write(f"{folder}/text", text)
     url = sandbox.download_url(f"{folder}/text")
-    with httpx.stream("GET", url, headers={"Accept-Encoding": "gzip"}) as answer:
+    with http.stream("GET", url, headers={"Accept-Encoding": "gzip"}) as answer:
         raw = b"".join(answer.iter_raw())
     assert answer.headers["content-encoding"] == "gzip" and gzip.decompress(raw).decode() == text
-    assert httpx.get(url, headers={"Accept-Encoding": "identity;q=0, *;q=0"}).status_code == 406
+    assert http.get(url, headers={"Accept-Encoding": "identity;q=0, *;q=0"}).status_code == 406
 
 
 def test_upload_of_a_gzip_body(sandbox, folder):
     url = sandbox.upload_url(f"{folder}/z")
     headers = {"Content-Type": "application/octet-stream", "Content-Encoding": "gzip"}
-    assert httpx.post(url, content=gzip.compress(b"inside"), headers=headers).status_code == 200
+    assert http.post(url, content=gzip.compress(b"inside"), headers=headers).status_code == 200
     assert sandbox.files.read(f"{folder}/z") == "inside"
-    broken = httpx.post(url, content=b"no gzip at all", headers=headers)
+    broken = http.post(url, content=b"no gzip at all", headers=headers)
     assert broken.status_code >= 400 and isinstance(broken.json()["code"], int)

@@ -11,6 +11,7 @@ import pytest
 import websockets.sync.client
 
 import guests
+from raw import http
 
 HTTP_PORT, WS_PORT = 8000, 8100
 
@@ -35,7 +36,7 @@ def headers_of(answer):
 
 
 def test_http(web, sandbox):
-    answer = httpx.get(f"{web}/some/path?query=1&q=%20")
+    answer = http.get(f"{web}/some/path?query=1&q=%20")
     assert answer.status_code == 200
     assert answer.json()["path"] == "/some/path?query=1&q=%20"
     assert headers_of(answer)["host"] == sandbox.get_host(HTTP_PORT)
@@ -43,19 +44,19 @@ def test_http(web, sandbox):
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_methods_and_bodies(web, method):
-    answer = httpx.request(method, web, content=b"a body" if method != "GET" else None, headers={"X-Mine": "1"})
+    answer = http.request(method, web, content=b"a body" if method != "GET" else None, headers={"X-Mine": "1"})
     assert answer.json()["method"] == method
     assert answer.json()["body"] == ("a body" if method != "GET" else "")
     assert headers_of(answer)["x-mine"] == "1"
 
 
 def test_a_body_without_a_length(web):
-    assert httpx.post(web, content=iter([b"one ", b"two"])).json()["body"] == "one two"
+    assert http.post(web, content=iter([b"one ", b"two"])).json()["body"] == "one two"
 
 
 def test_an_answer_arrives_piece_by_piece(web, sandbox):
     sandbox.files.remove("/tmp/drip")
-    with httpx.stream("GET", f"{web}/drip", timeout=20) as answer:
+    with http.stream("GET", f"{web}/drip") as answer:
         parts = answer.iter_raw()
         assert next(parts) == b"first"
         sandbox.files.write("/tmp/drip", "")
@@ -66,7 +67,7 @@ def test_standard_file_server(sandbox, folder):
     sandbox.files.write(f"{folder}/index.html", "<h1>hello</h1>")
     handle = sandbox.commands.run("exec python3 -m http.server 8200", background=True, cwd=folder, timeout=0)
     sandbox.commands.run("until ss -Htln sport = :8200 | grep -q LISTEN; do sleep 0.02; done")
-    assert httpx.get(f"https://{sandbox.get_host(8200)}").text == "<h1>hello</h1>"
+    assert http.get(f"https://{sandbox.get_host(8200)}").text == "<h1>hello</h1>"
     handle.kill()
 
 
@@ -93,7 +94,7 @@ def test_websocket_breaks_when_the_sandbox_is_killed(make):
 def test_two_ports_at_once(web, socket_address, sandbox):
     with websockets.sync.client.connect(socket_address) as client:
         client.send("between")
-        assert httpx.get(web).status_code == 200
+        assert http.get(web).status_code == 200
         assert client.recv(20).endswith("between")
 
 
@@ -105,7 +106,7 @@ def test_many_requests_over_one_connection(web):
 
 def test_many_connections_at_once(web):
     async def all_of_them():
-        async with httpx.AsyncClient(limits=httpx.Limits(max_connections=50)) as client:
+        async with httpx.AsyncClient(limits=httpx.Limits(max_connections=50), timeout=60) as client:
             return await asyncio.gather(*[client.get(f"{web}/{number}") for number in range(50)])
 
     assert [json.loads(one.text)["path"] for one in asyncio.run(all_of_them())] == [f"/{number}" for number in range(50)]
@@ -116,15 +117,15 @@ def test_private_ports_need_the_token(make):
     guests.start(sandbox, "http_echo.py", HTTP_PORT)
     url = f"https://{sandbox.get_host(HTTP_PORT)}"
     assert sandbox.traffic_access_token
-    missing = httpx.get(url)
+    missing = http.get(url)
     assert missing.status_code == 403
     assert missing.json()["message"] == (
         "Sandbox is secured with traffic access token. Token header 'e2b-traffic-access-token' is missing")
-    wrong = httpx.get(url, headers={"e2b-traffic-access-token": "0" * 64})
+    wrong = http.get(url, headers={"e2b-traffic-access-token": "0" * 64})
     assert wrong.status_code == 403
     assert wrong.json()["message"] == (
         "Sandbox is secured with traffic access token. Provided token in header 'e2b-traffic-access-token' is invalid")
-    right = httpx.get(url, headers={"e2b-traffic-access-token": sandbox.traffic_access_token})
+    right = http.get(url, headers={"e2b-traffic-access-token": sandbox.traffic_access_token})
     assert right.status_code == 200
     assert sandbox.commands.run("echo the agent needs none").exit_code == 0
 
@@ -136,7 +137,7 @@ def test_public_sandboxes_have_no_traffic_token(sandbox):
 def test_host_header_can_be_masked(make):
     sandbox = make(timeout=60, network={"mask_request_host": "localhost:${PORT}"})
     guests.start(sandbox, "http_echo.py", HTTP_PORT)
-    headers = headers_of(httpx.get(f"https://{sandbox.get_host(HTTP_PORT)}"))
+    headers = headers_of(http.get(f"https://{sandbox.get_host(HTTP_PORT)}"))
     assert headers["host"] == f"localhost:{HTTP_PORT}"
     assert headers["x-forwarded-host"] == sandbox.get_host(HTTP_PORT)
 
@@ -147,19 +148,19 @@ def test_pages_of_a_browser_may_ask(served, sandbox, where):
     url = f"{served.api_url}/sandboxes" if where == "control API" else f"https://{sandbox.get_host(49983)}/process.Process/List"
     asked = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST",
              "Access-Control-Request-Headers": "x-api-key, x-access-token, connect-protocol-version"}
-    answer = httpx.options(url, headers=asked)
+    answer = http.options(url, headers=asked)
     allowed = {name.strip().lower() for name in answer.headers["access-control-allow-headers"].split(",")}
     assert answer.status_code in (200, 204)
     assert answer.headers["access-control-allow-origin"] in ("*", "https://example.com")
     assert "POST" in answer.headers["access-control-allow-methods"] or answer.headers["access-control-allow-methods"] == "*"
     assert "*" in allowed or {"x-api-key", "x-access-token", "connect-protocol-version"} <= allowed
-    refused = httpx.post(url, headers={"Origin": "https://example.com"}, json={})
+    refused = http.post(url, headers={"Origin": "https://example.com"}, json={})
     assert refused.status_code == 401 and refused.headers["access-control-allow-origin"] in ("*", "https://example.com")
 
 
 def test_the_certificate_is_checked(web):
     with pytest.raises(httpx.ConnectError):
-        httpx.get(web, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        httpx.get(web, timeout=60, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 def test_nothing_gets_out(make):

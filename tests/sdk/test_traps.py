@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 import guests
-from raw import Raw, decoded
+from raw import Raw, decoded, http
 
 # Pausing (11, 21, 25), and building templates (18, 19).
 LATER = {11, 18, 19, 21, 25}
@@ -77,14 +77,14 @@ def test_trap_02_urls_without_headers_work_by_host(box):
     put = box.envd("POST", "/files", params={"path": "/home/user/signed"}, content=b"x",
                    headers={"Content-Type": "application/octet-stream"})
     assert put.status_code == 200
-    assert httpx.get(box.url("/health")).status_code == 204
-    assert httpx.get(box.url("/files?path=signed")).status_code == 401
+    assert http.get(box.url("/health")).status_code == 204
+    assert http.get(box.url("/files?path=signed")).status_code == 401
 
 
 @pytest.mark.parametrize("suffix", ["", "-00000000", "-unknown", "-a-b-c"])
 def test_trap_03_anything_may_follow_the_id(box, suffix):
     host = box.host().replace(f"{box.id}.", f"{box.id}{suffix}.")
-    assert httpx.get(f"https://{host}/health").status_code == 204
+    assert http.get(f"https://{host}/health").status_code == 204
 
 
 def test_trap_03_hosts_that_name_nothing(box, raw, served):
@@ -103,7 +103,7 @@ def test_trap_04_kill_breaks_streams_and_then_answers_502(raw):
                 assert "start" in next(messages)[1]["event"]
                 raw.api("DELETE", f"/sandboxes/{box.id}")
                 list(messages)
-        health = httpx.get(box.url("/health"))
+        health = http.get(box.url("/health"))
         assert health.status_code == 502
         assert health.json() == {"sandboxId": box.id, "message": "The sandbox was not found", "code": 502}
         assert health.headers["content-type"] == "application/json; charset=utf-8"
@@ -157,8 +157,8 @@ def test_trap_06_keys_without_a_value_are_absent(raw):
 def test_trap_06_insecure_sandboxes_have_no_token(raw):
     with raw.box(timeout=60, secure=False) as box:
         assert "envdAccessToken" not in box.fields and "trafficAccessToken" not in box.fields
-        assert httpx.post(box.url("/process.Process/List"), json={}).json() == {}
-        assert httpx.get(box.url("/files?path=/etc/hostname"), headers={"X-Access-Token": "whatever"}).status_code == 200
+        assert http.post(box.url("/process.Process/List"), json={}).json() == {}
+        assert http.get(box.url("/files?path=/etc/hostname"), headers={"X-Access-Token": "whatever"}).status_code == 200
 
 
 def test_trap_07_internet_access_is_snake_case(raw):
@@ -387,7 +387,7 @@ def test_trap_27_watches_have_keepalives(box):
 def test_trap_28_the_agent_answers_at_once(raw):
     for _ in range(10):
         with raw.box(timeout=60) as box:
-            assert httpx.get(box.url("/health")).status_code == 204
+            assert http.get(box.url("/health")).status_code == 204
 
 
 def test_trap_28_default_lifetimes(raw):
@@ -399,12 +399,12 @@ def test_trap_28_default_lifetimes(raw):
 
 def test_trap_28_sandboxes_of_version_two_are_secured(raw):
     with raw.box("/v2/sandboxes", timeout=60) as box:
-        assert box.token and httpx.post(box.url("/process.Process/List"), json={}).status_code == 401
+        assert box.token and http.post(box.url("/process.Process/List"), json={}).status_code == 401
 
 
 @pytest.mark.parametrize("port,words", [(49983, "Sandbox Not Found"), (8000, "Sandbox Not Found")])
 def test_trap_29_browsers_get_html_for_what_is_gone(served, port, words):
-    answer = httpx.get(f"https://{port}-i0000000000000000000.{served.domain}/", headers={"User-Agent": BROWSER})
+    answer = http.get(f"https://{port}-i0000000000000000000.{served.domain}/", headers={"User-Agent": BROWSER})
     page = answer.text
     assert answer.status_code == 502 and answer.headers["content-type"] == "text/html; charset=utf-8"
     assert page.startswith("<html") and page.endswith("</html>") and words in page and "i0000000000000000000" in page
@@ -412,15 +412,15 @@ def test_trap_29_browsers_get_html_for_what_is_gone(served, port, words):
 
 def test_trap_29_browsers_get_html_for_a_closed_port(box):
     port = guests.closed_port()
-    answer = httpx.get(box.url("/", port), headers={"User-Agent": BROWSER, "Accept": "text/html"})
+    answer = http.get(box.url("/", port), headers={"User-Agent": BROWSER, "Accept": "text/html"})
     assert answer.status_code == 502 and answer.text.startswith("<html") and answer.text.endswith("</html>")
     assert "no service running on port" in answer.text and box.id in answer.text and str(port) in answer.text
-    other = httpx.get(box.url("/", port))
+    other = http.get(box.url("/", port))
     assert other.json() == {"sandboxId": box.id, "message": "The sandbox is running but port is not open", "port": port, "code": 502}
 
 
 def test_trap_29_scripts_of_a_browser_get_json(box):
-    answer = httpx.get(box.url("/", guests.closed_port()), headers={"User-Agent": BROWSER, "Accept": "application/json"})
+    answer = http.get(box.url("/", guests.closed_port()), headers={"User-Agent": BROWSER, "Accept": "application/json"})
     assert answer.status_code == 502 and answer.json()["code"] == 502
 
 

@@ -56,6 +56,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
     address_family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 
 

@@ -5,6 +5,7 @@ import httpx
 import pytest
 
 import guests
+from raw import http
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def box(plain, monkeypatch):
 def by_hand(plain, url, **options):
     """A request to a host below localhost, whose address is known -> the answer."""
     host = httpx.URL(url).host
-    return httpx.get(url.replace(f"//{host}", "//127.0.0.1"), headers={"Host": httpx.URL(url).netloc.decode(), **options})
+    return http.get(url.replace(f"//{host}", "//127.0.0.1"), headers={"Host": httpx.URL(url).netloc.decode(), **options})
 
 
 def test_commands_and_files(box):

@@ -66,5 +66,12 @@ TEST(other_bytes_are_refused)
     }
     wr_auto_buf out = WR_BUF(100);
     CHECK_INT(wr_inflate("{\"plain\":1}", 11, &out, &err), -WR_E_INVALID_ARGUMENT);
+    /* Anything behind the end, a second member included. */
+    char *twice = malloc(2 * len);
+    memcpy(twice, packed, len);
+    memcpy(twice + len, packed, len);
+    CHECK_INT(wr_inflate(twice, len + 1, &out, &err), -WR_E_INVALID_ARGUMENT);
+    CHECK_INT(wr_inflate(twice, 2 * len, &out, &err), -WR_E_INVALID_ARGUMENT);
+    free(twice);
     free(packed);
 }
