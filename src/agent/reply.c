@@ -39,30 +39,36 @@ static void send_error(struct wr_exchange *ex, const struct wr_buf *body)
     wr_exchange_send(ex, wr_buf_ptr(body), body->len);
 }
 
-void wr_reply_error(struct wr_exchange *ex, int status, const char *fmt, ...)
+/* `name` NULL: no further field. */
+static void WR_PRINTF(5, 0) reply_error(struct wr_exchange *ex, int status, const char *name,
+                                        const char *value, const char *fmt, va_list ap)
 {
     wr_auto_buf body = WR_BUF(ERROR_BODY_MAX);
+
+    write_error(&body, status, fmt, ap);
+    wr_exchange_begin(ex, status);
+    if (name)
+        wr_exchange_header(ex, name, value);
+    send_error(ex, &body);
+}
+
+void wr_reply_error(struct wr_exchange *ex, int status, const char *fmt, ...)
+{
     va_list ap;
 
     va_start(ap, fmt);
-    write_error(&body, status, fmt, ap);
+    reply_error(ex, status, NULL, NULL, fmt, ap);
     va_end(ap);
-    wr_exchange_begin(ex, status);
-    send_error(ex, &body);
 }
 
 void wr_reply_error_with(struct wr_exchange *ex, int status, const char *name, const char *value,
                          const char *fmt, ...)
 {
-    wr_auto_buf body = WR_BUF(ERROR_BODY_MAX);
     va_list ap;
 
     va_start(ap, fmt);
-    write_error(&body, status, fmt, ap);
+    reply_error(ex, status, name, value, fmt, ap);
     va_end(ap);
-    wr_exchange_begin(ex, status);
-    wr_exchange_header(ex, name, value);
-    send_error(ex, &body);
 }
 
 /* An answer that waits for the end of the request. */

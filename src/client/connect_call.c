@@ -143,17 +143,16 @@ static void stream_body(struct wr_client_call *call, const char *bytes, size_t l
     if (wr_buf_append(&rpc->in, bytes, len) < 0)
         (void)wr_fail(&rpc->error, WR_E_RESOURCE_EXHAUSTED, 0, "a message is too large");
     while (rpc->error.code == WR_OK && !rpc->ended) {
-        uint8_t flags = 0;
-        const char *payload = NULL;
-        size_t payload_len = 0;
-        ssize_t n = wr_connect_read_envelope(wr_buf_ptr(&rpc->in), rpc->in.len, &flags, &payload,
-                                             &payload_len, &rpc->error);
+        struct wr_envelope envelope = {0};
+        /* Compression was not offered. */
+        ssize_t n = wr_envelope_read(wr_buf_ptr(&rpc->in), rpc->in.len, WR_CONNECT_END_STREAM,
+                                     &envelope, &rpc->error);
         if (n <= 0)
             break;
-        if (flags & WR_CONNECT_END_STREAM)
-            read_end(rpc, payload, payload_len);
+        if (envelope.flags & WR_CONNECT_END_STREAM)
+            read_end(rpc, envelope.payload, envelope.len);
         else
-            read_message(rpc, payload, payload_len);
+            read_message(rpc, envelope.payload, envelope.len);
         wr_buf_consume(&rpc->in, (size_t)n);
     }
     if (rpc->ended)
@@ -179,7 +178,7 @@ int wr_rpc_stream(struct wr_client *client, const struct wr_rpc_request *request
     if (!rpc)
         return -err->code;
     rpc->ops = ops;
-    int r = wr_connect_write_envelope(&envelope, 0, request->message, request->message_len);
+    int r = wr_envelope_write(&envelope, 0, request->message, request->message_len);
     if (r < 0) {
         r = wr_fail(err, WR_E_INVALID_ARGUMENT, -r, "the message is too large");
     } else {

@@ -11,6 +11,8 @@
 /* Connections taken per event, so that a flood of them does not starve the open ones. */
 #define ACCEPTS_PER_EVENT 64
 #define RETRY_MS          100
+/* A peer that takes nothing of its response for so long gives way when there is no room. */
+#define SLOW_READER_MS    ((uint64_t)10000)
 
 static void on_retry(struct wr_timer *timer, void *data)
 {
@@ -20,17 +22,35 @@ static void on_retry(struct wr_timer *timer, void *data)
     wr_source_set_events(&server->source, EPOLLIN);
 }
 
-/* Closes the connection that has waited longest for a request or the rest of its head, so that
- * whoever opens many and says nothing keeps nobody out. False when all have exchanges. */
-static bool make_room(struct wr_http_server *server)
+/* Nothing is left to do on it for anybody but its peer, which takes its time. */
+static bool is_over(const struct wr_server_conn *conn)
 {
-    wr_list_foreach(it, &server->conns) {
-        struct wr_server_conn *conn = wr_list_entry(it, struct wr_server_conn, link);
+    if (conn->phase != WR_CONN_EXCHANGE)
+        return conn->phase != WR_CONN_HEAD;
+    return conn->ex->state == WR_RESPONSE_ENDED && conn->io.blocked &&
+           conn->io.moved == conn->moved_seen &&
+           wr_loop_now_ms(conn->io.loop) - conn->moved_ms >=
+               WR_MIN(conn->server->opts.stall_timeout_ms / 2, SLOW_READER_MS);
+}
 
-        if (conn->phase != WR_CONN_HEAD || conn->busy)
-            continue;
-        wr_server_conn_close(conn);
-        return true;
+static bool is_waiting(const struct wr_server_conn *conn)
+{
+    return conn->phase == WR_CONN_HEAD;
+}
+
+bool wr_http_server_make_room(struct wr_http_server *server)
+{
+    static bool (*const kinds[])(const struct wr_server_conn *) = {is_waiting, is_over};
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(kinds); i++) {
+        wr_list_foreach(it, &server->conns) {
+            struct wr_server_conn *conn = wr_list_entry(it, struct wr_server_conn, link);
+
+            if (conn->busy || !kinds[i](conn))
+                continue;
+            wr_server_conn_close(conn);
+            return true;
+        }
     }
     return false;
 }
@@ -39,7 +59,7 @@ int wr_http_server_adopt(struct wr_http_server *server, int fd, struct wr_error 
 {
     const int on = 1;
 
-    if (server->count >= server->opts.max_connections && !make_room(server)) {
+    if (server->count >= server->opts.max_connections && !wr_http_server_make_room(server)) {
         (void)wr_close(fd);
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "the server has %zu connections",
                        server->count);

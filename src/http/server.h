@@ -34,8 +34,8 @@ struct wr_exchange_ops {
 typedef void (*wr_http_handler)(struct wr_exchange *ex, void *data);
 
 struct wr_http_server_opts {
-    /* Above it the connection that waits longest for a request, or for the rest of its head, makes
-     * room for a new one; when all have exchanges, the new one is closed at once. */
+    /* Above it another connection makes room for a new one (wr_http_server_make_room()); when none
+     * can, the new one is closed at once. */
     size_t max_connections;
     wr_http_handler handler;
     /* Called at the start of every final response, whoever gives it: adds the fields that all of
@@ -57,6 +57,10 @@ struct wr_http_server_opts {
  */
 int wr_http_server_new(struct wr_loop *loop, int listen_fd, const struct wr_http_server_opts *opts,
                        struct wr_http_server **ret, struct wr_error *err) WR_MUST_CHECK;
+/* Closes the connection that waits longest for a request or for the rest of its head, so that
+ * whoever opens many and says nothing keeps nobody out; else one whose response is complete and
+ * whose peer does not take it. False when all have running exchanges. */
+bool wr_http_server_make_room(struct wr_http_server *server);
 /* Closes the listener; connections go on. Accepts NULL. */
 void wr_http_server_stop_accepting(struct wr_http_server *server);
 /* Closes the listener and every connection (on_close with aborted = true). Accepts NULL, returns

@@ -19,11 +19,11 @@ void wr_json_free_ptr(json_t **json)
     *json = NULL;
 }
 
-/* Nesting of brackets outside strings; good enough before the text is known to be valid, because it
- * never counts too few. */
-static bool depth_ok(const char *text, size_t len)
+/* Nesting of brackets outside strings, and what may be a value: good enough before the text is
+ * known to be valid, because it never counts too few. */
+static int check_shape(const char *text, size_t len, size_t max_values, struct wr_error *err)
 {
-    size_t depth = 0;
+    size_t depth = 0, values = 1;
     bool in_string = false;
 
     for (size_t i = 0; i < len; i++) {
@@ -36,24 +36,36 @@ static bool depth_ok(const char *text, size_t len)
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
+            values++;
             if (++depth > MAX_DEPTH)
-                return false;
+                return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                               "JSON text is nested deeper than %d levels", MAX_DEPTH);
         } else if ((c == '}' || c == ']') && depth > 0) {
             depth--;
+        } else if (c == ',') {
+            values++;
         }
     }
-    return true;
+    return values > max_values ? wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
+                                         "JSON text has more than %zu values", max_values)
+                               : 0;
 }
 
 int wr_json_parse(const char *text, size_t len, json_t **ret, struct wr_error *err)
+{
+    return wr_json_parse_within(text, len, SIZE_MAX, ret, err);
+}
+
+int wr_json_parse_within(const char *text, size_t len, size_t max_values, json_t **ret,
+                         struct wr_error *err)
 {
     if (len > MAX_TEXT)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
                        "JSON text of %zu bytes is over the limit of %zu bytes", len,
                        (size_t)MAX_TEXT);
-    if (!depth_ok(text, len))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "JSON text is nested deeper than %d levels",
-                       MAX_DEPTH);
+    int rc = check_shape(text, len, max_values, err);
+    if (rc < 0)
+        return rc;
 
     json_error_t why;
     wr_auto_json *json = json_loadb(len ? text : "", len, JSON_REJECT_DUPLICATES, &why);

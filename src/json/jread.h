@@ -12,6 +12,10 @@
 
 /* Text -> object. The text must be one JSON object and nothing else. */
 int wr_json_parse(const char *text, size_t len, json_t **ret, struct wr_error *err) WR_MUST_CHECK;
+/* The same, RESOURCE_EXHAUSTED above `max_values` (each container counts as one more): a few bytes
+ * of text can be a value of two hundred bytes. */
+int wr_json_parse_within(const char *text, size_t len, size_t max_values, json_t **ret,
+                         struct wr_error *err) WR_MUST_CHECK;
 void wr_json_free_ptr(json_t **json);
 #define wr_auto_json WR_CLEANUP(wr_json_free_ptr) json_t
 

@@ -51,7 +51,7 @@ int wr_connect_parse(const struct wr_proto_message *message, enum wr_connect_cod
     if (rc == 0 && codec == WR_CODEC_PROTO)
         return wr_proto_decode(message, bytes, len, ret, err);
     if (rc == 0)
-        rc = wr_json_parse(bytes, len, &json, err);
+        rc = wr_json_parse_within(bytes, len, WR_PROTO_MAX_VALUES, &json, err);
     if (rc == 0)
         rc = wr_proto_normalize(message, json, err);
     if (rc == 0)

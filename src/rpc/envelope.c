@@ -13,7 +13,7 @@ void wr_envelope_header(unsigned char header[static WR_CONNECT_HEADER_LEN], uint
     header[4] = (unsigned char)len;
 }
 
-int wr_connect_write_envelope(struct wr_buf *out, uint8_t flags, const void *payload, size_t len)
+int wr_envelope_write(struct wr_buf *out, uint8_t flags, const void *payload, size_t len)
 {
     unsigned char header[WR_CONNECT_HEADER_LEN];
 
@@ -54,19 +54,4 @@ ssize_t wr_envelope_read(const char *data, size_t len, uint8_t allowed, struct w
         return 0;
     *ret = (struct wr_envelope){p[0], data + WR_CONNECT_HEADER_LEN, size};
     return (ssize_t)(WR_CONNECT_HEADER_LEN + size);
-}
-
-ssize_t wr_connect_read_envelope(const char *data, size_t len, uint8_t *ret_flags,
-                                 const char **ret_payload, size_t *ret_payload_len,
-                                 struct wr_error *err)
-{
-    struct wr_envelope envelope = {0};
-
-    ssize_t n = wr_envelope_read(data, len, WR_CONNECT_END_STREAM, &envelope, err);
-    if (n <= 0)
-        return n;
-    *ret_flags = envelope.flags;
-    *ret_payload = envelope.payload;
-    *ret_payload_len = envelope.len;
-    return n;
 }

@@ -21,13 +21,9 @@ struct wr_envelope {
 void wr_envelope_header(unsigned char header[static WR_CONNECT_HEADER_LEN], uint8_t flags,
                         size_t len);
 /* Appends flags, big-endian length and payload. 0 or -errno. */
-int wr_connect_write_envelope(struct wr_buf *out, uint8_t flags, const void *payload, size_t len)
+int wr_envelope_write(struct wr_buf *out, uint8_t flags, const void *payload, size_t len)
     WR_MUST_CHECK;
 /* Looks at the front of `data`: the length of the whole envelope, 0 when more bytes are needed,
  * -WR_E_* for one that is too long or has a flag outside of `allowed`. */
 ssize_t wr_envelope_read(const char *data, size_t len, uint8_t allowed, struct wr_envelope *ret,
                          struct wr_error *err) WR_MUST_CHECK;
-/* The same for peers that were told not to compress. */
-ssize_t wr_connect_read_envelope(const char *data, size_t len, uint8_t *ret_flags,
-                                 const char **ret_payload, size_t *ret_payload_len,
-                                 struct wr_error *err) WR_MUST_CHECK;

@@ -17,6 +17,10 @@
 
 #define KILL_RETRY_MS 1000
 
+/* Recorded changes of one sandbox; above it they still happen. Whoever reads its log looks through
+ * all of them. */
+#define UPDATES_MAX 512
+
 struct create_op {
     struct wr_server *server;
     struct wr_team_use *use;
@@ -51,6 +55,15 @@ static int kill_by_id(struct wr_server *server, const char *id, struct done_op *
     if (r < 0)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, -r, "request for sandbox %s", id);
     return wr_record_call(server, WR_ACTION_KILL, &json, fn, op, err);
+}
+
+static void record_update(struct wr_server *server, struct wr_sandbox *sandbox,
+                          const struct wr_cause *cause)
+{
+    if (sandbox->updates >= UPDATES_MAX)
+        return;
+    sandbox->updates++;
+    wr_event(server, sandbox->id, sandbox->team_id, "updated", cause);
 }
 
 /* ---- deadline ---- */
@@ -89,7 +102,7 @@ int wr_lifecycle_set_deadline(struct wr_server *server, struct wr_sandbox *sandb
         return r;
     sandbox->deadline_ms = deadline_ms;
     wr_lifecycle_arm(server, sandbox, delay_ms);
-    wr_event(server, sandbox->id, sandbox->team_id, "updated", cause);
+    record_update(server, sandbox, cause);
     return 0;
 }
 
@@ -105,7 +118,7 @@ int wr_lifecycle_set_settings(struct wr_server *server, struct wr_sandbox *sandb
         return r;
     json_decref(sandbox->settings);
     sandbox->settings = json_incref(settings);
-    wr_event(server, sandbox->id, sandbox->team_id, "updated", cause);
+    record_update(server, sandbox, cause);
     return 0;
 }
 

@@ -50,7 +50,8 @@ struct wr_sandbox {
     struct wr_timer deadline;
     const char *ending; /* why it is being killed, a static string; NULL before */
     struct wr_sandbox_limits limits;
-    bool seen; /* by the LIST that is running */
+    bool seen;        /* by the LIST that is running */
+    unsigned updates; /* events of that kind that were recorded for it by this server */
 
     /* Metrics (sampler.h): when the next sample is due (monotonic; 0: not known yet), and the CPU
      * use at the last one, for the percentage since then. */

@@ -81,8 +81,9 @@ ssize_t wr_message_recv(int sock, void *data, size_t cap, int fds[static WR_MESS
 
     int received[WR_MESSAGE_MAX_FDS];
     size_t count = take_fds(&msg, received);
-    bool truncated = msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC);
-    if (truncated || n == 0) {
+    bool lost_fds = msg.msg_flags & MSG_CTRUNC;
+    bool truncated = (msg.msg_flags & MSG_TRUNC) || (lost_fds && count == WR_MESSAGE_MAX_FDS);
+    if (truncated || lost_fds || n == 0) {
         for (size_t i = 0; i < count; i++)
             (void)wr_close(received[i]);
         count = 0;

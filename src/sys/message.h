@@ -15,7 +15,8 @@ int wr_message_send(int sock, const void *data, size_t len, const int *fds, size
     WR_MUST_CHECK;
 /* The length (0 = peer closed) or -errno. `fds` receives up to WR_MESSAGE_MAX_FDS owned
  * descriptors. A message larger than `cap`, or with more descriptors, is dropped whole with
- * -EMSGSIZE. */
+ * -EMSGSIZE. When this process cannot have more descriptors, the message comes without any: what it
+ * says must not be lost with them. */
 ssize_t wr_message_recv(int sock, void *data, size_t cap, int fds[static WR_MESSAGE_MAX_FDS],
                         size_t *ret_fd_count) WR_MUST_CHECK;
 /* A connected pair, close-on-exec. 0 or -errno. */

@@ -96,8 +96,14 @@ static int open_source(const char *path, struct wr_error *err)
 /* Before anything is written: what is missing is told at once. */
 static int check_sources(const struct compose *c, struct wr_error *err)
 {
+    struct stat destination, st;
+    bool exists = lstat(c->destination, &destination) == 0;
+
     for (size_t i = 0; i < c->count; i++) {
-        if (wr_streq(c->sources[i], c->destination))
+        /* However it is spelled: the source is removed in the end, and the result with it. */
+        bool same = exists && lstat(c->sources[i], &st) == 0 && st.st_dev == destination.st_dev &&
+                    st.st_ino == destination.st_ino;
+        if (same || wr_streq(c->sources[i], c->destination))
             return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
                            "source and destination are the same file: %.160s", c->destination);
         int fd = open_source(c->sources[i], err);
@@ -267,7 +273,7 @@ static void on_request(struct wr_exchange *ex, const char *body, size_t len, voi
         {.name = "username", .kind = WR_JSON_STRING, .ret = &name},
     };
 
-    int rc = wr_json_parse(body, len, &request, &err);
+    int rc = wr_json_parse_within(body, len, 4 * SOURCES_MAX, &request, &err);
     if (rc == 0)
         rc = wr_json_read(request, fields, WR_ARRAY_SIZE(fields), WR_JSON_IGNORE_UNKNOWN, &err);
     if (rc < 0) {

@@ -2,38 +2,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/fs/make_dirs.h"
 #include "base/fd.h"
-#include "base/str.h"
 
 int wr_file_fail(struct wr_error *err, int os_errno, const char *what, const char *path)
 {
     bool full = os_errno == ENOSPC || os_errno == EDQUOT;
     return wr_fail(err, full ? WR_E_RESOURCE_EXHAUSTED : WR_E_INTERNAL, os_errno,
                    "error %s '%.160s'", what, path);
-}
-
-/* mkdir for every component before the last; only what is new changes its owner. */
-static int make_parents(const char *path, const struct wr_user *user, struct wr_error *err)
-{
-    char prefix[PATH_MAX];
-    if (!wr_strcopy(prefix, sizeof(prefix), path))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "path is longer than %d bytes", PATH_MAX - 1);
-
-    for (char *slash = strchr(prefix + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(prefix, 0755) == 0) {
-            if (lchown(prefix, user->uid, user->gid) < 0)
-                return wr_file_fail(err, errno, "changing the owner of directory", prefix);
-        } else if (errno != EEXIST) { /* made by somebody else meanwhile is as good */
-            return wr_file_fail(err, errno, "creating directory", prefix);
-        }
-        *slash = '/';
-    }
-    return 0;
 }
 
 int wr_file_create(const char *path, const struct wr_user *user, int *ret_fd, struct wr_error *err)
@@ -43,7 +22,7 @@ int wr_file_create(const char *path, const struct wr_user *user, int *ret_fd, st
 
     wr_auto_close int fd = open(path, flags, 0666);
     if (fd < 0 && errno == ENOENT) {
-        int rc = make_parents(path, user, err);
+        int rc = wr_make_parent_dirs(path, user, err);
         if (rc < 0)
             return rc;
         fd = open(path, flags, 0666);

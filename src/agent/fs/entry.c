@@ -2,8 +2,8 @@
 
 #include <limits.h>
 
-#include "agent/fs/entry_metadata.h"
 #include "agent/fs/file_mode.h"
+#include "agent/fs/metadata.h"
 #include "agent/fs/path.h"
 #include "base/alloc.h"
 #include "base/str.h"
@@ -67,6 +67,6 @@ void wr_entry_write(struct wr_jw *w, const char *path, const char *shown, const 
     if (is_link)
         wr_jw_kstr(w, "symlinkTarget", target);
     else
-        wr_entry_metadata_write(w, path);
+        wr_metadata_write_at(path, w);
     wr_jw_end(w);
 }

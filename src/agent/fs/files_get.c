@@ -33,6 +33,10 @@ static int open_file(struct wr_exchange *ex, const char *path, struct stat *st)
         wr_reply_error(ex, 404, "path '%s' does not exist", path);
         return -1;
     }
+    if (fd < 0 && errno == ENXIO) { /* a socket, or a device without its driver */
+        wr_reply_error(ex, 400, "path '%s' is not a regular file", path);
+        return -1;
+    }
     if (fd < 0 || fstat(fd, st) < 0) {
         wr_reply_error(ex, 500, "error opening '%s': %s", path, wr_errno_text(errno));
         return -1;

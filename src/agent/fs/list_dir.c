@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #define SLICE       256            /* entries per turn of the loop */
 #define MAX_LEVELS  (PATH_MAX / 2) /* a path has no more components */
 #define FIRST_NAMES 64
+#define LARGE_NAMES 4096 /* above it the memory goes back to the kernel at once */
 
 /* One directory that is being listed, with the names that are still to come. */
 struct level {
@@ -34,6 +36,7 @@ struct listing {
     struct level *levels; /* owned */
     size_t level_count, level_cap;
     size_t name_count; /* of all levels */
+    bool large;
     uint32_t depth;
     size_t root_len;      /* of the resolved root in `path` */
     char path[PATH_MAX];  /* of the entry that is looked at */
@@ -52,6 +55,8 @@ static void free_level(struct listing *l)
 
 static void free_listing(struct listing *l)
 {
+    const bool large = l->large;
+
     while (l->level_count > 0)
         free_level(l);
     free(l->levels);
@@ -60,6 +65,8 @@ static void free_listing(struct listing *l)
     wr_idle_cancel(&l->again);
     l->fs->list_count--;
     free(l);
+    if (large)
+        malloc_trim(0);
 }
 
 static void on_close(struct wr_exchange *ex, bool aborted, void *data)
@@ -87,6 +94,7 @@ static int add_name(struct listing *l, struct level *level, size_t *cap, const c
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
                        "more than %d entries; list a smaller directory", WR_LIST_MAX_NAMES);
     }
+    l->large = l->large || l->name_count > LARGE_NAMES;
     if (level->count == *cap) {
         *cap = *cap > 0 ? *cap * 2 : FIRST_NAMES;
         char **grown = realloc(level->names, *cap * sizeof(*grown));

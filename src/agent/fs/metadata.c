@@ -10,6 +10,13 @@
 
 #define FIELD_PREFIX "X-Metadata-"
 
+/* A file whose attributes are looked at: an open one, or by its path, which may be a link itself.
+ */
+struct file {
+    int fd;
+    const char *path; /* NULL: by descriptor */
+};
+
 /* The names of all attributes of a file, each with its NUL. */
 struct names {
     char *text; /* owned */
@@ -101,10 +108,21 @@ void wr_metadata_done(struct wr_metadata *m)
     m->count = 0;
 }
 
-/* 0, or -errno; a file system without attributes has none. */
-static int list_names(int fd, struct names *ret)
+static ssize_t list_attributes(const struct file *file, char *out, size_t cap)
 {
-    ssize_t size = flistxattr(fd, NULL, 0);
+    return file->path ? llistxattr(file->path, out, cap) : flistxattr(file->fd, out, cap);
+}
+
+static ssize_t get_attribute(const struct file *file, const char *name, char *out, size_t cap)
+{
+    return file->path ? lgetxattr(file->path, name, out, cap) : fgetxattr(file->fd, name, out, cap);
+}
+
+/* 0, or -errno; a file system without attributes has none. Nearly all files have none: one call
+ * tells. */
+static int list_names(const struct file *file, struct names *ret)
+{
+    ssize_t size = list_attributes(file, NULL, 0);
 
     if (size <= 0)
         return size == 0 || errno == ENOTSUP ? 0 : -errno;
@@ -112,7 +130,7 @@ static int list_names(int fd, struct names *ret)
     if (!ret->text)
         return -ENOMEM;
     /* Somebody else may add one meanwhile; then it is missed like one that is added later. */
-    ssize_t len = flistxattr(fd, ret->text, (size_t)size);
+    ssize_t len = list_attributes(file, ret->text, (size_t)size);
     if (len < 0)
         return errno == ERANGE ? 0 : -errno;
     ret->len = (size_t)len;
@@ -138,7 +156,7 @@ int wr_metadata_store(int fd, const struct wr_metadata *m, const char *path, str
     const char *name = NULL;
     size_t at = 0;
 
-    int rc = list_names(fd, &names);
+    int rc = list_names(&(struct file){.fd = fd}, &names);
     if (rc < 0)
         return wr_file_fail(err, -rc, "reading the metadata of", path);
     while ((name = next_name(&names, &at))) {
@@ -155,7 +173,7 @@ int wr_metadata_store(int fd, const struct wr_metadata *m, const char *path, str
     return 0;
 }
 
-void wr_metadata_write(int fd, struct wr_jw *w)
+static void write_all(const struct file *file, struct wr_jw *w)
 {
     WR_CLEANUP(names_done) struct names names = {0};
     char value[WR_METADATA_TOTAL_MAX];
@@ -163,10 +181,10 @@ void wr_metadata_write(int fd, struct wr_jw *w)
     const char *name = NULL;
     bool any = false;
 
-    if (list_names(fd, &names) < 0)
+    if (list_names(file, &names) < 0)
         return;
     while ((name = next_name(&names, &at))) {
-        ssize_t len = fgetxattr(fd, name, value, sizeof(value));
+        ssize_t len = get_attribute(file, name, value, sizeof(value));
         total += len < 0 ? 0 : strlen(name) + (size_t)len;
         if (len < 0 || total > WR_METADATA_TOTAL_MAX)
             continue;
@@ -180,4 +198,14 @@ void wr_metadata_write(int fd, struct wr_jw *w)
     }
     if (any)
         wr_jw_end(w);
+}
+
+void wr_metadata_write(int fd, struct wr_jw *w)
+{
+    write_all(&(struct file){.fd = fd}, w);
+}
+
+void wr_metadata_write_at(const char *path, struct wr_jw *w)
+{
+    write_all(&(struct file){.fd = -1, .path = path}, w);
 }

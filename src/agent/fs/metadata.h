@@ -31,3 +31,5 @@ int wr_metadata_store(int fd, const struct wr_metadata *m, const char *path, str
 /* `"metadata":{...}` of an open file; nothing when it has none. Pairs that are not within the
  * limits (others may write attributes too) are left out. */
 void wr_metadata_write(int fd, struct wr_jw *w);
+/* The same by its path and without opening it; of a symbolic link its own. */
+void wr_metadata_write_at(const char *path, struct wr_jw *w);

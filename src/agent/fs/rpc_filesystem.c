@@ -164,6 +164,7 @@ static int do_watch_dir(struct wr_agent *agent, const struct wr_connect_call *ca
     if (rc < 0)
         return rc;
     const struct wr_watch_request request = read_watch(call->request, t.path);
+    wr_watch_poll_make_room(&agent->filesystem.watchers);
     return wr_watch_stream(&agent->filesystem.watchers, &request, &call->out, &opts, err);
 }
 

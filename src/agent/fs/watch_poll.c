@@ -16,6 +16,7 @@ struct poll_watcher {
     enum wr_watch_type last_type;
     char *last_name; /* owned; NULL: no event since the last answer */
     size_t last_start;
+    uint64_t asked_ms;       /* made, or asked for its events */
     struct wr_error failure; /* code 0: none */
 };
 
@@ -101,11 +102,32 @@ static struct poll_watcher *find(const struct wr_watchers *set, const char *id,
     return NULL;
 }
 
+void wr_watch_poll_make_room(struct wr_watchers *set)
+{
+    const uint64_t now_ms = wr_loop_now_ms(set->loop);
+    struct poll_watcher *chosen = NULL;
+
+    if (set->count < WR_WATCHERS_MAX && set->polled_count < WR_WATCHERS_MAX)
+        return;
+    wr_list_foreach(it, &set->polled) {
+        struct poll_watcher *p = wr_list_entry(it, struct poll_watcher, link);
+        if (!chosen || p->asked_ms < chosen->asked_ms)
+            chosen = p;
+        if (p->failure.code != 0) {
+            chosen = p;
+            break;
+        }
+    }
+    if (chosen && (chosen->failure.code != 0 || now_ms - chosen->asked_ms >= WR_WATCH_POLL_MISSED))
+        free_poll(set, chosen);
+}
+
 int wr_watch_poll_create(struct wr_watchers *set, const struct wr_watch_request *request,
                          char id[static WR_WATCHER_ID_LEN + 1], struct wr_error *err)
 {
     static const struct wr_watcher_ops ops = {.on_event = on_event, .on_failure = on_failure};
 
+    wr_watch_poll_make_room(set);
     /* Failed ones count here although they watch nothing: they are kept to be asked. */
     if (set->polled_count >= WR_WATCHERS_MAX)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
@@ -119,6 +141,7 @@ int wr_watch_poll_create(struct wr_watchers *set, const struct wr_watch_request 
         free(p);
         return rc;
     }
+    p->asked_ms = wr_loop_now_ms(set->loop);
     p->id[0] = 'w';
     wr_random_id(p->id + 1, WR_WATCHER_ID_LEN - 1);
     memcpy(id, p->id, sizeof(p->id));
@@ -134,6 +157,7 @@ int wr_watch_poll_events(struct wr_watchers *set, const char *id, const struct w
 
     if (!p)
         return -err->code;
+    p->asked_ms = wr_loop_now_ms(set->loop);
     wr_watcher_drain(&p->watcher);
     if (p->failure.code == 0 && p->events.len > 0 && wr_buf_append_str(&p->events, ANSWER_END) < 0)
         overflow(p);

@@ -107,6 +107,13 @@ static void stop_reading(struct wr_watch_tree *tree)
     tree->reading_dir = NULL;
 }
 
+static void forget_found(struct wr_watch_tree *tree, struct wr_watch_dir *dir)
+{
+    tree->found_count -= json_object_size(dir->found);
+    json_decref(dir->found);
+    dir->found = NULL;
+}
+
 static void free_dir(struct wr_watch_tree *tree, struct wr_watch_dir *dir)
 {
     if (tree->reading_dir == dir)
@@ -116,7 +123,7 @@ static void free_dir(struct wr_watch_tree *tree, struct wr_watch_dir *dir)
     wr_list_remove(&dir->bucket);
     wr_list_remove(&dir->sibling);
     wr_list_remove(&dir->state);
-    json_decref(dir->found);
+    forget_found(tree, dir);
     free(dir->name);
     free(dir);
     tree->dir_count--;
@@ -275,10 +282,16 @@ static int report_found(struct wr_watch_tree *tree, const char *name, struct wr_
     struct wr_watch_dir *dir = tree->reading_dir;
     struct stat st;
 
+    if (tree->found_count >= WR_WATCH_MAX_FOUND)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
+                       "more than %d new entries in '%.120s' at once; start watching again",
+                       WR_WATCH_MAX_FOUND, tree->path);
+    const size_t before = json_object_size(dir->found);
     if (!dir->found)
         dir->found = json_object();
     if (!dir->found || json_object_set_new_nocheck(dir->found, name, json_true()) < 0)
         return no_memory(err);
+    tree->found_count += json_object_size(dir->found) - before;
     if (!wr_list_linked(&dir->state))
         set_state(&tree->read, dir);
     report(tree, dir, name, WR_WATCH_CREATE);
@@ -317,8 +330,7 @@ static void settle(struct wr_watch_tree *tree)
     while (!wr_list_empty(&tree->read)) {
         struct wr_watch_dir *dir = wr_list_entry(tree->read.next, struct wr_watch_dir, state);
         wr_list_remove(&dir->state);
-        json_decref(dir->found);
-        dir->found = NULL;
+        forget_found(tree, dir);
     }
     while (!wr_list_empty(&tree->moved))
         drop_dirs(tree, wr_list_entry(tree->moved.next, struct wr_watch_dir, state));
@@ -363,8 +375,10 @@ static int handle_event(struct wr_watch_tree *tree, const struct inotify_event *
     if (name[0] == '\0' && dir->parent)
         return 0;
     if ((e->mask & (IN_CREATE | IN_MOVED_TO)) && dir->found &&
-        json_object_del(dir->found, name) == 0)
+        json_object_del(dir->found, name) == 0) {
+        tree->found_count--;
         return 0;
+    }
     report_all(tree, dir, name, e->mask);
     if (!tree->recursive || !(e->mask & IN_ISDIR) || name[0] == '\0')
         return 0;

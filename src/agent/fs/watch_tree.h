@@ -18,6 +18,7 @@
 #define WR_WATCH_MAX_DIRS    16384 /* of one tree */
 #define WR_WATCH_BUCKETS     256
 #define WR_WATCH_READ_SIZE   4096
+#define WR_WATCH_MAX_FOUND   262144  /* names that reading found, until the queue is empty */
 #define WR_WATCH_MAX_INITIAL 4194304 /* entries looked at before a tree is watched */
 
 /* In the order in which they are reported when one change is several. */
@@ -47,6 +48,7 @@ struct wr_watch_tree {
     DIR *reading;                             /* the one that is being read */
     struct wr_watch_dir *reading_dir;
     bool reading_reports; /* what is found is new */
+    size_t found_count;   /* names that are remembered, in all directories */
     struct wr_list read;  /* directories that were read since the queue was empty */
     struct wr_list moved; /* directories that have left their place */
     size_t at, len;       /* unread events in `buffer` */

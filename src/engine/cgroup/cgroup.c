@@ -98,7 +98,7 @@ int wr_cgroup_new(struct wr_cgroup_root *root, const char *name,
             r = wr_fail_errno(err, wr_code_from_errno(errno), "make cgroup %s in %.96s", name,
                               h->label);
         } else {
-            r = h->ops->set_limits(h, name, limits, made[i], err);
+            r = wr_hierarchy_set_limits(h, name, limits, made[i], err);
         }
     }
     if (r == 0)
@@ -134,7 +134,7 @@ int wr_cgroup_set_limits(struct wr_cgroup *cgroup, const struct wr_cgroup_limits
     int r = 0;
     for (size_t i = 0; r == 0 && i < cgroup->root->count; i++) {
         const struct wr_hierarchy *h = &cgroup->root->hierarchies[i];
-        r = h->ops->set_limits(h, cgroup->name, limits, false, err);
+        r = wr_hierarchy_set_limits(h, cgroup->name, limits, false, err);
     }
     return r;
 }
@@ -161,14 +161,13 @@ int wr_cgroup_kill(struct wr_cgroup *cgroup, struct wr_error *err)
     return 0;
 }
 
-/* Whether cgroup.events of the leaf has this line. */
-static bool has_event(const struct wr_cgroup *cgroup, const char *line)
+static bool is_frozen(const struct wr_cgroup *cgroup)
 {
     wr_auto_buf text = WR_BUF(4096);
     char *content = NULL;
     if (wr_file_read(v2_dir(cgroup), "cgroup.events", &text) == 0)
         content = wr_buf_cstr(&text);
-    return content && strstr(content, line);
+    return content && strstr(content, "frozen 1");
 }
 
 int wr_cgroup_freeze(struct wr_cgroup *cgroup, bool frozen, struct wr_error *err)
@@ -181,18 +180,13 @@ int wr_cgroup_freeze(struct wr_cgroup *cgroup, bool frozen, struct wr_error *err
     if (!frozen)
         return 0;
     for (int i = 0; i < FREEZE_POLLS; i++) {
-        if (has_event(cgroup, "frozen 1"))
+        if (is_frozen(cgroup))
             return 0;
         nanosleep(&(struct timespec){.tv_nsec = FREEZE_POLL_NS}, NULL);
     }
     return wr_fail(err, WR_E_UNAVAILABLE, 0,
                    "cgroup %s is still freezing: a process waits in the kernel; ask again",
                    cgroup->name);
-}
-
-bool wr_cgroup_populated(struct wr_cgroup *cgroup)
-{
-    return has_event(cgroup, "populated 1");
 }
 
 int wr_cgroup_remove(struct wr_cgroup_root *root, const char *name, struct wr_error *err)

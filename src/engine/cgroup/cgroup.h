@@ -82,8 +82,6 @@ int wr_cgroup_kill(struct wr_cgroup *cgroup, struct wr_error *err) WR_MUST_CHECK
  * ms it is -WR_E_UNAVAILABLE while the request stands: ask again, or thaw.
  */
 int wr_cgroup_freeze(struct wr_cgroup *cgroup, bool frozen, struct wr_error *err) WR_MUST_CHECK;
-/* Whether any member is left. */
-bool wr_cgroup_populated(struct wr_cgroup *cgroup);
 /* rmdir everywhere. 0, or -WR_E_UNAVAILABLE while members are left (try again later). NOT_FOUND
  * counts as success. */
 int wr_cgroup_remove(struct wr_cgroup_root *root, const char *name, struct wr_error *err)

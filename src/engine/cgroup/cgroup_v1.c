@@ -60,21 +60,6 @@ static int set_cpu(const struct wr_hierarchy *h, const char *leaf, uint32_t cpu_
     return r;
 }
 
-static int set_limits(const struct wr_hierarchy *h, const char *leaf,
-                      const struct wr_cgroup_limits *limits, bool fresh, struct wr_error *err)
-{
-    int r = 0;
-    if ((h->controllers & WR_CONTROLLER_MEMORY) && !(fresh && !limits->memory_max_bytes))
-        r = set_memory(h, leaf, limits->memory_max_bytes, err);
-    if (r == 0 && (h->controllers & WR_CONTROLLER_CPU) && !(fresh && !limits->cpu_millis))
-        r = set_cpu(h, leaf, limits->cpu_millis, err);
-    if (r == 0 && (h->controllers & WR_CONTROLLER_PIDS) && !(fresh && !limits->pids_max)) {
-        r = limits->pids_max ? wr_hierarchy_write_u64(h, leaf, "pids.max", limits->pids_max, err)
-                             : wr_hierarchy_write(h, leaf, "pids.max", "max", err);
-    }
-    return r;
-}
-
 static int stats(const struct wr_hierarchy *h, const char *leaf, struct wr_cgroup_stats *ret,
                  struct wr_error *err)
 {
@@ -114,7 +99,8 @@ const struct wr_hierarchy_ops wr_hierarchy_v1 = {
     .cache_key = "cache",
     .shmem_key = "shmem",
     .prepare = prepare,
-    .set_limits = set_limits,
+    .set_memory = set_memory,
+    .set_cpu = set_cpu,
     .stats = stats,
     .join_fd = join_fd,
 };

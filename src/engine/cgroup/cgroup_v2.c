@@ -59,13 +59,6 @@ static int prepare(struct wr_hierarchy *h, struct wr_error *err)
     return h->controllers ? wr_cgroup_v2_enable(h->fd, h->label, h->controllers, err) : 0;
 }
 
-static int write_or_max(const struct wr_hierarchy *h, const char *leaf, const char *file,
-                        uint64_t value, struct wr_error *err)
-{
-    return value ? wr_hierarchy_write_u64(h, leaf, file, value, err)
-                 : wr_hierarchy_write(h, leaf, file, "max", err);
-}
-
 /*
  * memory.oom.group stays 0, the default: the kernel kills the process that used too much, and the
  * sandbox with its agent (whose oom_score_adj is lower) goes on.
@@ -73,7 +66,7 @@ static int write_or_max(const struct wr_hierarchy *h, const char *leaf, const ch
 static int set_memory(const struct wr_hierarchy *h, const char *leaf, uint64_t max_bytes,
                       struct wr_error *err)
 {
-    int r = write_or_max(h, leaf, "memory.max", max_bytes, err);
+    int r = wr_hierarchy_write_or_max(h, leaf, "memory.max", max_bytes, err);
     if (r < 0)
         return r;
     /* The limit includes swap, hence no swap beside it. A kernel without swap has no such file. */
@@ -91,19 +84,6 @@ static int set_cpu(const struct wr_hierarchy *h, const char *leaf, uint32_t cpu_
     wr_cpu_bandwidth(cpu_millis, &quota_us, &period_us);
     snprintf(value, sizeof(value), "%" PRIu64 " %" PRIu64, quota_us, period_us);
     return wr_hierarchy_write(h, leaf, "cpu.max", value, err);
-}
-
-static int set_limits(const struct wr_hierarchy *h, const char *leaf,
-                      const struct wr_cgroup_limits *limits, bool fresh, struct wr_error *err)
-{
-    int r = 0;
-    if ((h->controllers & WR_CONTROLLER_MEMORY) && !(fresh && !limits->memory_max_bytes))
-        r = set_memory(h, leaf, limits->memory_max_bytes, err);
-    if (r == 0 && (h->controllers & WR_CONTROLLER_CPU) && !(fresh && !limits->cpu_millis))
-        r = set_cpu(h, leaf, limits->cpu_millis, err);
-    if (r == 0 && (h->controllers & WR_CONTROLLER_PIDS) && !(fresh && !limits->pids_max))
-        r = write_or_max(h, leaf, "pids.max", limits->pids_max, err);
-    return r;
 }
 
 static int stats(const struct wr_hierarchy *h, const char *leaf, struct wr_cgroup_stats *ret,
@@ -135,7 +115,8 @@ const struct wr_hierarchy_ops wr_hierarchy_v2 = {
     .cache_key = "file",
     .shmem_key = "shmem",
     .prepare = prepare,
-    .set_limits = set_limits,
+    .set_memory = set_memory,
+    .set_cpu = set_cpu,
     .stats = stats,
     .join_fd = join_fd,
 };

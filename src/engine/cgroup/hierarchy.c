@@ -247,3 +247,23 @@ int wr_hierarchy_read_key(const struct wr_hierarchy *h, const char *leaf, const 
         *ret = keys[0].value;
     return r;
 }
+
+int wr_hierarchy_write_or_max(const struct wr_hierarchy *h, const char *leaf, const char *file,
+                              uint64_t value, struct wr_error *err)
+{
+    return value ? wr_hierarchy_write_u64(h, leaf, file, value, err)
+                 : wr_hierarchy_write(h, leaf, file, "max", err);
+}
+
+int wr_hierarchy_set_limits(const struct wr_hierarchy *h, const char *leaf,
+                            const struct wr_cgroup_limits *limits, bool fresh, struct wr_error *err)
+{
+    int r = 0;
+    if ((h->controllers & WR_CONTROLLER_MEMORY) && !(fresh && !limits->memory_max_bytes))
+        r = h->ops->set_memory(h, leaf, limits->memory_max_bytes, err);
+    if (r == 0 && (h->controllers & WR_CONTROLLER_CPU) && !(fresh && !limits->cpu_millis))
+        r = h->ops->set_cpu(h, leaf, limits->cpu_millis, err);
+    if (r == 0 && (h->controllers & WR_CONTROLLER_PIDS) && !(fresh && !limits->pids_max))
+        r = wr_hierarchy_write_or_max(h, leaf, "pids.max", limits->pids_max, err);
+    return r;
+}

@@ -66,9 +66,11 @@ struct wr_hierarchy_ops {
     const char *cache_key, *shmem_key;
     /* After the instance directory was made or found: what its leaves inherit. */
     int (*prepare)(struct wr_hierarchy *h, struct wr_error *err);
-    /* `fresh`: the leaf was just made, so defaults need no write. */
-    int (*set_limits)(const struct wr_hierarchy *h, const char *leaf,
-                      const struct wr_cgroup_limits *limits, bool fresh, struct wr_error *err);
+    /* Limits of a leaf; 0: none. */
+    int (*set_memory)(const struct wr_hierarchy *h, const char *leaf, uint64_t max_bytes,
+                      struct wr_error *err);
+    int (*set_cpu)(const struct wr_hierarchy *h, const char *leaf, uint32_t cpu_millis,
+                   struct wr_error *err);
     /* Fills the fields that this hierarchy knows. */
     int (*stats)(const struct wr_hierarchy *h, const char *leaf, struct wr_cgroup_stats *ret,
                  struct wr_error *err);
@@ -76,11 +78,20 @@ struct wr_hierarchy_ops {
     int (*join_fd)(const struct wr_hierarchy *h, const char *leaf);
 };
 
+/* The limits that this hierarchy keeps. `fresh`: the leaf was just made, so defaults need no write.
+ */
+int wr_hierarchy_set_limits(const struct wr_hierarchy *h, const char *leaf,
+                            const struct wr_cgroup_limits *limits, bool fresh, struct wr_error *err)
+    WR_MUST_CHECK;
+
 /* Helpers of both kinds. "file" is relative to the instance directory. 0 or filled `err`. */
 int wr_hierarchy_write(const struct wr_hierarchy *h, const char *leaf, const char *file,
                        const char *value, struct wr_error *err) WR_MUST_CHECK;
 int wr_hierarchy_write_u64(const struct wr_hierarchy *h, const char *leaf, const char *file,
                            uint64_t value, struct wr_error *err) WR_MUST_CHECK;
+/* 0 is written as "max". */
+int wr_hierarchy_write_or_max(const struct wr_hierarchy *h, const char *leaf, const char *file,
+                              uint64_t value, struct wr_error *err) WR_MUST_CHECK;
 /* A number, or "max" (reported as 0). */
 int wr_hierarchy_read_u64(const struct wr_hierarchy *h, const char *leaf, const char *file,
                           uint64_t *ret, struct wr_error *err) WR_MUST_CHECK;

@@ -8,6 +8,7 @@
 #include "server/settings.h"
 
 #define TIMEOUT_V1_S 15
+#define MAX_MCP      8192 /* bytes as compact JSON; kept in memory with its sandbox */
 
 struct fields {
     const char *template_text;
@@ -183,6 +184,8 @@ static int check_fields(const struct fields *f, const struct wr_create_rules *ru
         r = check_env(f->env, err);
     if (r == 0)
         r = wr_metadata_check(f->metadata, err);
+    if (r == 0 && json_dumpb(f->mcp, NULL, 0, JSON_COMPACT) > MAX_MCP)
+        r = wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "mcp: more than %d bytes", MAX_MCP);
     if (r == 0)
         r = read_limits(f->limits, &request->spec.limits, err);
     if (r == 0 && f->network)

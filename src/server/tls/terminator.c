@@ -21,6 +21,18 @@ static void on_retry(struct wr_timer *timer, void *data)
     wr_source_set_events(&terminator->source, EPOLLIN);
 }
 
+/* Neither unfinished handshakes nor connections without a request keep anybody out; first those of
+ * which there are more. A session hears in the next round that its connection was closed. */
+static bool make_room(struct wr_tls_terminator *terminator)
+{
+    bool http_first =
+        wr_http_server_connections(terminator->http) >= terminator->max_connections / 2;
+
+    if (http_first && wr_http_server_make_room(terminator->http))
+        return true;
+    return wr_tls_session_make_room(terminator) || wr_http_server_make_room(terminator->http);
+}
+
 static void on_accept(struct wr_source *source, uint32_t events, void *data)
 {
     struct wr_tls_terminator *terminator = data;
@@ -38,10 +50,8 @@ static void on_accept(struct wr_source *source, uint32_t events, void *data)
                 wr_source_set_events(source, 0);
             return;
         }
-        /* Unfinished handshakes keep nobody out. Without room for one more, the descriptor is
-         * closed and the client sees that. */
-        if (terminator->count >= terminator->max_connections &&
-            !wr_tls_session_make_room(terminator))
+        /* Without room for one more, the descriptor is closed and the client sees that. */
+        if (terminator->count >= terminator->max_connections && !make_room(terminator))
             (void)wr_close(fd);
         else
             (void)!wr_tls_session_new(terminator, fd, &err);

@@ -116,7 +116,7 @@ bool messages_send(struct messages *m, json_t *json)
         free(text);
     }
     json_decref(json);
-    CHECK_INT(wr_connect_write_envelope(&envelope, 0, wr_buf_ptr(&payload), payload.len), 0);
+    CHECK_INT(wr_envelope_write(&envelope, 0, wr_buf_ptr(&payload), payload.len), 0);
     bool more = false;
     for (size_t at = 0; at < envelope.len; at += PART) {
         size_t n = WR_MIN(envelope.len - at, PART);

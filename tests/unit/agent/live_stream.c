@@ -64,19 +64,17 @@ static void take_trailer(struct stream *s, const json_t *message)
 static void stream_body(struct wr_http_call *call, const char *data, size_t len, void *user)
 {
     struct stream *s = user;
-    const char *payload = NULL;
-    size_t payload_len = 0;
-    uint8_t flags = 0;
+    struct wr_envelope envelope = {0};
     struct wr_error err;
     ssize_t n;
 
     (void)call;
     CHECK_INT(wr_buf_append(&s->in, data, len), 0);
-    while ((n = wr_connect_read_envelope(wr_buf_ptr(&s->in), s->in.len, &flags, &payload,
-                                         &payload_len, &err)) > 0) {
-        json_t *message = json_loadb(payload, payload_len, 0, NULL);
+    while ((n = wr_envelope_read(wr_buf_ptr(&s->in), s->in.len, WR_CONNECT_END_STREAM, &envelope,
+                                 &err)) > 0) {
+        json_t *message = json_loadb(envelope.payload, envelope.len, 0, NULL);
         CHECK(message != NULL);
-        if (flags & WR_CONNECT_END_STREAM)
+        if (envelope.flags & WR_CONNECT_END_STREAM)
             take_trailer(s, message);
         else
             take_event(s, message);
@@ -146,7 +144,7 @@ void stream_open(struct stream *s, struct live *live, const struct stream_opts *
                          .out = WR_BUF(LIVE_BODY_MAX),
                          .err = WR_BUF(LIVE_BODY_MAX),
                          .pty = WR_BUF(LIVE_BODY_MAX)};
-    CHECK_INT(wr_connect_write_envelope(&body, 0, text, strlen(text)), 0);
+    CHECK_INT(wr_envelope_write(&body, 0, text, strlen(text)), 0);
     free(text);
     const char *path = opts->path ? opts->path : "/process.Process/Start";
     CHECK_INT(wr_http_call_begin(s->conn, "POST", path, &ops, s, &s->call, &err), 0);

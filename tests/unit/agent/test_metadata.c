@@ -65,17 +65,25 @@ static int attribute_file(void)
     return fd;
 }
 
-static const char *shown(int fd)
+static const char *shown_as(int fd, const char *path)
 {
     static struct wr_buf out = WR_BUF(65536);
     struct wr_jw w;
     wr_buf_clear(&out);
     wr_jw_init(&w, &out);
     wr_jw_object(&w);
-    wr_metadata_write(fd, &w);
+    if (path)
+        wr_metadata_write_at(path, &w);
+    else
+        wr_metadata_write(fd, &w);
     wr_jw_end(&w);
     CHECK_INT(wr_jw_finish(&w), 0);
     return wr_buf_cstr(&out);
+}
+
+static const char *shown(int fd)
+{
+    return shown_as(fd, NULL);
 }
 
 static void store(int fd, const char *fields)
@@ -106,6 +114,22 @@ TEST(each_upload_replaces_all)
 }
 
 /* Processes of the sandbox may write attributes too. */
+TEST(by_path_a_link_has_its_own)
+{
+    char path[] = "wr-metadata-XXXXXX";
+    int fd = mkostemp(path, O_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK_INT(symlink(path, "wr-metadata-link"), 0);
+    if (fsetxattr(fd, "user.e2b.a", "1", 1, 0) == 0) {
+        CHECK_STR(shown_as(-1, path), "{\"metadata\":{\"a\":\"1\"}}");
+        CHECK_STR(shown_as(-1, "wr-metadata-link"), "{}");
+    }
+    CHECK_INT(unlink(path), 0);
+    CHECK_INT(unlink("wr-metadata-link"), 0);
+    CHECK_STR(shown_as(-1, path), "{}");
+    wr_close(fd);
+}
+
 TEST(foreign_values_do_no_harm)
 {
     static char big[60000];

@@ -289,6 +289,9 @@ TEST(refused_compositions)
     compose(&live, "{\"source_paths\":[\"a\"]}", 400, "destination");
     compose(&live, "{\"source_paths\":[1],\"destination\":\"x\"}", 400, "source_paths[0]");
     compose(&live, "{\"source_paths\":[\"a\",\"./x\"],\"destination\":\"x\"}", 400, "same");
+    live_run(&live, "ln -s . here", 0, "");
+    compose(&live, "{\"source_paths\":[\"a\"],\"destination\":\"/mnt//home/a\"}", 400, "same");
+    compose(&live, "{\"source_paths\":[\"a\"],\"destination\":\"here/a\"}", 400, "same");
     compose(&live, "{\"source_paths\":[\"a\",\"d\"],\"destination\":\"x\"}", 400,
             "source is not a regular file");
     compose(&live, "{\"source_paths\":[\"a\"],\"destination\":\"d\"}", 400, "path is a directory");
@@ -296,5 +299,5 @@ TEST(refused_compositions)
             "source file not found: /mnt/home/b");
     compose(&live, "{\"source_paths\":[\"a\"],\"destination\":\"x\",\"username\":\"nobody-here\"}",
             401, "unknown user nobody-here");
-    live_run(&live, "cat a; ls -A", 0, "onea\nd\n"); /* nothing is lost or left behind */
+    live_run(&live, "cat a; ls -A", 0, "onea\nd\nhere\n"); /* nothing is lost or left behind */
 }

@@ -256,6 +256,19 @@ TEST(a_watcher_that_nobody_asks_ends_when_its_buffer_is_full)
     live_expect(&live, SERVICE "RemoveWatcher", id_of(&w), NULL);
     live_idle(&live, 100);
     live_check_private(&live, 2 * WR_MIB);
+
+    /* One that is over gives way to a new one; those that may be asked again do not. */
+    struct watched over, last;
+    create(&over, &live, watch_request("", false, false));
+    churn(&live, 40000);
+    for (int i = 1; i < WR_WATCHERS_MAX; i++)
+        create(&w, &live, watch_request("", false, false));
+    live_expect(&live, SERVICE "GetWatcherEvents", id_of(&over), "internal");
+    create(&last, &live, watch_request("", false, false));
+    live_expect(&live, SERVICE "GetWatcherEvents", id_of(&over), "not_found");
+    live_expect(&live, SERVICE "GetWatcherEvents", id_of(&w), NULL);
+    live_expect(&live, SERVICE "CreateWatcher", watch_request("", false, false),
+                "resource_exhausted");
 }
 
 static void open_stream(struct messages *m, struct live *live, const char *const *headers,

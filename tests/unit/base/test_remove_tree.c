@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/remove_tree.h"
 #include "test.h"
 
 static char dir_path[] = "/tmp/wr-test-tree-XXXXXX";
@@ -154,4 +155,34 @@ TEST(what_cannot_go_is_reported_and_the_rest_goes)
     if (getuid() == 0)
         CHECK_INT(seteuid(0), 0);
     CHECK_INT(fchmodat(dir, "tree/closed", 0755, 0), 0);
+}
+
+TEST(in_steps)
+{
+    wr_auto_close int dir = open_dir();
+    struct wr_removal *r = NULL;
+    int steps = 1;
+
+    CHECK_INT(wr_removal_begin(dir, "none", &r), 0);
+    CHECK(!r);
+    for (int whole = 0; whole < 2; whole++) {
+        CHECK_INT(wr_mkdir_parents(dir, "tree/a/b", 0700), 0);
+        for (int i = 0; i < 20; i++) {
+            char name[32];
+            CHECK(snprintf(name, sizeof(name), "tree/a/%d", i) > 0);
+            touch(dir, name);
+        }
+        CHECK_INT(wr_removal_begin(dir, "tree", &r), 0);
+        CHECK(wr_removal_step(r, 4));
+        if (!whole) {
+            CHECK_INT(wr_removal_end(r), -ECANCELED);
+            CHECK_INT(wr_remove_tree(dir, "tree/a"), 0);
+            continue;
+        }
+        while (wr_removal_step(r, 4))
+            steps++;
+        CHECK(steps > 4);
+        CHECK_INT(wr_removal_end(r), 0);
+    }
+    CHECK_INT(faccessat(dir, "tree", F_OK, 0), -1);
 }

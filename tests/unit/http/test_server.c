@@ -105,6 +105,9 @@ static void handler(struct wr_exchange *ex, void *data)
         wr_exchange_header(ex, "transfer-encoding", "chunked");
         wr_exchange_header(ex, "Connection", "close");
         wr_exchange_send(ex, "x", 1);
+    } else if (strcmp(path, "/large") == 0) {
+        static const char large[1024 * 1024];
+        wr_exchange_reply(ex, 200, "text/plain", large, sizeof large);
     } else if (strcmp(path, "/later") != 0) {
         wr_exchange_reply(ex, 200, "text/plain", path, strlen(path));
     }
@@ -602,6 +605,41 @@ TEST(who_says_nothing_makes_room)
     (void)close(first);
     (void)close(second);
     stop(busy);
+}
+
+/* Its response is out; what is left is the rest of a request that nobody wants. */
+TEST(who_was_served_makes_room)
+{
+    bench_start(&b, OVER_UNIX,
+                (struct wr_http_server_opts){.handler = handler, .max_connections = 1});
+    int served = bench_connect(&b);
+    peer_expect(&b, served, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab",
+                OK(2) "/a");
+    int other = bench_connect(&b);
+    peer_expect(&b, other, "GET /b HTTP/1.1\r\nHost: x\r\n\r\n", OK(2) "/b");
+    CHECK(peer_at_end(&b, served));
+    (void)close(served);
+    stop(other);
+}
+
+TEST(who_takes_nothing_makes_room_after_a_while)
+{
+    bench_start(&b, OVER_UNIX,
+                (struct wr_http_server_opts){
+                    .handler = handler, .max_connections = 1, .stall_timeout_ms = 3000});
+    int slow = bench_connect(&b);
+    peer_send(slow, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+    bench_idle(&b, 20);
+    int early = bench_connect(&b);
+    bench_idle(&b, 20);
+    CHECK_INT(seen.closed, 0);
+    bench_idle(&b, 1600);
+    int late = bench_connect(&b);
+    peer_expect(&b, late, "GET /b HTTP/1.1\r\nHost: x\r\n\r\n", OK(2) "/b");
+    CHECK_INT(seen.aborted, 1);
+    (void)close(slow);
+    (void)close(early);
+    stop(late);
 }
 
 TEST(hijack_hands_over_everything)

@@ -67,6 +67,26 @@ TEST(parse_bounds_depth)
     CHECK(json != NULL);
 }
 
+TEST(parse_bounds_values)
+{
+    static const struct {
+        const char *text;
+        size_t values; /* as they are counted */
+    } cases[] = {
+        {"{}", 2},
+        {"{\"a\":[1,2,{}]}", 6},
+        {"{\"a\":\",,,[[[{{{\\\",,\",\"b\":1}", 3},
+    };
+    for (size_t i = 0; i < WR_ARRAY_SIZE(cases); i++) {
+        wr_auto_json *json = NULL;
+        size_t len = strlen(cases[i].text);
+        CHECK_INT(wr_json_parse_within(cases[i].text, len, cases[i].values - 1, &json, &err),
+                  -WR_E_RESOURCE_EXHAUSTED);
+        CHECK(!json);
+        CHECK_INT(wr_json_parse_within(cases[i].text, len, cases[i].values, &json, &err), 0);
+    }
+}
+
 TEST(parse_bounds_size)
 {
     size_t len = 8 * 1024 * 1024;

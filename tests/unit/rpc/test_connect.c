@@ -9,26 +9,21 @@ static struct wr_error err;
 
 static ssize_t read_envelope(const char *data, size_t len)
 {
-    uint8_t flags = 0xff;
-    const char *payload = NULL;
-    size_t payload_len = 0;
-    return wr_connect_read_envelope(data, len, &flags, &payload, &payload_len, &err);
+    struct wr_envelope envelope = {0};
+    return wr_envelope_read(data, len, WR_CONNECT_END_STREAM, &envelope, &err);
 }
 
 TEST(envelopes)
 {
     wr_auto_buf out = WR_BUF(64);
-    uint8_t flags = 0;
-    const char *payload = NULL;
-    size_t payload_len = 0;
+    struct wr_envelope e = {0};
 
-    CHECK_INT(wr_connect_write_envelope(&out, WR_CONNECT_END_STREAM, "{}", 2), 0);
+    CHECK_INT(wr_envelope_write(&out, WR_CONNECT_END_STREAM, "{}", 2), 0);
     CHECK(out.len == 7 && memcmp(wr_buf_ptr(&out), "\x02\0\0\0\x02{}", 7) == 0);
     for (size_t n = 0; n < 7; n++)
         CHECK_INT(read_envelope(wr_buf_ptr(&out), n), 0);
-    CHECK_INT(wr_connect_read_envelope(wr_buf_ptr(&out), 7, &flags, &payload, &payload_len, &err),
-              7);
-    CHECK(flags == 2 && payload_len == 2 && memcmp(payload, "{}", 2) == 0);
+    CHECK_INT(wr_envelope_read(wr_buf_ptr(&out), 7, WR_CONNECT_END_STREAM, &e, &err), 7);
+    CHECK(e.flags == 2 && e.len == 2 && memcmp(e.payload, "{}", 2) == 0);
 
     CHECK_INT(read_envelope("\x01", 1), -WR_E_UNIMPLEMENTED);
     CHECK_INT(read_envelope("\x04", 1), -WR_E_INVALID_ARGUMENT);
@@ -36,7 +31,7 @@ TEST(envelopes)
     CHECK_INT(read_envelope("\0\0\x80\0\x01", 5), -WR_E_RESOURCE_EXHAUSTED);
     CHECK_INT(read_envelope("\0\xff\xff\xff\xff", 5), -WR_E_RESOURCE_EXHAUSTED);
     wr_auto_buf small = WR_BUF(6);
-    CHECK_INT(wr_connect_write_envelope(&small, 0, "{}", 2), -ENOBUFS);
+    CHECK_INT(wr_envelope_write(&small, 0, "{}", 2), -ENOBUFS);
 }
 
 static uint64_t timeout_ms;
@@ -208,7 +203,28 @@ TEST(requests_are_normalised)
     check_answer(ask("POST /t.T/Unary", JSON, "{\"fail\":\"1\"}", 12), 404, "\"not_found\"");
     check_answer(ask("POST /t.T/Unary", JSON, "{\"fail\":null,\"x\":1}", 19), 200, "{}");
     check_answer(ask("POST /t.T/Unary", JSON, "{\"fail\":\"x\"}", 12), 400, "fail");
+    /* A small body must not become a large tree. */
     bench_stop(&b);
+}
+
+/* A small body must not become a large tree. */
+TEST(values_of_a_message_are_counted)
+{
+    static char many[2 * WR_PROTO_MAX_VALUES + 16];
+    const int rest = WR_PROTO_MAX_VALUES - 3; /* the object, the array and its last element */
+
+    for (int more = 0; more < 2; more++) {
+        json_t *json = NULL;
+        size_t len = (size_t)snprintf(many, sizeof(many), "{\"x\":[");
+        for (int i = 0; i < rest + more; i++)
+            memcpy(many + len + (size_t)2 * (size_t)i, "0,", 2);
+        len += (size_t)2 * (size_t)(rest + more);
+        memcpy(many + len, "0]}", 3);
+        const struct wr_envelope envelope = {0, many, len + 3};
+        CHECK_INT(wr_connect_parse(&message, WR_CODEC_JSON, &envelope, &json, &err),
+                  more ? -WR_E_RESOURCE_EXHAUSTED : 0);
+        json_decref(json);
+    }
 }
 
 TEST(a_peer_that_leaves_before_its_message_costs_nothing)

@@ -222,7 +222,7 @@ void raw(const struct fixture *f, const char *request, char *out, size_t cap)
 int api_with(struct fixture *f, int key, const char *method, const char *target,
              const char *headers, const char *body, json_t **ret)
 {
-    static char request[200000], answer[65536];
+    static char request[200000], answer[262144];
     char auth[128] = "";
     int status = 0;
     if (key >= 0)

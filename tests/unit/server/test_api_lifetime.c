@@ -160,3 +160,21 @@ TEST(deadlines_are_recorded)
     about(&f, "aaaaaaaaaaaaaaaaaaaa", 500);
     stop(&f);
 }
+
+/* Whoever reads a log looks through all of it, so one sandbox cannot have any number of lines. */
+TEST(recorded_changes_are_bounded)
+{
+    enum { MORE = 520 };
+    static const char timeout[] = "/sandboxes/aaaaaaaaaaaaaaaaaaaa/timeout";
+    struct fixture f = start_with(
+        &(struct start_opts){.preset = 1, .settings = "{}", .lifetime_ms = 60000, .api = true});
+    json_t *log = NULL;
+    for (int i = 0; i < MORE; i++)
+        CHECK_INT(api(&f, -1, "POST", timeout, "{\"timeout\":500}", NULL), 204);
+    CHECK_INT(api(&f, -1, "POST", timeout, "{\"timeout\":900}", NULL), 204);
+    about(&f, "aaaaaaaaaaaaaaaaaaaa", 900);
+    CHECK_INT(api(&f, 0, "GET", "/v2/sandboxes/aaaaaaaaaaaaaaaaaaaa/logs", NULL, &log), 200);
+    CHECK_INT(json_array_size(json_object_get(log, "logs")), 512);
+    json_decref(log);
+    stop(&f);
+}

@@ -178,6 +178,22 @@ TEST(lenient_ignores_what_is_unknown)
     refused_by(&lenient, "{\"templateID\":\"base\",\"timeout\":9,\"autoPause\":true}", "autoPause");
 }
 
+TEST(size_of_mcp_from_both_sides)
+{
+    static char text[16384];
+    struct wr_create_request request;
+    struct wr_error err;
+    for (size_t extra = 0; extra <= 1; extra++) {
+        int n = snprintf(text, sizeof text, "{\"templateID\":\"base\",\"mcp\": {\"a\": \"");
+        /* The object without its blank has eight characters more. */
+        memset(text + n, 'x', 8192 - 8 + extra);
+        memcpy(text + n + 8192 - 8 + extra, "\"}}", 4);
+        CHECK_INT(parse(text, &v1, &request, &err), extra ? -WR_E_INVALID_ARGUMENT : 0);
+        CHECK(!extra || strstr(err.msg, "mcp"));
+        wr_create_request_done(&request);
+    }
+}
+
 TEST(env_total_from_both_sides)
 {
     static char text[WR_ACTION_MAX_ENV + 4096];

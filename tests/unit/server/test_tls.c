@@ -504,6 +504,23 @@ TEST(unfinished_handshakes_make_room)
     stop(&service);
 }
 
+TEST(connections_without_requests_make_room)
+{
+    struct service service = start();
+    SSL *silent[2 * MAX_CONNECTIONS];
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(silent); i++)
+        silent[i] = dial(&service);
+    SSL *ssl = dial(&service);
+    ask(ssl, "GET", "/some", "");
+    CHECK(strstr(until(ssl, "/some"), "HTTP/1.1 200 "));
+    CHECK(is_closed(SSL_get_fd(silent[0])));
+    hang_up(ssl);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(silent); i++)
+        hang_up(silent[i]);
+    stop(&service);
+}
+
 TEST(connections_are_limited_and_come_free)
 {
     struct service service = start();
@@ -511,7 +528,9 @@ TEST(connections_are_limited_and_come_free)
     for (int round = 0; round < 3; round++) {
         SSL *all[MAX_CONNECTIONS];
         for (size_t i = 0; i < MAX_CONNECTIONS; i++)
-            all[i] = dial(&service);
+            ask(all[i] = dial(&service), "GET", "/open", "");
+        for (size_t i = 0; i < MAX_CONNECTIONS; i++)
+            CHECK(strstr(until(all[i], "part"), "HTTP/1.1 200 "));
         CHECK(!shake(connect_to(&service), TLS1_3_VERSION, NULL));
         for (size_t i = 0; i < MAX_CONNECTIONS; i++)
             hang_up(all[i]);

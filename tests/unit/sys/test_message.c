@@ -122,6 +122,26 @@ TEST(truncated_messages_are_dropped_whole)
     CHECK_INT(wr_message_recv(s[1], data, sizeof(data), fds, &count), 8);
 }
 
+/* Without room for descriptors, what the message says still arrives. */
+TEST(descriptors_that_do_not_fit_are_left_out)
+{
+    int s[2], fds[WR_MESSAGE_MAX_FDS];
+    struct rlimit before, now;
+    size_t count = 99;
+    char data[8];
+    CHECK_INT(wr_message_pair(s), 0);
+    CHECK_INT(wr_message_send(s[0], "1234", 4, (int[]){s[0], s[1]}, 2), 0);
+    int open_before = count_open_fds();
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
+    now = before;
+    now.rlim_cur = (rlim_t)s[1] + 2; /* one of the two */
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &now), 0);
+    CHECK_INT(wr_message_recv(s[1], data, sizeof(data), fds, &count), 4);
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
+    CHECK_INT(count, 0);
+    CHECK_INT(count_open_fds(), open_before);
+}
+
 TEST(full_and_empty_sockets_say_eagain)
 {
     int s[2], fds[WR_MESSAGE_MAX_FDS];
