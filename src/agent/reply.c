@@ -4,6 +4,8 @@
 #include "json/jwrite.h"
 
 #define JSON_TYPE      "application/json; charset=utf-8"
+/* Whoever was refused must not keep a connection by a body without end. */
+#define PATIENCE_MS    10000
 #define ERROR_BODY_MAX ((size_t)32 * 1024) /* a path of PATH_MAX bytes, escaped, fits */
 
 void wr_reply_json(struct wr_exchange *ex, int status, const struct wr_buf *json)
@@ -73,15 +75,25 @@ void wr_reply_error_with(struct wr_exchange *ex, int status, const char *name, c
 
 /* An answer that waits for the end of the request. */
 struct late {
+    struct wr_exchange *ex;
+    struct wr_timer patience;
     int status;
     struct wr_buf body;
 };
 
 static void send_late(struct wr_exchange *ex, void *data)
 {
-    const struct late *late = data;
+    struct late *late = data;
+    wr_timer_stop(&late->patience);
     wr_exchange_begin(ex, late->status);
     send_error(ex, &late->body);
+}
+
+static void on_patience(struct wr_timer *timer, void *data)
+{
+    struct late *late = data;
+    (void)timer;
+    send_late(late->ex, late);
 }
 
 static void free_late(struct wr_exchange *ex, bool aborted, void *data)
@@ -89,6 +101,7 @@ static void free_late(struct wr_exchange *ex, bool aborted, void *data)
     struct late *late = data;
     (void)ex;
     (void)aborted;
+    wr_timer_stop(&late->patience);
     wr_buf_done(&late->body);
     free(late);
 }
@@ -98,6 +111,7 @@ void wr_reply_error_late(struct wr_exchange *ex, int status, const char *fmt, ..
     static const struct wr_exchange_ops ops = {.on_body_end = send_late, .on_close = free_late};
     const struct wr_h1_head *head = wr_exchange_head(ex);
     wr_auto_buf body = WR_BUF(ERROR_BODY_MAX);
+    struct wr_error err;
     va_list ap;
 
     va_start(ap, fmt);
@@ -106,11 +120,17 @@ void wr_reply_error_late(struct wr_exchange *ex, int status, const char *fmt, ..
     /* Nothing to wait for, or a client that asks before it sends. */
     bool now = head->framing == WR_H1_BODY_NONE || head->expect_continue;
     struct late *late = now ? NULL : wr_calloc(1, sizeof(*late));
+    if (late && wr_timer_start(wr_exchange_loop(ex), &late->patience, PATIENCE_MS, on_patience,
+                               late, &err) < 0) {
+        free(late);
+        late = NULL;
+    }
     if (!late) {
         wr_exchange_begin(ex, status);
         send_error(ex, &body);
         return;
     }
+    late->ex = ex;
     late->status = status;
     late->body = body;
     body = (struct wr_buf){0};

@@ -9,8 +9,8 @@ void wr_reply_error(struct wr_exchange *ex, int status, const char *fmt, ...) WR
 void wr_reply_error_with(struct wr_exchange *ex, int status, const char *name, const char *value,
                          const char *fmt, ...) WR_PRINTF(5, 6);
 /* The same as wr_reply_error(), but after the end of the request's body: a client that still sends
- * would see a broken connection and not the reason. For handlers that have set no callbacks; what
- * comes is dropped. */
+ * would see a broken connection and not the reason. After ten seconds it is sent all the same. For
+ * handlers that have set no callbacks; what comes is dropped. */
 void wr_reply_error_late(struct wr_exchange *ex, int status, const char *fmt, ...) WR_PRINTF(3, 4);
 /* A complete JSON answer. */
 void wr_reply_json(struct wr_exchange *ex, int status, const struct wr_buf *json);

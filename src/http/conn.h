@@ -87,6 +87,9 @@ struct wr_exchange {
     char bytes[]; /* the head as received, then the decoded path */
 };
 
+/* Closes a connection whose peer does not take a large response. False when there is none. */
+bool wr_http_server_close_slow(struct wr_http_server *server);
+
 /* The exchange of a request whose head is the first `head_len` bytes of the input. NULL without
  * memory. */
 struct wr_exchange *wr_exchange_new(struct wr_server_conn *conn, const struct wr_h1_head *head,

@@ -260,6 +260,21 @@ void wr_exchange_end(struct wr_exchange *ex)
         end_response(ex);
 }
 
+bool wr_exchange_has_room(const struct wr_exchange *ex, size_t len)
+{
+    struct wr_http_server *server = ex->conn->server;
+    size_t waiting = 0;
+
+    if (len <= WR_HTTP_OUT_MAX || ex->closed || !server)
+        return true;
+    do {
+        waiting = 0;
+        wr_list_foreach(it, &server->conns)
+            waiting += wr_list_entry(it, struct wr_server_conn, link)->io.out.len;
+    } while (waiting + len > WR_HTTP_OUT_ALL && wr_http_server_close_slow(server));
+    return waiting + len <= WR_HTTP_OUT_ALL;
+}
+
 void wr_exchange_reply(struct wr_exchange *ex, int status, const char *content_type,
                        const void *body, size_t len)
 {

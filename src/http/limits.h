@@ -13,8 +13,9 @@
 #define WR_HTTP_OUT_LOW         (64 * 1024)  /* output below this: the producer is asked again */
 #define WR_HTTP_OUT_MAX \
     (1024 * 1024) /* output above this: a programmer's error, the connection is cut */
-#define WR_HTTP_HEAD_TIMEOUT_MS 30000  /* first byte of a head until its end */
-#define WR_HTTP_IDLE_TIMEOUT_MS 650000 /* between two requests on one connection */
+#define WR_HTTP_OUT_ALL         (256 * 1024 * 1024) /* large whole responses that wait in one server */
+#define WR_HTTP_HEAD_TIMEOUT_MS 30000               /* first byte of a head until its end */
+#define WR_HTTP_IDLE_TIMEOUT_MS 650000              /* between two requests on one connection */
 #define WR_HTTP_STALL_TIMEOUT_MS                                                                  \
     1800000 /* an exchange whose peer neither takes what waits for it nor sends what it promised; \
                long, because people leave a pager open */

@@ -38,21 +38,32 @@ static bool is_waiting(const struct wr_server_conn *conn)
     return conn->phase == WR_CONN_HEAD;
 }
 
-bool wr_http_server_make_room(struct wr_http_server *server)
+static bool holds_much(const struct wr_server_conn *conn)
 {
-    static bool (*const kinds[])(const struct wr_server_conn *) = {is_waiting, is_over};
+    return conn->io.out.len > WR_HTTP_OUT_HIGH && is_over(conn);
+}
 
-    for (size_t i = 0; i < WR_ARRAY_SIZE(kinds); i++) {
-        wr_list_foreach(it, &server->conns) {
-            struct wr_server_conn *conn = wr_list_entry(it, struct wr_server_conn, link);
+static bool close_one(struct wr_http_server *server, bool (*fits)(const struct wr_server_conn *))
+{
+    wr_list_foreach(it, &server->conns) {
+        struct wr_server_conn *conn = wr_list_entry(it, struct wr_server_conn, link);
 
-            if (conn->busy || !kinds[i](conn))
-                continue;
-            wr_server_conn_close(conn);
-            return true;
-        }
+        if (conn->busy || !fits(conn))
+            continue;
+        wr_server_conn_close(conn);
+        return true;
     }
     return false;
+}
+
+bool wr_http_server_make_room(struct wr_http_server *server)
+{
+    return close_one(server, is_waiting) || close_one(server, is_over);
+}
+
+bool wr_http_server_close_slow(struct wr_http_server *server)
+{
+    return close_one(server, holds_much);
 }
 
 int wr_http_server_adopt(struct wr_http_server *server, int fd, struct wr_error *err)

@@ -125,6 +125,11 @@ void wr_exchange_end(struct wr_exchange *ex);
 /* Cuts the connection at once (mid-body failures: the peer must see a truncated body). on_close is
  * called from the loop. */
 void wr_exchange_abort(struct wr_exchange *ex);
+/* Whether a whole body of that size may be given to wr_exchange_send() or wr_exchange_reply():
+ * those above WR_HTTP_OUT_MAX stay in memory until their peers have taken them, and all of a
+ * server's together are bounded. When there is none, connections whose peers take nothing are
+ * closed first. */
+bool wr_exchange_has_room(const struct wr_exchange *ex, size_t len);
 /* begin + content-type + send. */
 void wr_exchange_reply(struct wr_exchange *ex, int status, const char *content_type,
                        const void *body, size_t len);

@@ -43,6 +43,7 @@ struct wr_server {
     uint64_t drain_end_ms; /* monotonic */
     struct wr_timer drain_timer;
     size_t running_requests; /* of the control API, that wait for their body or for the engine */
+    size_t running_logs;     /* requests for a log that hold its lines */
     struct wr_signals signals;
     struct wr_timer idle_timer;
     uint64_t idle_timeout_ms;  /* 0: never */

@@ -1,7 +1,7 @@
 #include "agent/fs/disposition.h"
 
-#include "base/encode.h"
 #include "base/str.h"
+#include "http/uri.h"
 
 #define TOKEN                                              \
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" \
@@ -70,30 +70,15 @@ enum wr_param wr_header_param(const char *field, const char *name, char *out, si
     return *p == '\0' ? result : WR_PARAM_BAD;
 }
 
-/* UTF-8''a%20b, in place. */
-static bool decode_extended(char *value)
+/* UTF-8''a%20b */
+static bool decode_extended(const char *value, char *out, size_t cap)
 {
     static const char charset[] = "utf-8'";
     size_t len = strlen(charset);
-    const char *p = strlen(value) > len ? strchr(value + len, '\'') : NULL;
-    char *out = value;
+    const char *quote = strlen(value) > len ? strchr(value + len, '\'') : NULL;
 
-    if (!p || !wr_memcaseeq(value, len, charset, len))
-        return false;
-    for (p++; *p; p++) {
-        int high = *p == '%' ? wr_hex_value(p[1]) : 0;
-        int low = *p == '%' && high >= 0 ? wr_hex_value(p[2]) : 0;
-        if (high < 0 || low < 0 || (*p == '%' && high == 0 && low == 0))
-            return false;
-        if (*p == '%') {
-            *out++ = (char)(high << 4 | low);
-            p += 2;
-        } else {
-            *out++ = *p;
-        }
-    }
-    *out = '\0';
-    return true;
+    return quote && wr_memcaseeq(value, len, charset, len) &&
+           wr_uri_decode_segment(quote + 1, strlen(quote + 1), out, cap);
 }
 
 static int malformed(struct wr_error *err, const char *why)
@@ -110,11 +95,8 @@ static int read_params(const char *field, struct wr_multipart_part *ret, struct 
     enum wr_param other = wr_header_param(field, "filename*", extended, sizeof(extended));
     if (name == WR_PARAM_BAD || plain == WR_PARAM_BAD || other == WR_PARAM_BAD)
         return malformed(err, "a Content-Disposition is malformed or too long");
-    if (other == WR_PARAM_FOUND) {
-        if (!decode_extended(extended))
-            return malformed(err, "a filename* is not percent-encoded UTF-8");
-        memcpy(ret->filename, extended, strlen(extended) + 1);
-    }
+    if (other == WR_PARAM_FOUND && !decode_extended(extended, ret->filename, sizeof(ret->filename)))
+        return malformed(err, "a filename* is not percent-encoded UTF-8");
     ret->has_filename = plain == WR_PARAM_FOUND || other == WR_PARAM_FOUND;
     return 0;
 }

@@ -49,6 +49,8 @@ void wr_api_reply_json(struct wr_exchange *ex, int status, const struct wr_buf *
 {
     if (r < 0)
         wr_exchange_abort(ex);
+    else if (!wr_exchange_has_room(ex, body->len))
+        wr_api_error(ex, 503, "too many large answers wait for their clients; try again later");
     else
         wr_exchange_reply(ex, status, "application/json", wr_buf_ptr(body), body->len);
 }

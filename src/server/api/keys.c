@@ -9,6 +9,7 @@
 #include "server/server.h"
 
 #define KEYS_MAX_BODY  4096
+#define KEYS_OF_TEAM   100 /* that its own keys can make; each has a budget of requests */
 #define KEYS_MAX_BYTES ((size_t)16 * 1024 * 1024)
 
 int wr_api_name_check(const char *name, struct wr_error *err)
@@ -115,6 +116,28 @@ void wr_api_keys_list(struct wr_exchange *ex, const struct wr_route_match *match
 
 /* ---- create ---- */
 
+static bool count_key(const struct wr_api_key *key, void *data)
+{
+    size_t *count = data;
+
+    (void)key;
+    return ++*count < KEYS_OF_TEAM;
+}
+
+static int check_count(const struct wr_api_op *op, struct wr_error *err)
+{
+    size_t count = 0;
+
+    if (op->who.is_operator)
+        return 0;
+    int r = wr_store_key_each(op->server->store, op->who.team_id, count_key, &count, err);
+    if (r == 0 && count == KEYS_OF_TEAM)
+        r = wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
+                    "the team has %d API keys; remove one, or ask the operator of this server",
+                    KEYS_OF_TEAM);
+    return r;
+}
+
 /* Into `key`: the name, and the team that gets the key. */
 static int read_create(const struct wr_api_op *op, const char *body, size_t len,
                        struct wr_api_key *key, struct wr_error *err)
@@ -153,6 +176,8 @@ static void on_create_body(struct wr_exchange *ex, const char *body, size_t len,
 
     wr_key_new(text, &key);
     int r = read_create(op, body, len, &key, &error);
+    if (r == 0)
+        r = check_count(op, &error);
     if (r == 0)
         r = wr_store_key_add(op->server->store, &key, &error);
     if (r < 0) {

@@ -89,6 +89,10 @@ static void reply_page(struct wr_exchange *ex, const struct wr_list_query *query
         wr_exchange_abort(ex);
         return;
     }
+    if (!wr_exchange_has_room(ex, body.len)) {
+        wr_api_error(ex, 503, "too many large answers wait for their clients; try again later");
+        return;
+    }
     wr_exchange_begin(ex, 200);
     wr_exchange_header(ex, "Content-Type", "application/json");
     wr_exchange_header(ex, "X-Total-Running", total);

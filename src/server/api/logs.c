@@ -15,6 +15,7 @@
 #include "server/request.h"
 #include "server/server.h"
 
+#define RUNNING_MAX      64   /* each holds up to 2 MiB of lines */
 #define AGENT_TIMEOUT_MS 5000 /* then the answer is without the output of processes */
 /* In the old form each message is there twice, once as JSON in JSON: in the worst case 18 bytes for
  * each. */
@@ -37,12 +38,21 @@ struct logs {
     struct wr_timer timeout;
     int status;
     bool asking;
+    bool running; /* counted in server->running_logs */
 };
 
-static void free_logs(struct logs *logs)
+static void drop_lines(struct logs *logs)
 {
     wr_log_lines_done(&logs->recorded);
     wr_log_lines_done(&logs->output);
+    if (logs->running)
+        logs->server->running_logs--;
+    logs->running = false;
+}
+
+static void free_logs(struct logs *logs)
+{
+    drop_lines(logs);
     wr_agent_log_done(&logs->agent_log);
     free(logs);
 }
@@ -117,6 +127,8 @@ static void reply(struct logs *logs)
         wr_jw_end(&w);
     }
     wr_jw_end(&w);
+    /* The client may take its time with the answer. */
+    drop_lines(logs);
     wr_api_reply_json(logs->ex, 200, &body, wr_jw_finish(&w));
 }
 
@@ -337,6 +349,8 @@ static void handle(struct wr_exchange *ex, const char *param, const struct wr_ap
         wr_api_no_sandbox(ex, param);
         return;
     }
+    if (r == 0 && request->server->running_logs >= RUNNING_MAX)
+        r = wr_fail(&error, WR_E_UNAVAILABLE, 0, "too many logs are being read; try again");
     struct logs *logs = r < 0 ? NULL : wr_calloc(1, sizeof *logs);
     if (!logs) {
         if (r == 0)
@@ -345,6 +359,8 @@ static void handle(struct wr_exchange *ex, const char *param, const struct wr_ap
         return;
     }
     logs->server = request->server;
+    logs->server->running_logs++;
+    logs->running = true;
     logs->ex = ex;
     logs->old_form = old_form;
     memcpy(logs->id, id, sizeof id);

@@ -1,6 +1,12 @@
 /* Who may call a running agent, from where. */
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "agent/fs/signature.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "live.h"
 #include "test.h"
 
@@ -147,6 +153,26 @@ TEST(a_refused_upload_is_answered_when_it_is_over)
         reply_done(&reply);
     }
     free(body);
+}
+
+/* Somebody without the token must not hold connections for ever. */
+TEST(a_refused_upload_without_end_is_answered_in_time)
+{
+    static const char request[] = "POST /files?path=a HTTP/1.1\r\nHost: x\r\n"
+                                  "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
+    auto_live live = {0};
+    char got[64] = "";
+    live_start_with(&live, TOKEN);
+    wr_auto_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)live.port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    CHECK_INT(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+    CHECK_INT(write(fd, request, sizeof(request) - 1), (ssize_t)sizeof(request) - 1);
+    struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+    CHECK_INT(poll(&pollfd, 1, LIVE_WAIT_MS), 1);
+    CHECK(read(fd, got, sizeof(got) - 1) > 0);
+    CHECK(strncmp(got, "HTTP/1.1 401 ", 13) == 0);
 }
 
 TEST(pages_from_anywhere_may_call)

@@ -105,6 +105,9 @@ static void handler(struct wr_exchange *ex, void *data)
         wr_exchange_header(ex, "transfer-encoding", "chunked");
         wr_exchange_header(ex, "Connection", "close");
         wr_exchange_send(ex, "x", 1);
+    } else if (strcmp(path, "/room") == 0) {
+        wr_exchange_reply(ex, 200, "text/plain",
+                          wr_exchange_has_room(ex, WR_HTTP_OUT_ALL) ? "y" : "n", 1);
     } else if (strcmp(path, "/large") == 0) {
         static const char large[1024 * 1024];
         wr_exchange_reply(ex, 200, "text/plain", large, sizeof large);
@@ -640,6 +643,26 @@ TEST(who_takes_nothing_makes_room_after_a_while)
     (void)close(slow);
     (void)close(early);
     stop(late);
+}
+
+TEST(large_responses_that_wait_are_bounded)
+{
+    static const char room[] = "GET /room HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    bench_start(&b, OVER_UNIX,
+                (struct wr_http_server_opts){.handler = handler, .stall_timeout_ms = 3000});
+    int slow = bench_connect(&b), other = bench_connect(&b);
+    peer_expect(&b, other, room, OK(1) "y");
+    peer_send(slow, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+    bench_idle(&b, 20);
+    peer_expect(&b, other, room, OK(1) "n");
+    CHECK_INT(seen.aborted, 0);
+    /* Whoever takes nothing of its own does not keep others from theirs for long. */
+    bench_idle(&b, 1600);
+    peer_expect(&b, other, room, OK(1) "y");
+    CHECK_INT(seen.aborted, 1);
+    (void)close(slow);
+    stop(other);
 }
 
 TEST(hijack_hands_over_everything)

@@ -144,3 +144,18 @@ TEST(large_bodies)
     refused(&f, 0, "POST", "/sandboxes", body, 413, "too large");
     stop(&f);
 }
+
+/* Each key has a budget of its own, so a team cannot make any number of them for itself. */
+TEST(keys_of_a_team_are_bounded)
+{
+    struct fixture f = start_with(&(struct start_opts){.api = true});
+    int status = 201, made = 0;
+    for (; made < 200 && status == 201; made++)
+        status = api(&f, 1, "POST", "/api-keys", "{\"name\":\"more\"}", NULL);
+    CHECK_INT(status, 429);
+    CHECK_INT(made, 100); /* with the one that was there, and the attempt that failed */
+    /* The other team is not concerned, and neither is the operator. */
+    CHECK_INT(api(&f, 0, "POST", "/api-keys", "{\"name\":\"one\"}", NULL), 201);
+    CHECK_INT(api(&f, -1, "POST", "/api-keys", "{\"name\":\"two\"}", NULL), 201);
+    stop(&f);
+}
