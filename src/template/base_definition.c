@@ -78,6 +78,11 @@ const char wr_base_customize[] =
     "# Matplotlib builds its list of fonts at the first import: half a second that every sandbox would pay.\n"
     "chroot --userspec=user:user \"$root\" env -i HOME=/home/user PATH=/usr/bin:/bin MPLBACKEND=Agg \\\n"
     "    python3 -c 'import matplotlib.font_manager'\n"
+    "# The profile of login shells, which commands of the E2B SDKs run in, starts two programs; bash knows both answers.\n"
+    "sed -i -e 's/\"\\$(id -u)\"/\"${EUID:-$(id -u)}\"/' -e 's/\\$(run-parts --list[^)]*)/\\/etc\\/profile.d\\/*.sh/' \\\n"
+    "    \"$root/etc/profile\"\n"
+    "grep -qF '${EUID:-$(id -u)}' \"$root/etc/profile\"\n"
+    "grep -qF 'in /etc/profile.d/*.sh;' \"$root/etc/profile\"\n"
     "rm -f \"$root/etc/resolv.conf\"\n"
     "echo '# Name servers: Warren decides.' > \"$root/etc/resolv.conf\"\n";
 
