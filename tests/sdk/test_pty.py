@@ -34,9 +34,10 @@ def test_resize(sandbox, terminal):
     terminal.wait("size:77x11")
 
 
-def test_ctrl_c(sandbox, terminal):
-    type_in(sandbox, terminal, "sleep 600; echo after$((1))\n")
-    terminal.wait("sleep 600")
+def test_ctrl_c(sandbox, terminal, until):
+    type_in(sandbox, terminal, "sleep 613; echo after$((1))\n")
+    # Before that the signal would be the shell's.
+    until(lambda: sandbox.commands.run("pgrep -f '^sleep 613$' || true").stdout, "the program runs")
     type_in(sandbox, terminal, "\x03")
     type_in(sandbox, terminal, "echo back$((2))\n")
     terminal.wait("back2")
