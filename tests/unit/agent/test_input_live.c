@@ -144,7 +144,7 @@ TEST(a_stream_of_input_has_back_pressure)
     memset(block, 'x', sizeof(block));
     stream_open(&s, &live, &plain,
                 json_pack("{s:{s:s,s:[s,s]}}", "process", "cmd", "/bin/sh", "args", "-c",
-                          "read line; wc -c"));
+                          "exec sleep 1000"));
     stream_wait(&s, stream_started);
     messages_open(&m, &live, &input_binary);
     (void)messages_send(&m, start_of(s.pid));
