@@ -80,6 +80,36 @@ def sdk(request, served):
     made.stop()
 
 
+@pytest.fixture(scope="session", params=["sync", "async"])
+def interpreter(request, served):
+    """The Python SDK of the code interpreter, once synchronous and once asynchronous."""
+    import flavour
+
+    made = flavour.Interpreter() if request.param == "sync" else flavour.AsyncInterpreter()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def box(interpreter):
+    """A sandbox of the code interpreter that the tests of a file share."""
+    made = interpreter.Sandbox.create(timeout=600)
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def fresh(interpreter):
+    """Makes sandboxes of the code interpreter that end with the test."""
+    with contextlib.ExitStack() as stack:
+        def create(*arguments, **options):
+            made = interpreter.Sandbox.create(*arguments, **options)
+            stack.callback(interpreter.Sandbox.kill, made.sandbox_id)
+            return made
+
+        yield create
+
+
 @pytest.fixture(scope="module")
 def sandbox(sdk):
     """One that the tests of a file share."""

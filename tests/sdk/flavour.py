@@ -8,6 +8,7 @@ import inspect
 import threading
 
 import e2b
+import e2b_code_interpreter
 
 import warren
 
@@ -185,3 +186,13 @@ class Async:
 
     def stop(self):
         self.loop.stop()
+
+
+class Interpreter(Sync):
+    Sandbox = e2b_code_interpreter.Sandbox
+
+
+class AsyncInterpreter(Async):
+    def __init__(self):
+        super().__init__()
+        self.Sandbox = Blocking(e2b_code_interpreter.AsyncSandbox, self.loop)
