@@ -19,7 +19,8 @@ ALLOWED = {
     "http": BASE,
     "rpc": BASE | {"http"},
     "agent": WIRE,
-    "nest": WIRE | {"agent"},
+    "interpreter": WIRE | {"agent", "nest"},
+    "nest": WIRE | {"agent", "interpreter"},
     "template": BASE,
     "engine": BASE | {"template", "nest"},
     "server": WIRE | {"template", "engine"},
@@ -28,6 +29,8 @@ ALLOWED = {
 }
 # Of these folders only the interface is visible from outside.
 INTERFACES = {
+    ("interpreter", "nest"): {"nest/zygote_protocol.h"},
+    ("nest", "interpreter"): {"interpreter/service.h"},
     ("engine", "nest"): {"nest/protocol.h"},
     ("server", "engine"): {"engine/action.h"},
     ("client", "engine"): {"engine/action.h"},

@@ -43,6 +43,15 @@ static int prepare(struct wr_error *err)
     return hold_stdio(err);
 }
 
+static int start_interpreter(struct wr_agent *agent, struct wr_error *err)
+{
+    const struct wr_agent_config *config = agent->config;
+
+    if (config->interpreter_fd < 0 || !config->interpreter)
+        return 0;
+    return config->interpreter->start(agent, config->interpreter_fd, &agent->interpreter, err);
+}
+
 static int serve(struct wr_agent *agent, struct wr_error *err)
 {
     const struct wr_http_server_opts opts = {
@@ -58,31 +67,35 @@ static int serve(struct wr_agent *agent, struct wr_error *err)
         return rc;
     }
     rc = wr_http_server_new(agent->loop, agent->config->listen_fd, &opts, &agent->server, err);
+    if (rc == 0)
+        rc = start_interpreter(agent, err);
     if (rc == 0) {
         wr_markers_queue(agent);
         rc = wr_loop_run(agent->loop, err);
         wr_idle_cancel(&agent->markers);
     }
     agent->server = wr_http_server_free(agent->server);
+    if (agent->interpreter)
+        agent->config->interpreter->stop(agent->interpreter);
     wr_pid1_done(&agent->pid1);
     return rc;
 }
 
 int wr_agent_run(const struct wr_agent_config *config)
 {
-    struct wr_agent_config own = *config;
-    struct wr_agent agent = {.config = &own};
+    struct wr_agent agent = {.own = *config, .config = &agent.own};
     struct wr_error err = {0};
 
     int rc = prepare(&err);
-    wr_auto_json *env = wr_env_of_sandbox(config->env, config->sandbox_id, config->template_name);
-    own.env = env;
-    if (rc == 0 && !env)
+    agent.env = wr_env_of_sandbox(config->env, config->sandbox_id, config->template_name);
+    agent.own.env = agent.env;
+    if (rc == 0 && !agent.env)
         rc = wr_fail(&err, WR_E_INTERNAL, 0, "no memory for the environment");
     if (rc == 0)
         rc = wr_loop_new(&agent.loop, &err);
     if (rc < 0) {
         (void)wr_close(config->listen_fd);
+        json_decref(agent.env);
         return 1;
     }
     wr_agent_log_init(&agent.log, config->log_max_bytes);
@@ -93,5 +106,7 @@ int wr_agent_run(const struct wr_agent_config *config)
     wr_filesystem_done(&agent.filesystem);
     wr_agent_log_done(&agent.log);
     agent.loop = wr_loop_free(agent.loop);
+    json_decref(agent.env);
+    free(agent.token);
     return rc < 0 ? 1 : 0;
 }

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 
+#include "agent/service.h"
 #include "base/error.h"
 
 struct wr_agent_config {
@@ -16,10 +18,13 @@ struct wr_agent_config {
     const char *template_name;
     const char *default_user;    /* for processes and files when the caller names none */
     const char *default_workdir; /* may be empty: the user's home */
-    const json_t *env;      /* object of strings: variables of every process, besides those that say
-                               which      sandbox this is; may be NULL */
-    int listen_fd;          /* owned; listening TCP socket, non-blocking, close-on-exec */
-    uint64_t log_max_bytes; /* memory that the output log may take */
+    const json_t *env;  /* object of strings: variables of every process, besides those that say
+                           which      sandbox this is; may be NULL */
+    int listen_fd;      /* owned; listening TCP socket, non-blocking, close-on-exec */
+    int interpreter_fd; /* the same, of the interpreter service; -1: none */
+    const struct wr_agent_service *interpreter; /* serves interpreter_fd; NULL: nobody */
+    bool blank; /* prepare for a user who is not known yet (docs/internals/interpreter.md) */
+    uint64_t log_max_bytes;   /* memory that the output log may take */
     const char *access_token; /* what callers have to know; NULL: anybody may call */
 };
 

@@ -32,11 +32,16 @@ static enum token check_token(const char *token, const struct wr_exchange *ex)
     return right ? TOKEN_RIGHT : TOKEN_WRONG;
 }
 
+bool wr_auth_has_token(const struct wr_agent_config *config, const struct wr_exchange *ex)
+{
+    return !config->access_token || check_token(config->access_token, ex) == TOKEN_RIGHT;
+}
+
 bool wr_auth_allows(const struct wr_agent_config *config, const struct wr_exchange *ex)
 {
-    if (!config->access_token || check_token(config->access_token, ex) == TOKEN_RIGHT)
+    if (wr_auth_has_token(config, ex))
         return true;
-    for (size_t i = 0; i < WR_ARRAY_SIZE(open_routes); i++) {
+    for (size_t i = 0; i < WR_ARRAY_SIZE(open_routes) && !config->blank; i++) {
         if (wr_exchange_is(ex, open_routes[i].method) &&
             wr_streq(wr_exchange_path(ex), open_routes[i].path))
             return true;

@@ -6,8 +6,12 @@
 #include "agent/user.h"
 #include "http/server.h"
 
+/* Whether the request carries the access token, or there is none in the configuration. */
+bool wr_auth_has_token(const struct wr_agent_config *config, const struct wr_exchange *ex)
+    WR_MUST_CHECK;
 /* Whether the request may be answered at all: without a token in the configuration all may, else
- * it carries the token, or its route is open or checks for itself. */
+ * it carries the token, or its route is open or checks for itself; in a blank sandbox no route is.
+ */
 bool wr_auth_allows(const struct wr_agent_config *config, const struct wr_exchange *ex)
     WR_MUST_CHECK;
 

@@ -7,6 +7,7 @@
 #include "agent/fs/files_get.h"
 #include "agent/fs/files_put.h"
 #include "agent/fs/rpc_filesystem.h"
+#include "agent/init.h"
 #include "agent/logs.h"
 #include "agent/reply.h"
 #include "agent/state.h"
@@ -86,6 +87,18 @@ static void post_files_compose(struct wr_exchange *ex, const struct wr_route_mat
     wr_files_compose(data, ex);
 }
 
+static void get_init(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
+{
+    (void)match;
+    wr_init_get(data, ex);
+}
+
+static void post_init(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
+{
+    (void)match;
+    wr_init_post(data, ex);
+}
+
 static const struct wr_route routes[] = {
     {"GET", "/health", get_health},
     {"GET", "/envs", get_envs},
@@ -94,6 +107,8 @@ static const struct wr_route routes[] = {
     {"GET", "/files", get_files},
     {"POST", "/files", post_files},
     {"POST", "/files/compose", post_files_compose},
+    {"GET", "/init", get_init},
+    {"POST", "/init", post_init},
 };
 
 void wr_routes_handle(struct wr_exchange *ex, void *data)

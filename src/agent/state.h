@@ -11,9 +11,13 @@
 struct wr_http_server;
 
 struct wr_agent {
-    const struct wr_agent_config *config; /* borrowed */
+    const struct wr_agent_config *config; /* `own`, for reading */
+    struct wr_agent_config own;           /* changed by the assignment of a blank sandbox only */
+    json_t *env;                          /* owned: own.env */
+    char *token; /* owned: own.access_token, when an assignment has set it */
     struct wr_loop *loop;
     struct wr_http_server *server;
+    void *interpreter; /* of config->interpreter; NULL: none */
     struct wr_agent_log log;
     struct wr_process_table processes;
     struct wr_filesystem filesystem;

@@ -13,8 +13,10 @@
 #include "base/str.h"
 #include "cli/language.h"
 #include "cli/out.h"
+#include "cli/picture_draw.h"
 #include "cli/program.h"
-#include "cli/sandbox_opts.h"
+#include "cli/run_notebook.h"
+#include "cli/sandbox_end.h"
 #include "cli/session.h"
 #include "json/jread.h"
 
@@ -25,13 +27,16 @@ struct values {
     struct wr_sandbox_values sandbox;
     struct wr_opt_list files;
     const char *lang, *user;
+    struct wr_notebook_values notebook;
     uint64_t timeout_ms;
     bool json, timing, keep;
 };
 
+#define NOTEBOOK(member) offsetof(struct values, notebook.member)
+
 static const struct wr_opt opts[] = {
     {"lang", 'l', WR_OPT_STRING, offsetof(struct values, lang), "LANG",
-     "python, js or sh (default: by the extension)", 0, 0, false},
+     "python, js or sh; cells also ts, r, java (default: by the file)", 0, 0, false},
     {"timeout", 0, WR_OPT_DURATION, offsetof(struct values, timeout_ms), "TIME",
      "kill the program after TIME; the status is then 124", 1, 86400000, false},
     WR_SANDBOX_OPTS(offsetof(struct values, sandbox)),
@@ -40,11 +45,23 @@ static const struct wr_opt opts[] = {
     {"user", 'u', WR_OPT_STRING, offsetof(struct values, user), "NAME",
      "user of the program (the template's)", 0, 0, false},
     {"json", 0, WR_OPT_FLAG, offsetof(struct values, json), NULL,
-     "collect the output and print one JSON object", 0, 0, false},
+     "collect the output and print one JSON object; of cells one per event", 0, 0, false},
     {"timing", 0, WR_OPT_FLAG, offsetof(struct values, timing), NULL,
      "say on standard error how long it took", 0, 0, false},
     {"keep", 0, WR_OPT_FLAG, offsetof(struct values, keep), NULL,
      "keep the sandbox (for its lifetime of 5m) and print its id", 0, 0, false},
+    {"cells", 0, WR_OPT_FLAG, NOTEBOOK(cells), NULL, "run the cells of FILE, which \"# %%\" begins",
+     0, 0, false},
+    {"keep-going", 0, WR_OPT_FLAG, NOTEBOOK(keep_going), NULL, "cells: go on after one that failed",
+     0, 0, false},
+    {"save", 0, WR_OPT_FLAG, NOTEBOOK(save), NULL,
+     "cells: write what was run to NAME.executed.ipynb", 0, 0, false},
+    {"save-as", 0, WR_OPT_STRING, NOTEBOOK(save_as), "PATH",
+     "cells: the same to PATH, which may be FILE itself", 0, 0, false},
+    {"out", 'o', WR_OPT_STRING, NOTEBOOK(out), "DIR",
+     "cells: directory for pictures (that of FILE)", 0, 0, false},
+    {"pictures", 0, WR_OPT_CHOICE, NOTEBOOK(pictures), WR_PICTURE_CHOICES,
+     "cells: how the terminal draws", 0, 0, false},
 };
 
 /* Whether standard input can have something for the program: closed and /dev/null cannot. */
@@ -162,19 +179,45 @@ static int run_program(const struct wr_invocation *in, struct wr_client *client,
     return r;
 }
 
-/* The sandbox goes away whatever happened; a failure of that is told, but does not hide the
- * program's status. */
-static void clean_up(struct wr_client *client, const char *id, bool keep)
+/* What follows the name of a notebook can only be options. */
+static int read_late_options(const struct wr_invocation *in, struct wr_error *err)
 {
-    struct wr_error err = {0};
+    wr_auto_free struct wr_opt_args *args = wr_calloc(1, sizeof *args);
+    wr_auto_free char **argv = wr_calloc(in->arg_count, sizeof *argv);
+    const struct wr_opt_set sets[] = {in->own, in->shared};
 
-    wr_client_interrupt(client, false);
-    if (keep) {
-        fprintf(stderr, "%s\n", id);
-        return;
-    }
-    if (wr_sandbox_kill(client, id, &err) < 0 && err.code != WR_E_NOT_FOUND)
-        fprintf(stderr, "warren: sandbox %s was not removed: %s\n", id, err.msg);
+    if (!args || !argv)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "arguments");
+    /* They are parts of argv, which is not constant. */
+    for (size_t i = 1; i < in->arg_count; i++)
+        argv[i - 1] = (char *)(uintptr_t)in->args[i];
+    int r =
+        wr_opts_parse(sets, WR_ARRAY_SIZE(sets), (int)in->arg_count - 1, argv, SIZE_MAX, args, err);
+    if (r == 0 && args->count > 0)
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "cells take no arguments (\"%.40s\")",
+                       args->items[0]);
+    return r;
+}
+
+static int run_notebook(const struct wr_invocation *in, struct wr_error *err)
+{
+    const struct values *values = in->values;
+    const struct wr_notebook_run notebook = {
+        .file = in->args[0],
+        .lang = values->lang,
+        .sandbox = &values->sandbox,
+        .files = &values->files,
+        .values = &values->notebook,
+        .timeout_ms = values->timeout_ms,
+        .json = values->json,
+        .timing = values->timing,
+        .keep = values->keep,
+    };
+
+    if (values->user)
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "option --user is not for cells: they run as the template's user");
+    return wr_notebook_run(in, &notebook, err);
 }
 
 static int run(const struct wr_invocation *in, struct wr_error *err)
@@ -188,7 +231,13 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
     uint64_t size = 0;
     char id[WR_ID_LEN + 1];
 
-    int r = wr_language_choose(values->lang, in->args[0], &language, err);
+    if (wr_notebook_meant(in->args[0], &values->notebook)) {
+        int late = read_late_options(in, err);
+        return late < 0 ? wr_wrap(err, "run") : run_notebook(in, err);
+    }
+    int r = wr_notebook_refuse(&values->notebook, err);
+    if (r == 0)
+        r = wr_language_choose(values->lang, in->args[0], &language, err);
     /* A wrong name is told before a sandbox is made. */
     if (r == 0 && !wr_streq(in->args[0], "-"))
         r = wr_open_regular(in->args[0], &check_fd, &size, err);
@@ -200,7 +249,7 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
         r = wr_sandbox_create(client, &create, id, NULL, err);
         if (r == 0) {
             r = run_program(in, client, session, id, language, err);
-            clean_up(client, id, values->keep);
+            wr_sandbox_end(client, id, values->keep);
         }
         if (r == -WR_E_CANCELED && wr_session_signal(session))
             r = 128 + wr_session_signal(session);
@@ -218,7 +267,10 @@ const struct wr_command wr_cmd_run = {
         "The program is copied into the sandbox and run by python3, node or bash there. Standard\n"
         "input, output and its exit status are the program's (128 + N when signal N killed it).\n"
         "Ctrl-C interrupts the program; a second one ends the sandbox. The sandbox is deleted at\n"
-        "the end. Arguments behind FILE go to the program.",
+        "the end. Arguments behind FILE go to the program.\n\n"
+        "A notebook (.ipynb), or with --cells a program whose comments \"# %%\" (\"// %%\") begin\n"
+        "cells, is run cell by cell in one interpreter, to the first cell that fails; the status is\n"
+        "1 then. Pictures become files NAME-cellN-K.png beside FILE. Options may follow FILE.",
     .opts = opts,
     .opt_count = WR_ARRAY_SIZE(opts),
     .values_size = sizeof(struct values),

@@ -10,8 +10,8 @@
 #include "base/str.h"
 #include "cli/out.h"
 #include "json/jread.h"
-#include "template/base_template.h"
 #include "template/import.h"
+#include "template/make.h"
 #include "template/store.h"
 
 struct values {
@@ -23,11 +23,11 @@ static const struct wr_opt opts[] = {
     {"from", 0, WR_OPT_STRING, offsetof(struct values, from), "DIR|TAR",
      "make-base: from a root file system that is there", 0, 0, false},
     {"name", 'n', WR_OPT_STRING, offsetof(struct values, name), "NAME",
-     "make-base: name of the template (base)", 0, 0, false},
+     "make, make-base: name of the template, if another", 0, 0, false},
     {"force", 0, WR_OPT_FLAG, offsetof(struct values, force), NULL,
-     "make-base: make it again although it is there", 0, 0, false},
-    {"quiet", 'q', WR_OPT_FLAG, offsetof(struct values, quiet), NULL, "make-base: no progress", 0,
-     0, false},
+     "make, make-base: again although it is there", 0, 0, false},
+    {"quiet", 'q', WR_OPT_FLAG, offsetof(struct values, quiet), NULL,
+     "make, make-base: no progress", 0, 0, false},
     {"json", 0, WR_OPT_FLAG, offsetof(struct values, json), NULL, "ls: a JSON array", 0, 0, false},
 };
 
@@ -57,15 +57,25 @@ static void on_template(const struct wr_template *t, void *data)
 {
     struct listing *listing = data;
     uint64_t now = wr_wall_ms();
-    char text[32], created[25];
+    char text[32], created[25], aliases[128] = "";
 
     wr_format_rfc3339(t->created_ms, created);
-    json_t *item =
-        json_pack("{s:s, s:I, s:I, s:s}", "name", t->name, "layers", (json_int_t)t->layer_count,
-                  "sizeBytes", (json_int_t)t->size_bytes, "createdAt", created);
+    json_t *names = json_array();
+    for (size_t i = 0; i < t->alias_count; i++) {
+        size_t used = strlen(aliases);
+        if (json_array_append_new(names, json_string(t->aliases[i])) < 0)
+            listing->failed = true;
+        if (!wr_strformat(aliases + used, sizeof aliases - used, "%s%s", i ? "," : "",
+                          t->aliases[i]))
+            aliases[used] = '\0'; /* the JSON has them all */
+    }
+    json_t *item = json_pack("{s:s, s:o, s:I, s:I, s:s}", "name", t->name, "aliases", names,
+                             "layers", (json_int_t)t->layer_count, "sizeBytes",
+                             (json_int_t)t->size_bytes, "createdAt", created);
     if (!item || json_array_append_new(listing->json, item) < 0)
         listing->failed = true;
     wr_table_cell(listing->table, t->name);
+    wr_table_cell(listing->table, aliases[0] ? aliases : "-");
     if (!wr_strformat(text, sizeof text, "%zu", t->layer_count))
         text[0] = '\0';
     wr_table_cell(listing->table, text);
@@ -77,7 +87,7 @@ static void on_template(const struct wr_template *t, void *data)
 
 static int list(const struct wr_invocation *in, struct wr_error *err)
 {
-    static const char *const headers[] = {"NAME", "LAYERS", "SIZE", "AGE"};
+    static const char *const headers[] = {"NAME", "ALIASES", "LAYERS", "SIZE", "AGE"};
     const struct values *values = in->values;
     wr_auto_json *json = json_array();
     struct wr_table table;
@@ -96,10 +106,10 @@ static int list(const struct wr_invocation *in, struct wr_error *err)
     return r;
 }
 
-static int make_base(const struct wr_invocation *in, struct wr_error *err)
+static int make(const struct wr_invocation *in, const struct wr_definition *d, struct wr_error *err)
 {
     const struct values *values = in->values;
-    const char *name = values->name ? values->name : "base";
+    const char *name = values->name ? values->name : d->name;
     FILE *progress = values->quiet ? NULL : stderr;
     bool was_there = false;
     wr_auto_close int fd = -1;
@@ -114,15 +124,52 @@ static int make_base(const struct wr_invocation *in, struct wr_error *err)
     if (values->from) {
         r = wr_template_import(fd, name, values->from, progress, err);
     } else {
-        struct wr_base_opts base = {.name = name,
-                                    .force = values->force,
-                                    .progress = progress,
-                                    .ret_was_there = &was_there};
-        r = wr_template_make_base(fd, &base, err);
+        struct wr_make_opts options = {.name = name,
+                                       .force = values->force,
+                                       .progress = progress,
+                                       .ret_was_there = &was_there};
+        r = wr_template_make(fd, d, &options, err);
     }
     if (r == 0)
         printf("template %s is ready%s\n", name, was_there ? " (its layer was there)" : "");
     return r;
+}
+
+static int make_base(const struct wr_invocation *in, struct wr_error *err)
+{
+    return make(in, wr_definition_at(0), err);
+}
+
+/* "base, code-interpreter-full" */
+static const char *definition_names(char *out, size_t cap)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; wr_definition_at(i); i++) {
+        if (!wr_strformat(out + used, cap - used, "%s%s", i ? ", " : "", wr_definition_at(i)->name))
+            out[used] = '\0';
+        used = strlen(out);
+    }
+    return out;
+}
+
+static int make_named(const struct wr_invocation *in, struct wr_error *err)
+{
+    const struct values *values = in->values;
+    const char *name = in->arg_count > 1 ? in->args[1] : "";
+    const struct wr_definition *d = wr_definition_find(name);
+    char names[200];
+
+    if (!d)
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "template make: \"%.40s\" is not one of %s; 'warren template make-base "
+                       "--from' makes a template of a root file system",
+                       name, definition_names(names, sizeof names));
+    if (values->from)
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "option --from goes with 'warren template make-base'");
+    return make(in, d, err);
 }
 
 static int remove_one(const struct wr_invocation *in, struct wr_error *err)
@@ -141,7 +188,10 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
         const char *name;
         size_t max_args;
         int (*run)(const struct wr_invocation *in, struct wr_error *err);
-    } actions[] = {{"ls", 1, list}, {"make-base", 1, make_base}, {"rm", 2, remove_one}};
+    } actions[] = {{"ls", 1, list},
+                   {"make", 2, make_named},
+                   {"make-base", 1, make_base},
+                   {"rm", 2, remove_one}};
 
     for (size_t i = 0; i < WR_ARRAY_SIZE(actions); i++) {
         if (!wr_streq(in->args[0], actions[i].name))
@@ -152,18 +202,22 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
         return actions[i].run(in, err);
     }
     return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                   "template: \"%.40s\" is not one of ls, make-base, rm", in->args[0]);
+                   "template: \"%.40s\" is not one of ls, make, make-base, rm", in->args[0]);
 }
 
 const struct wr_command wr_cmd_template = {
     .name = "template",
     .summary = "List, make and remove templates",
-    .usage = "ls | make-base [--from DIR|TAR] [--name NAME] | rm NAME",
-    .words = "ls make-base rm",
+    .usage = "ls | make NAME | make-base [--from DIR|TAR] [--name NAME] | rm NAME",
+    .words = "ls make make-base rm",
     .details =
-        "make-base makes the template \"base\" with mmdebstrap (about a minute and 300 MB of\n"
-        "downloads), or with --from a template out of a directory or a tar archive (plain, gzip,\n"
-        "xz, zstd) that holds a root file system.",
+        "make makes one of Warren's own templates:\n"
+        "  base                   Debian 13 with Python, Node and common tools, by mmdebstrap (about a\n"
+        "                         minute and 300 MB of downloads); also \"code-interpreter-v1\"\n"
+        "  code-interpreter-full  base with R, Java and more packages for Python, as a layer on it (a\n"
+        "                         minute and 500 MB of downloads more)\n"
+        "make-base is make base, or with --from makes a template out of a directory or a tar archive\n"
+        "(plain, gzip, xz, zstd) that holds a root file system.",
     .opts = opts,
     .opt_count = WR_ARRAY_SIZE(opts),
     .values_size = sizeof(struct values),

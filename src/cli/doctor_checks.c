@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/parse.h"
 #include "base/str.h"
+#include "cli/doctor_zygotes.h"
 #include "client/start.h"
 
 #define KERNEL_MAJOR 5u
@@ -371,5 +372,6 @@ const struct wr_doctor_check wr_doctor_checks[] = {
     {"inotify", check_inotify},
     {"disk space", check_disk},
     {"server", check_server},
+    {"forked interpreters", wr_doctor_check_zygotes},
 };
 const size_t wr_doctor_check_count = WR_ARRAY_SIZE(wr_doctor_checks);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/parse.h"
 #include "base/str.h"
+#include "cli/blank_pools.h"
 #include "cli/dev_cert.h"
 #include "cli/domain.h"
 #include "log/log.h"
@@ -162,7 +163,9 @@ int wr_front_plan(const struct wr_serve_values *values, struct wr_front *ret, st
     };
     if (values->private)
         return 0;
-    int r = add_listener(ret, &api, values->api_listen, err);
+    int r = wr_blank_pools_parse(values->blanks, &ret->config, err);
+    if (r == 0)
+        r = add_listener(ret, &api, values->api_listen, err);
     if (r == 0)
         r = add_listener(ret, &ingress, values->ingress_listen, err);
     return r < 0 ? r : plan_domain(values, ret, err);

@@ -5,6 +5,8 @@
 #include "base/parse.h"
 #include "base/str.h"
 
+#define LEFT_COLUMN 30 /* of help, characters */
+
 static const struct wr_opt *find_long(const struct wr_opt_set *sets, size_t set_count,
                                       const char *name, size_t len,
                                       const struct wr_opt_set **ret_set)
@@ -289,7 +291,11 @@ void wr_opts_print_help(FILE *out, const struct wr_opt *opts, size_t count)
         if (!wr_strformat(left, sizeof left, "%s--%s%s%s", letter, opt->name, opt->value ? " " : "",
                           opt->value ? opt->value : ""))
             left[sizeof left - 1] = '\0';
-        fprintf(out, "  %-30s %s", left, opt->help);
+        /* What is wider than its column has a line of its own. */
+        if (strlen(left) > LEFT_COLUMN)
+            fprintf(out, "  %s\n  %*s %s", left, LEFT_COLUMN, "", opt->help);
+        else
+            fprintf(out, "  %-*s %s", LEFT_COLUMN, left, opt->help);
         if (opt->fallback && *opt->fallback && opt->kind != WR_OPT_FLAG)
             fprintf(out, " (default %s)", opt->fallback);
         fputc('\n', out);

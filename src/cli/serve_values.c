@@ -34,6 +34,8 @@ const struct wr_opt wr_serve_opts[WR_SERVE_OPT_COUNT] = {
      "sandboxes of one team at a time, 0: any number", 0, MAX_SANDBOXES, false, "2000"},
     {"max-connections", 0, WR_OPT_U64, AT(max_connections), "N",
      "connections into one sandbox at a time", 1, MAX_CONNECTIONS, false, "1024"},
+    {"blanks", 0, WR_OPT_STRING, AT(blanks), "TEMPLATE=N,...|off",
+     "sandboxes kept ready with an interpreter that runs", 0, 0, false, "base=2"},
     {"lenient", 0, WR_OPT_FLAG, AT(lenient), NULL,
      "ignore unknown fields of requests instead of refusing them", 0, 0, false, "no"},
     {"log-format", 0, WR_OPT_CHOICE, AT(log_format), "logfmt|json", "form of the log on stderr", 0,

@@ -12,6 +12,7 @@ struct wr_serve_values {
     uint64_t timeout_max_ms;
     uint64_t rate_requests, rate_creates, max_sandboxes; /* 0: no limit */
     uint64_t max_connections;                            /* of one sandbox */
+    const char *blanks;                                  /* see blank_pools.h */
     bool lenient;
     uint64_t log_format; /* enum wr_serve_log_format */
     uint64_t log_level;  /* enum wr_log_level */
@@ -20,11 +21,12 @@ struct wr_serve_values {
     const char *volume_path;
     /* only as options */
     bool check, check_config, fake, verbose;
-    bool private; /* started by another command: no TCP listener whatever the settings say */
+    bool private; /* started by another command: no TCP listener and no blanks, whatever the
+                     settings say */
     uint64_t ready_fd;
 };
 
 enum wr_serve_log_format { WR_LOG_FORMAT_LOGFMT = 0, WR_LOG_FORMAT_JSON = 1 };
 
-#define WR_SERVE_OPT_COUNT 23
+#define WR_SERVE_OPT_COUNT 24
 extern const struct wr_opt wr_serve_opts[WR_SERVE_OPT_COUNT];

@@ -7,13 +7,9 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/str.h"
+#include "cli/keep_alive.h"
 #include "cli/sink.h"
 #include "cli/terminal.h"
-#include "client/request.h"
-
-#define KEEP_ALIVE_EVERY_MS 60000
-#define KEEP_ALIVE_BODY     "{\"timeout\":300}"
 
 struct wr_session {
     struct wr_client *client;
@@ -26,7 +22,7 @@ struct wr_session {
     struct wr_process *process;
     struct wr_sink out, err;
     struct wr_source input;
-    struct wr_timer keep_alive;
+    struct wr_keep_alive keep_alive;
     bool input_always_ready; /* a regular file: epoll does not take it */
     bool input_open;
     bool input_busy; /* a chunk is under way */
@@ -245,44 +241,6 @@ static void on_end(struct wr_process *process, const struct wr_process_end *end,
     }
 }
 
-static void on_keep_alive(struct wr_timer *timer, void *data);
-
-static void on_kept_alive(struct wr_client_call *call, const struct wr_error *error, void *data)
-{
-    (void)call;
-    (void)error; /* the sandbox's own end tells more */
-    (void)data;
-}
-
-static void arm_keep_alive(struct wr_session *session)
-{
-    struct wr_error ignored = {0};
-
-    /* Without it the sandbox ends at its first deadline, which is an error of its own. */
-    if (session->opts->keep_alive)
-        (void)!wr_timer_start(wr_client_loop(session->client), &session->keep_alive,
-                              KEEP_ALIVE_EVERY_MS, on_keep_alive, session, &ignored);
-}
-
-static void on_keep_alive(struct wr_timer *timer, void *data)
-{
-    static const struct wr_client_ops ops = {.on_end = on_kept_alive};
-    struct wr_session *session = data;
-    struct wr_error ignored = {0};
-    char target[64];
-    struct wr_client_request request = {.method = "POST",
-                                        .target = target,
-                                        .content_type = "application/json",
-                                        .body = KEEP_ALIVE_BODY,
-                                        .body_len = strlen(KEEP_ALIVE_BODY)};
-
-    (void)timer;
-    if (wr_strformat(target, sizeof target, "/sandboxes/%s/timeout",
-                     session->opts->process.sandbox_id))
-        (void)!wr_client_begin(session->client, &request, &ops, NULL, NULL, &ignored);
-    arm_keep_alive(session);
-}
-
 static const struct wr_process_ops process_ops = {
     .on_start = on_start,
     .on_output = on_output,
@@ -292,7 +250,7 @@ static const struct wr_process_ops process_ops = {
 
 static void finish(struct wr_session *session)
 {
-    wr_timer_stop(&session->keep_alive);
+    wr_keep_alive_stop(&session->keep_alive);
     end_input(session);
     session->process = wr_process_free(session->process);
     if (!session->fatal_signal) {
@@ -302,23 +260,6 @@ static void finish(struct wr_session *session)
     wr_sink_done(&session->out);
     wr_sink_done(&session->err);
     session->result->interrupted_by = session->fatal_signal;
-}
-
-/* A stream that was cut says little; whether the sandbox still exists says more. */
-static int explain_cut(struct wr_session *session, struct wr_error *err)
-{
-    char target[64];
-    struct wr_client_request request = {.method = "GET", .target = target};
-    struct wr_error why = {0};
-    const char *id = session->opts->process.sandbox_id;
-
-    if (err->code == WR_E_UNAVAILABLE && wr_strformat(target, sizeof target, "/sandboxes/%s", id) &&
-        wr_client_request(session->client, &request, 0, NULL, &why) == -WR_E_NOT_FOUND)
-        return wr_fail(err, WR_E_ABORTED, 0,
-                       "sandbox %s ended while the program ran (killed, its deadline, or out of "
-                       "memory)",
-                       id);
-    return -err->code;
 }
 
 int wr_session_run(struct wr_session *session, const struct wr_session_opts *opts,
@@ -337,8 +278,8 @@ int wr_session_run(struct wr_session *session, const struct wr_session_opts *opt
     process.with_stdin = opts->forward_input;
     int r =
         wr_process_start(session->client, &process, &process_ops, session, &session->process, err);
-    if (r == 0)
-        arm_keep_alive(session);
+    if (r == 0 && opts->keep_alive)
+        wr_keep_alive_start(&session->keep_alive, session->client, process.sandbox_id);
     while (r == 0 && !session->done)
         r = wr_client_step(session->client, -1, err);
     finish(session);
@@ -348,7 +289,7 @@ int wr_session_run(struct wr_session *session, const struct wr_session_opts *opt
     }
     if (r == 0 && session->error.code != WR_OK) {
         *err = session->error;
-        r = explain_cut(session, err);
+        r = wr_sandbox_explain_cut(session->client, process.sandbox_id, err);
     }
     return r;
 }

@@ -1,5 +1,6 @@
 #include "client/answer_error.h"
 
+#include "base/str.h"
 #include "json/jread.h"
 
 static enum wr_code code_of_status(int status)
@@ -11,10 +12,11 @@ static enum wr_code code_of_status(int status)
         {400, WR_E_INVALID_ARGUMENT},   {401, WR_E_UNAUTHENTICATED},
         {403, WR_E_PERMISSION_DENIED},  {404, WR_E_NOT_FOUND},
         {405, WR_E_UNIMPLEMENTED},      {409, WR_E_ALREADY_EXISTS},
-        {413, WR_E_RESOURCE_EXHAUSTED}, {429, WR_E_RESOURCE_EXHAUSTED},
-        {499, WR_E_CANCELED},           {501, WR_E_UNIMPLEMENTED},
-        {502, WR_E_UNAVAILABLE},        {503, WR_E_UNAVAILABLE},
-        {504, WR_E_DEADLINE_EXCEEDED},  {507, WR_E_RESOURCE_EXHAUSTED},
+        {413, WR_E_RESOURCE_EXHAUSTED}, {422, WR_E_INVALID_ARGUMENT},
+        {429, WR_E_RESOURCE_EXHAUSTED}, {499, WR_E_CANCELED},
+        {501, WR_E_UNIMPLEMENTED},      {502, WR_E_UNAVAILABLE},
+        {503, WR_E_UNAVAILABLE},        {504, WR_E_DEADLINE_EXCEEDED},
+        {507, WR_E_RESOURCE_EXHAUSTED},
     };
 
     for (size_t i = 0; i < WR_ARRAY_SIZE(table); i++)
@@ -46,4 +48,18 @@ void wr_answer_error(int http_status, const char *body, size_t len, struct wr_er
         (void)wr_fail(out, code, 0, "%s", message);
     else
         (void)wr_fail(out, code, 0, "the server answered with HTTP status %d", http_status);
+}
+
+void wr_answer_error_text(int http_status, const char *body, size_t len, struct wr_error *out)
+{
+    size_t line = 0;
+
+    while (line < len && (unsigned char)body[line] >= ' ' && body[line] != 0x7f)
+        line++;
+    /* A page or an object is no text for people. */
+    if (line == 0 || strchr("<{[\"", body[0]) || !wr_utf8_valid(body, line))
+        wr_answer_error(http_status, body, len, out);
+    else
+        (void)wr_fail(out, code_of_status(http_status), 0, "%.*s", (int)WR_MIN(line, (size_t)200),
+                      body);
 }

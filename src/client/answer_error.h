@@ -9,3 +9,5 @@
  * status in the text. Always fills `out`.
  */
 void wr_answer_error(int http_status, const char *body, size_t len, struct wr_error *out);
+/* For services that answer errors in plain text: one short line becomes the message. */
+void wr_answer_error_text(int http_status, const char *body, size_t len, struct wr_error *out);

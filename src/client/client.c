@@ -31,6 +31,7 @@ struct wr_client_call {
     const struct wr_client_ops *ops;
     void *data;
     int status;
+    bool text_errors;
     struct wr_buf error_body;
 };
 
@@ -191,7 +192,9 @@ static void on_end(struct wr_http_call *http, const struct wr_error *error, void
     (void)http;
     call->call = NULL;
     if (!error && call->status >= 400) {
-        wr_answer_error(call->status, wr_buf_ptr(&call->error_body), call->error_body.len, &own);
+        void (*read)(int, const char *, size_t, struct wr_error *) =
+            call->text_errors ? wr_answer_error_text : wr_answer_error;
+        read(call->status, wr_buf_ptr(&call->error_body), call->error_body.len, &own);
         error = &own;
     }
     call->ops->on_end(call, error, call->data);
@@ -237,6 +240,10 @@ static int add_headers(struct wr_http_call *http, const struct wr_client_request
             number[0] = '\0';
         wr_http_call_header(http, "Connect-Timeout-Ms", number);
     }
+    if (request->access_token)
+        wr_http_call_header(http, "X-Access-Token", request->access_token);
+    if (request->traffic_token)
+        wr_http_call_header(http, "E2B-Traffic-Access-Token", request->traffic_token);
     return request->user ? add_basic_user(http, request->user, err) : 0;
 }
 
@@ -256,6 +263,7 @@ int wr_client_begin(struct wr_client *client, const struct wr_client_request *re
     call->connection = connection;
     call->ops = ops;
     call->data = data;
+    call->text_errors = request->text_errors;
     wr_buf_init(&call->error_body, WR_CLIENT_MAX_ERROR_BODY);
     r = wr_http_call_begin(connection->conn, request->method, request->target, &http_ops, call,
                            &call->call, err);

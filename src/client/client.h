@@ -20,6 +20,9 @@ struct wr_client_request {
     const char *user;            /* NULL, or the name for HTTP Basic */
     const char *content_type;    /* NULL without body */
     uint64_t connect_timeout_ms; /* 0, or sent as Connect-Timeout-Ms */
+    const char *access_token;    /* NULL, or the sandbox's: X-Access-Token */
+    const char *traffic_token;   /* NULL, or the one for ports: E2B-Traffic-Access-Token */
+    bool text_errors;            /* error answers may be plain text */
     const void *body;            /* copied */
     size_t body_len;
     bool stream;           /* the body comes by wr_client_write() instead */

@@ -148,3 +148,18 @@ int wr_sandbox_logs(struct wr_client *client, const char *id, struct wr_buf *ret
     int r = sandbox_target(id, "", unused, sizeof unused, err);
     return r < 0 ? r : wr_client_request(client, &request, 0, ret, err);
 }
+
+int wr_sandbox_explain_cut(struct wr_client *client, const char *id, struct wr_error *err)
+{
+    char target[64];
+    struct wr_client_request request = {.method = "GET", .target = target};
+    struct wr_error why = {0};
+
+    if (err->code == WR_E_UNAVAILABLE && sandbox_target(id, "", target, sizeof target, &why) == 0 &&
+        wr_client_request(client, &request, 0, NULL, &why) == -WR_E_NOT_FOUND)
+        return wr_fail(err, WR_E_ABORTED, 0,
+                       "sandbox %s ended while the program ran (killed, its deadline, or out of "
+                       "memory)",
+                       id);
+    return -err->code;
+}

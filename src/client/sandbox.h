@@ -29,3 +29,6 @@ int wr_sandbox_list(struct wr_client *client, json_t **ret, struct wr_error *err
 /* The log lines that the agent of a sandbox keeps, as it gives them (text). */
 int wr_sandbox_logs(struct wr_client *client, const char *id, struct wr_buf *ret,
                     struct wr_error *err) WR_MUST_CHECK;
+/* For a call into a sandbox that failed with `err`: a stream that was cut says little, whether the
+ * sandbox still exists says more. Returns -err->code, of what `err` holds then. */
+int wr_sandbox_explain_cut(struct wr_client *client, const char *id, struct wr_error *err);

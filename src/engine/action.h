@@ -34,12 +34,13 @@ enum wr_action {
     /* {} -> {"version": "0.1.0", "pid": n} */
     WR_ACTION_PING = 1,
     /* {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles", "envVars":
-     * {}, "accessToken": "<64 hex characters>", "sockets": n}
+     * {}, "accessToken": "<64 hex characters>", "sockets": n, "blank": bool}
      * -> {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles",
      * "createdMs"} + n sockets. Only template is required; without an id the engine chooses one,
      * which is fast because sandboxes are prepared under ids of their own. 0 or absent limits take
      * the template's or built-in defaults. The sandbox's agent demands the access token; the engine
-     * hands it over and forgets it. */
+     * hands it over and forgets it. A blank prepares itself for
+     * whoever gets it by ASSIGN (docs/internals/blanks.md). */
     WR_ACTION_CREATE = 2,
     /* {"id"} -> {} when every process is gone. Idempotent while the sandbox is being removed;
      * NOT_FOUND afterwards. A CREATE that has no answer yet gets ABORTED. */
@@ -54,11 +55,17 @@ enum wr_action {
        namespace, not connected: IPv6 ones that take IPv4-mapped addresses too, or IPv4 ones on a
        host without IPv6. */
     WR_ACTION_SOCKETS = 6,
-    /* {"after": "<name>"} -> {"templates": [{"name", "layers": n, "sizeBytes", "createdMs",
-       "cpuMillis", "memoryBytes", "diskBytes"}], "more": bool}; names ascend; "" starts. */
+    /* {"after": "<name>"} -> {"templates": [{"name", "aliases": ["..."], "layers": n,
+       "sizeBytes", "createdMs", "cpuMillis", "memoryBytes", "diskBytes",
+       "zygote": "unused" | "starting" | "ready" | "none", "zygoteReason"?: "why none"}],
+       "more": bool}; names ascend; "" starts. */
     WR_ACTION_TEMPLATES = 7,
     /* {} -> {}: kills every sandbox and nest and ends the engine (idle private server, tests). */
     WR_ACTION_SHUTDOWN = 8,
+    /* {"id", "cpuMillis", "memoryBytes", "diskBytes", "pids"} -> as the reply of CREATE, without
+     * sockets: a blank becomes an ordinary sandbox that was created now. Absent or 0 limits stay.
+     * FAILED_PRECONDITION when it is no blank, or its template has changed since. */
+    WR_ACTION_ASSIGN = 9,
 };
 
 enum wr_action_event {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "engine/action.h"
 #include "engine/engine.h"
@@ -34,12 +35,14 @@ static int answer(const struct request *r, struct wr_jw *w, struct wr_buf *text,
     return 0;
 }
 
+#define MAX_EXTRA 4
+
 /* Reads {"id"} plus `extra` fields and finds the sandbox. */
 static int find_by_id(const struct request *r, const struct wr_json_field *extra,
                       size_t extra_count, struct wr_engine_sandbox **ret, struct wr_error *err)
 {
     const char *id = NULL;
-    struct wr_json_field fields[3] = {
+    struct wr_json_field fields[1 + MAX_EXTRA] = {
         {.name = "id", .kind = WR_JSON_STRING, .required = true, .ret = &id}};
 
     for (size_t i = 0; i < extra_count; i++)
@@ -102,6 +105,40 @@ static int do_create(const struct request *r, struct wr_error *err)
     explicit_bzero(s->spec.access_token, sizeof(s->spec.access_token));
     wr_engine_insert(s);
     return WAITS;
+}
+
+static int do_assign(const struct request *r, struct wr_error *err)
+{
+    struct wr_engine_sandbox *s = NULL;
+    struct wr_spec_limits limits = {0};
+    wr_auto_buf text = WR_BUF(1024);
+    struct wr_jw w;
+    const struct wr_json_field fields[MAX_EXTRA] = {
+        {.name = "cpuMillis", .kind = WR_JSON_U64, .ret = &limits.cpu_millis},
+        {.name = "memoryBytes", .kind = WR_JSON_U64, .ret = &limits.memory_bytes},
+        {.name = "diskBytes", .kind = WR_JSON_U64, .ret = &limits.disk_bytes},
+        {.name = "pids", .kind = WR_JSON_U64, .ret = &limits.pids},
+    };
+    int rc = find_running(r, fields, WR_ARRAY_SIZE(fields), &s, err);
+
+    if (rc == 0 && !s->spec.blank)
+        rc = wr_fail(err, WR_E_FAILED_PRECONDITION, 0, "sandbox %s is no blank", s->spec.id);
+    if (rc < 0)
+        return rc;
+    struct wr_spec wanted = s->spec;
+    wanted.blank = false;
+    wanted.created_ms = wr_wall_ms();
+    rc = wr_spec_set_limits(&wanted, &limits, err);
+    if (rc == 0)
+        rc = r->engine->ops->assign(s->instance, &wanted, err);
+    if (rc < 0)
+        return rc;
+    s->spec = wanted;
+    wr_jw_init(&w, &text);
+    wr_jw_object(&w);
+    wr_spec_write_public(&s->spec, &w);
+    wr_jw_end(&w);
+    return answer(r, &w, &text, NULL, 0, err);
 }
 
 static int do_kill(const struct request *r, struct wr_error *err)
@@ -209,6 +246,7 @@ static int do_sockets(const struct request *r, struct wr_error *err)
 }
 
 struct template_page {
+    struct wr_engine *engine;
     struct wr_jw w;
     const char *after;
     size_t count;
@@ -219,6 +257,7 @@ static void write_template(const struct wr_template *t, void *data)
 {
     struct template_page *page = data;
     struct wr_jw *w = &page->w;
+    struct wr_driver_zygote zygote;
     struct wr_spec spec = {0};
     struct wr_error ignored;
 
@@ -232,12 +271,21 @@ static void write_template(const struct wr_template *t, void *data)
     (void)!wr_spec_complete(&spec, t, &ignored);
     wr_jw_object(w);
     wr_jw_kstr(w, "name", t->name);
+    wr_jw_key(w, "aliases");
+    wr_jw_array(w);
+    for (size_t i = 0; i < t->alias_count; i++)
+        wr_jw_str(w, t->aliases[i]);
+    wr_jw_end(w);
     wr_jw_ku64(w, "layers", t->layer_count);
     wr_jw_ku64(w, "sizeBytes", t->size_bytes);
     wr_jw_ku64(w, "createdMs", t->created_ms);
     wr_jw_ku64(w, "cpuMillis", spec.cpu_millis);
     wr_jw_ku64(w, "memoryBytes", spec.memory_bytes);
     wr_jw_ku64(w, "diskBytes", spec.disk_bytes);
+    page->engine->ops->zygote(page->engine->driver, t->name, &zygote);
+    wr_jw_kstr(w, "zygote", zygote.state);
+    if (zygote.reason[0])
+        wr_jw_kstr(w, "zygoteReason", zygote.reason);
     wr_jw_end(w);
     page->count++;
 }
@@ -245,7 +293,7 @@ static void write_template(const struct wr_template *t, void *data)
 static int do_templates(const struct request *r, struct wr_error *err)
 {
     wr_auto_buf text = WR_BUF(WR_ACTION_MAX - 256);
-    struct template_page page = {.after = ""};
+    struct template_page page = {.engine = r->engine, .after = ""};
     const struct wr_json_field field = {
         .name = "after", .kind = WR_JSON_STRING, .ret = &page.after};
     int rc = wr_json_read(r->payload, &field, 1, WR_JSON_REFUSE_UNKNOWN, err);
@@ -289,6 +337,7 @@ static const struct {
     {WR_ACTION_KILL, do_kill},           {WR_ACTION_LIST, do_list},
     {WR_ACTION_STATS, do_stats},         {WR_ACTION_SOCKETS, do_sockets},
     {WR_ACTION_TEMPLATES, do_templates}, {WR_ACTION_SHUTDOWN, do_shutdown},
+    {WR_ACTION_ASSIGN, do_assign},
 };
 
 void wr_engine_dispatch(struct wr_engine *engine, const struct wr_action_header *header,

@@ -108,6 +108,7 @@ int wr_spec_read(const json_t *payload, struct wr_spec *ret, struct wr_error *er
         LIMIT_FIELDS(&spec),
         {.name = "envVars", .kind = WR_JSON_OBJECT, .ret = &raw.env},
         {.name = "accessToken", .kind = WR_JSON_STRING, .ret = &raw.access_token},
+        {.name = "blank", .kind = WR_JSON_BOOL, .ret = &spec.blank},
         {.name = "sockets",
          .kind = WR_JSON_U64,
          .ret = &spec.sockets,
@@ -135,6 +136,7 @@ int wr_spec_read_record(const json_t *record, struct wr_spec *ret, struct wr_err
         {.name = "id", .kind = WR_JSON_STRING, .required = true, .ret = &raw.id},
         {.name = "template", .kind = WR_JSON_STRING, .required = true, .ret = &raw.template_name},
         LIMIT_FIELDS(&spec),
+        {.name = "blank", .kind = WR_JSON_BOOL, .ret = &spec.blank},
         {.name = "createdMs", .kind = WR_JSON_U64, .required = true, .ret = &spec.created_ms},
         {.name = "slot",
          .kind = WR_JSON_U64,
@@ -180,6 +182,29 @@ int wr_spec_complete(struct wr_spec *spec, const struct wr_template *t, struct w
     return 0;
 }
 
+int wr_spec_set_limits(struct wr_spec *spec, const struct wr_spec_limits *limits,
+                       struct wr_error *err)
+{
+    const struct wr_template none = {.layer_count = 0};
+    struct wr_spec wanted = *spec;
+    const struct {
+        uint64_t *value, wanted;
+    } rows[] = {
+        {&wanted.cpu_millis, limits->cpu_millis},
+        {&wanted.memory_bytes, limits->memory_bytes},
+        {&wanted.disk_bytes, limits->disk_bytes},
+        {&wanted.pids, limits->pids},
+    };
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++)
+        if (rows[i].wanted)
+            *rows[i].value = rows[i].wanted;
+    int rc = wr_spec_complete(&wanted, &none, err);
+    if (rc == 0)
+        *spec = wanted;
+    return rc;
+}
+
 void wr_spec_write_public(const struct wr_spec *spec, struct wr_jw *w)
 {
     wr_jw_kstr(w, "id", spec->id);
@@ -201,6 +226,8 @@ int wr_spec_write_record(const struct wr_spec *spec, struct wr_buf *out)
     wr_jw_ku64(&w, "format", WR_SPEC_FORMAT);
     wr_spec_write_public(spec, &w);
     wr_jw_ku64(&w, "slot", spec->slot);
+    if (spec->blank)
+        wr_jw_kbool(&w, "blank", true);
     wr_jw_end(&w);
     return wr_jw_finish(&w);
 }

@@ -24,6 +24,7 @@ struct wr_spec {
     uint64_t created_ms;
     uint64_t slot;    /* the driver's */
     uint64_t sockets; /* of a CREATE: how many to hand out; not kept */
+    bool blank;       /* prepared for nobody yet; see WR_ACTION_ASSIGN */
     json_t *env;      /* owned object of strings; NULL once the agent has it */
     char access_token[WR_ACTION_TOKEN_LEN + 1]; /* "" for none, and once the agent has it */
 };
@@ -37,6 +38,14 @@ struct wr_template;
  * out of range are refused. */
 int wr_spec_complete(struct wr_spec *spec, const struct wr_template *t, struct wr_error *err)
     WR_MUST_CHECK;
+
+/* Limits of an ASSIGN: those that are not 0 replace what `spec` has; out of range they are refused.
+ */
+struct wr_spec_limits {
+    uint64_t cpu_millis, memory_bytes, disk_bytes, pids;
+};
+int wr_spec_set_limits(struct wr_spec *spec, const struct wr_spec_limits *limits,
+                       struct wr_error *err) WR_MUST_CHECK;
 
 /* The record on disk: without secrets (env and token), which nobody needs again. */
 int wr_spec_write_record(const struct wr_spec *spec, struct wr_buf *out) WR_MUST_CHECK;

@@ -252,6 +252,11 @@ enum wr_http_flow wr_exchange_write(struct wr_exchange *ex, const void *data, si
     return wr_http_io_full(io) ? WR_HTTP_FULL : WR_HTTP_MORE;
 }
 
+size_t wr_exchange_unsent(const struct wr_exchange *ex)
+{
+    return ex->conn->io.out.len;
+}
+
 void wr_exchange_end(struct wr_exchange *ex)
 {
     if (!in_state(ex, WR_RESPONSE_STREAM))

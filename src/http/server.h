@@ -119,6 +119,8 @@ enum wr_http_flow {
     WR_HTTP_GONE = 2, /* the connection is cut; on_close will be or was called */
 };
 enum wr_http_flow wr_exchange_write(struct wr_exchange *ex, const void *data, size_t len);
+/* Bytes of the response that wait for the peer. */
+size_t wr_exchange_unsent(const struct wr_exchange *ex);
 /* Response complete. If the request body was not read to its end, the connection closes afterwards.
  */
 void wr_exchange_end(struct wr_exchange *ex);

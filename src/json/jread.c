@@ -59,16 +59,27 @@ int wr_json_parse(const char *text, size_t len, json_t **ret, struct wr_error *e
 int wr_json_parse_within(const char *text, size_t len, size_t max_values, json_t **ret,
                          struct wr_error *err)
 {
-    if (len > MAX_TEXT)
+    const struct wr_json_limits limits = {.bytes = MAX_TEXT, .values = max_values};
+
+    return wr_json_parse_limited(text, len, &limits, ret, err);
+}
+
+int wr_json_parse_limited(const char *text, size_t len, const struct wr_json_limits *limits,
+                          json_t **ret, struct wr_error *err)
+{
+    size_t flags = JSON_REJECT_DUPLICATES | (limits->allow_nul ? JSON_ALLOW_NUL : 0);
+
+    if (len > limits->bytes)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                       "JSON text of %zu bytes is over the limit of %zu bytes", len,
-                       (size_t)MAX_TEXT);
-    int rc = check_shape(text, len, max_values, err);
+                       "JSON text of %zu bytes is over the limit of %zu bytes", len, limits->bytes);
+    int rc = check_shape(text, len, limits->values, err);
     if (rc < 0)
         return rc;
 
     json_error_t why;
-    wr_auto_json *json = json_loadb(len ? text : "", len, JSON_REJECT_DUPLICATES, &why);
+    wr_auto_json *json = json_loadb(len ? text : "", len, flags, &why);
+    if (!json && limits->big_integers && json_error_code(&why) == json_error_numeric_overflow)
+        json = json_loadb(text, len, flags | JSON_DECODE_INT_AS_REAL, &why);
     if (!json)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "invalid JSON: %.160s at byte %d", why.text,
                        why.position);

@@ -16,6 +16,15 @@ int wr_json_parse(const char *text, size_t len, json_t **ret, struct wr_error *e
  * of text can be a value of two hundred bytes. */
 int wr_json_parse_within(const char *text, size_t len, size_t max_values, json_t **ret,
                          struct wr_error *err) WR_MUST_CHECK;
+struct wr_json_limits {
+    size_t bytes;      /* of the text */
+    size_t values;     /* as above */
+    bool allow_nul;    /* texts may hold NUL bytes: their length counts (json_string_length()) */
+    bool big_integers; /* one beyond 64 bits makes all numbers of the text reals, no error */
+};
+/* The same, within limits of the caller's. */
+int wr_json_parse_limited(const char *text, size_t len, const struct wr_json_limits *limits,
+                          json_t **ret, struct wr_error *err) WR_MUST_CHECK;
 void wr_json_free_ptr(json_t **json);
 #define wr_auto_json WR_CLEANUP(wr_json_free_ptr) json_t
 

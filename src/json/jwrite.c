@@ -164,14 +164,19 @@ static void put_string(struct wr_jw *w, const char *s, size_t len)
     put(w, "\"", 1);
 }
 
-void wr_jw_key(struct wr_jw *w, const char *key)
+void wr_jw_keyn(struct wr_jw *w, const char *key, size_t len)
 {
     assert(w->depth > 0 && w->stack[w->depth - 1] == '{' && !w->key);
     if (w->comma)
         put(w, ",", 1);
-    put_string(w, key, strlen(key));
+    put_string(w, key, len);
     put(w, ":", 1);
     w->key = true;
+}
+
+void wr_jw_key(struct wr_jw *w, const char *key)
+{
+    wr_jw_keyn(w, key, strlen(key));
 }
 
 void wr_jw_strn(struct wr_jw *w, const char *s, size_t len)

@@ -24,6 +24,7 @@ void wr_jw_object(struct wr_jw *w);
 void wr_jw_array(struct wr_jw *w);
 void wr_jw_end(struct wr_jw *w); /* closes the innermost object or array */
 void wr_jw_key(struct wr_jw *w, const char *key);
+void wr_jw_keyn(struct wr_jw *w, const char *key, size_t len);
 void wr_jw_str(struct wr_jw *w, const char *s); /* invalid UTF-8 becomes U+FFFD */
 void wr_jw_strn(struct wr_jw *w, const char *s, size_t len);
 void wr_jw_base64(struct wr_jw *w, const void *data, size_t len); /* a string of base64 */

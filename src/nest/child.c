@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,9 +12,12 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "interpreter/service.h"
 #include "nest/checkpointable.h"
+#include "nest/descriptors.h"
 #include "nest/mount_table.h"
 #include "nest/privileges.h"
+#include "nest/root.h"
 #include "sys/syscall.h"
 
 /* The file that /proc/1/exe names: part of the device layer, the same bytes as the nest's own
@@ -51,13 +53,7 @@ static int become_root_inside(const struct wr_child_plan *plan, struct wr_error 
 
 static int enter_root(const struct wr_child_plan *plan, struct wr_error *err)
 {
-    if (move_mount(plan->root_fd, "", AT_FDCWD, "/root", MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "attach the root file system");
-    /* pivot_root(".", ".") stacks the old root above the new one; paths resolve below the new root
-     * from here on. */
-    if (chdir("/root") < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "enter the root file system");
-    return 0;
+    return wr_sandbox_root_enter(plan->root_fd, err);
 }
 
 static int mount_all(const struct wr_child_plan *plan, struct wr_error *err)
@@ -68,13 +64,7 @@ static int mount_all(const struct wr_child_plan *plan, struct wr_error *err)
         rc = wr_userns_limits_apply(err);
     if (rc == 0)
         rc = wr_mount_table_protect(err);
-    if (rc < 0)
-        return rc;
-    /* The nest's root goes only now: a new procfs needs a fully visible one in the same mount
-     * namespace. */
-    if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "leave the nest's root file system");
-    return 0;
+    return rc ? rc : wr_nest_root_leave(err);
 }
 
 static int set_names(const struct wr_child_plan *plan, struct wr_error *err)
@@ -90,15 +80,15 @@ static int set_names(const struct wr_child_plan *plan, struct wr_error *err)
     return 0;
 }
 
-/* The nest blocks SIGCHLD for its signalfd. */
+/* The nest blocks SIGCHLD for its signalfd and handles SIGALRM. */
 static int reset_signals(const struct wr_child_plan *plan, struct wr_error *err)
 {
     sigset_t none;
 
     (void)plan;
     sigemptyset(&none);
-    if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "unblock signals");
+    if (signal(SIGALRM, SIG_DFL) == SIG_ERR || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "reset signals");
     return 0;
 }
 
@@ -116,31 +106,6 @@ static int link_exe(const struct wr_child_plan *plan, struct wr_error *err)
     return 0;
 }
 
-/* Stdio on the sandbox's /dev/null; besides it only the agent's socket (3) and the status pipe (4)
- * stay open. */
-static int arrange_descriptors(int *listen_fd, int *status_fd, struct wr_error *err)
-{
-    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-    if (null_fd < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "open /dev/null");
-    /* Up and out of the way first, so that no dup2 below overwrites what a later one needs. */
-    int high_listen = fcntl(*listen_fd, F_DUPFD_CLOEXEC, 64);
-    int high_status = fcntl(*status_fd, F_DUPFD_CLOEXEC, 64);
-    if (high_listen < 0 || high_status < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "arrange descriptors");
-    for (int fd = 0; fd <= 2; fd++)
-        if (dup3(null_fd, fd, 0) < 0 && null_fd != fd)
-            return wr_fail_errno(err, WR_E_INTERNAL, "arrange descriptors");
-    if (dup3(high_listen, 3, O_CLOEXEC) < 0 || dup3(high_status, 4, O_CLOEXEC) < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "arrange descriptors");
-    if (close_range(5, ~0U, 0) < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "close inherited descriptors");
-    *listen_fd = 3;
-    *status_fd = 4;
-    return 0;
-}
-
 static int reduce_privileges(const struct wr_child_plan *plan, struct wr_error *err)
 {
     int rc = wr_rlimits_apply(&plan->request->rlimits, err);
@@ -154,6 +119,7 @@ static int read_config(const struct wr_child_plan *plan, struct wr_agent_config 
                        json_t **ret, struct wr_error *err)
 {
     json_error_t json_error;
+    int blank = 0;
     json_t *json =
         json_loadb(plan->config, plan->request->config_len, JSON_REJECT_DUPLICATES, &json_error);
 
@@ -162,13 +128,15 @@ static int read_config(const struct wr_child_plan *plan, struct wr_agent_config 
     if (!json)
         return wr_fail(err, WR_E_INTERNAL, 0, "the agent's configuration is not JSON: %s",
                        json_error.text);
-    if (json_unpack_ex(json, &json_error, JSON_STRICT, "{s:s, s:s, s:s, s:s, s:o, s?s}",
+    if (json_unpack_ex(json, &json_error, JSON_STRICT, "{s:s, s:s, s:s, s:s, s:o, s?s, s?b}",
                        "sandboxId", &config->sandbox_id, "template", &config->template_name, "user",
                        &config->default_user, "workdir", &config->default_workdir, "env",
-                       &config->env, "accessToken", &config->access_token) < 0) {
+                       &config->env, "accessToken", &config->access_token, "blank", &blank) < 0) {
         json_decref(json);
         return wr_fail(err, WR_E_INTERNAL, 0, "the agent's configuration: %s", json_error.text);
     }
+    config->blank = blank != 0;
+    config->interpreter = &wr_interpreter_service;
     config->log_max_bytes = LOG_MAX_BYTES;
     *ret = json;
     return 0;
@@ -191,9 +159,11 @@ static const struct {
 void wr_child_run(const struct wr_child_plan *plan)
 {
     struct wr_error err = {0};
-    struct wr_agent_config config = {0};
+    struct wr_agent_config config = {.listen_fd = plan->listen_fd,
+                                     .interpreter_fd = plan->interpreter_fd};
     json_t *json = NULL;
-    int listen_fd = plan->listen_fd, status_fd = plan->status_fd;
+    int status_fd = plan->status_fd;
+    int *kept[] = {&config.listen_fd, &config.interpreter_fd, &status_fd};
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < WR_ARRAY_SIZE(stages); i++) {
@@ -204,7 +174,7 @@ void wr_child_run(const struct wr_child_plan *plan)
     if (rc == 0)
         rc = read_config(plan, &config, &json, &err);
     if (rc == 0)
-        rc = arrange_descriptors(&listen_fd, &status_fd, &err);
+        rc = wr_descriptors_arrange(kept, WR_ARRAY_SIZE(kept), false, &err);
     if (rc == 0)
         err = (struct wr_error){0};
     /* The reader may have given up; then the engine kills us anyway. */
@@ -212,6 +182,5 @@ void wr_child_run(const struct wr_child_plan *plan)
     if (rc < 0)
         _exit(1);
     close(status_fd);
-    config.listen_fd = listen_fd;
     _exit(wr_agent_run(&config));
 }

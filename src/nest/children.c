@@ -1,25 +1,36 @@
 #include "nest/children.h"
 
-#include <errno.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
+#include <sys/resource.h>
 
 #include "base/fd.h"
+#include "nest/unforked.h"
+
+/* What a sandbox takes of the nest's descriptors: pidfd, network namespace, context socket, control
+ * groups, and its share of open requests. */
+#define DESCRIPTORS_EACH (3 + WR_CHILD_MAX_V1 + 1)
+#define DESCRIPTORS_RESERVED                                             \
+    1024 /* pool, open requests, and what a request of the engine brings \
+          */
+
+static size_t max_children(void)
+{
+    struct rlimit limit = {0};
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= DESCRIPTORS_RESERVED)
+        return 1;
+    return WR_MIN((size_t)WR_NEST_MAX_CHILDREN,
+                  (size_t)(limit.rlim_cur - DESCRIPTORS_RESERVED) / DESCRIPTORS_EACH);
+}
 
 int wr_children_init(struct wr_children *children, struct wr_error *err)
 {
-    size_t size = WR_NEST_MAX_CHILDREN * sizeof(struct wr_child);
-    void *table = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *table = NULL;
+    int rc = wr_unforked_new(WR_NEST_MAX_CHILDREN * sizeof(struct wr_child),
+                             "the table of sandboxes", &table, err);
 
-    if (table == MAP_FAILED)
-        return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "allocate the table of sandboxes");
-    if (madvise(table, size, MADV_DONTFORK) < 0) {
-        int rc = wr_fail_errno(err, WR_E_INTERNAL, "protect the table of sandboxes from forks");
-        munmap(table, size);
-        return rc;
-    }
-    *children = (struct wr_children){.table = table};
-    return 0;
+    if (rc == 0)
+        *children = (struct wr_children){.table = table, .max = max_children()};
+    return rc;
 }
 
 int wr_children_check_free(const struct wr_children *children, const char *id, struct wr_error *err)
@@ -33,9 +44,11 @@ int wr_children_check_free(const struct wr_children *children, const char *id, s
         if (wr_streq(children->table[i].id, id))
             return wr_fail(err, WR_E_ALREADY_EXISTS, 0, "sandbox %s already runs", id);
     }
-    if (living >= WR_NEST_MAX_CHILDREN)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
-                       "%d sandboxes run from this template; no more fit", WR_NEST_MAX_CHILDREN);
+    if (living >= children->max)
+        return wr_fail(
+            err, WR_E_RESOURCE_EXHAUSTED, 0,
+            "%zu sandboxes run from this template; no more fit (the limit of open files decides, up to %d)",
+            living, WR_NEST_MAX_CHILDREN);
     return 0;
 }
 
@@ -55,21 +68,31 @@ int wr_children_add(struct wr_children *children, const struct wr_child *child,
     return 0;
 }
 
-void wr_children_reap(struct wr_children *children)
+struct wr_child *wr_children_find(const struct wr_children *children, const char *id)
 {
-    for (;;) {
-        pid_t pid = waitpid(-1, NULL, WNOHANG);
-        if (pid <= 0)
-            return;
-        for (size_t i = 0; i < children->used; i++) {
-            struct wr_child *child = &children->table[i];
-            if (!child->id[0] || child->pid != pid)
-                continue;
-            wr_close(child->pidfd);
-            wr_close(child->ns_fd);
-            *child = (struct wr_child){.pidfd = -1, .ns_fd = -1};
-        }
-    }
+    for (size_t i = 0; i < children->used; i++)
+        if (children->table[i].id[0] && wr_streq(children->table[i].id, id))
+            return &children->table[i];
+    return NULL;
+}
+
+struct wr_child *wr_children_find_pid(const struct wr_children *children, pid_t pid)
+{
+    for (size_t i = 0; i < children->used; i++)
+        if (children->table[i].id[0] && children->table[i].pid == pid)
+            return &children->table[i];
+    return NULL;
+}
+
+void wr_child_close(struct wr_child *child)
+{
+    wr_close(child->pidfd);
+    wr_close(child->ns_fd);
+    wr_close(child->context_fd);
+    for (size_t i = 0; i < child->v1_count; i++)
+        wr_close(child->tasks[i]);
+    wr_close(child->v2_dir);
+    *child = WR_CHILD_NONE;
 }
 
 size_t wr_children_page(const struct wr_children *children, const char *after,

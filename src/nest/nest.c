@@ -55,6 +55,14 @@ static int list(struct wr_nest *nest, const struct wr_nest_request *request,
     return 0;
 }
 
+/* Overlay mount, v1 tasks files, v2 directory, `more`. */
+static bool names_a_kit(const struct wr_nest_request *request, size_t fd_count, size_t more)
+{
+    return wr_id_valid(request->id) && request->slot < WR_SLOT_COUNT &&
+           request->v1_count <= WR_CHILD_MAX_V1 && request->has_v2 <= 1 &&
+           fd_count == (size_t)1 + request->v1_count + request->has_v2 + more;
+}
+
 static int spawn(struct wr_nest *nest, const struct wr_nest_request *request, char *payload,
                  const int *fds, size_t fd_count, struct wr_nest_answer *answer)
 {
@@ -62,8 +70,7 @@ static int spawn(struct wr_nest *nest, const struct wr_nest_request *request, ch
 
     if (!nest->seccomp)
         return wr_fail(err, WR_E_FAILED_PRECONDITION, 0, "SPAWN before SETUP");
-    if (!wr_id_valid(request->id) || request->slot >= WR_SLOT_COUNT ||
-        fd_count != (size_t)1 + request->v1_count + (request->has_v2 ? 1 : 0))
+    if (!names_a_kit(request, fd_count, 0))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
                        "SPAWN with a wrong id, slot or number of descriptors");
     return wr_nest_spawn(nest, request, payload, fds, answer, err);
@@ -89,6 +96,11 @@ void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request,
         break;
     case WR_NEST_POOL:
         nest->netns.wanted = nest->netns.target = WR_MIN(request->count, WR_NETNS_POOL_MAX);
+        answer->silent = true;
+        break;
+    case WR_NEST_ZYGOTE:
+        if (fd_count == 0 || names_a_kit(request, fd_count, 1))
+            wr_zygote_replace(nest, request, fds, fd_count);
         answer->silent = true;
         break;
     default:

@@ -4,7 +4,9 @@
 #include <linux/filter.h>
 
 #include "nest/children.h"
+#include "nest/contexts.h"
 #include "nest/netns.h"
+#include "nest/zygote.h"
 
 struct wr_nest {
     struct wr_children children;
@@ -15,7 +17,22 @@ struct wr_nest {
     size_t seccomp_count;
     char *argv0;
     size_t argv0_len;
+    int epoll_fd;
+    int engine_fd; /* -1: none is connected */
+    struct wr_contexts contexts;
+    struct wr_zygote zygote;
 };
+
+/* What an epoll event is about, and which place of that table. */
+enum wr_nest_event {
+    WR_NEST_ON_LISTEN,
+    WR_NEST_ON_SIGNAL,
+    WR_NEST_ON_ENGINE,
+    WR_NEST_ON_ZYGOTE,
+    WR_NEST_ON_CONNECT, /* children */
+    WR_NEST_ON_MESSAGE, /* contexts.calls */
+};
+#define WR_NEST_EVENT(kind, place) ((uint64_t)(kind) << 32 | (uint32_t)(place))
 
 struct wr_nest_answer {
     struct wr_nest_reply reply;

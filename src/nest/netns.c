@@ -6,16 +6,23 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/file.h"
 #include "nest/protocol.h"
+#include "nest/zygote_protocol.h"
 
-/* engine/action.h has the number for the outside; the nest knows no other port. */
-#define AGENT_PORT 49983
+/* Requests that wait for the nest; what is over is refused at once (EAGAIN). */
+#define CONTEXT_BACKLOG 16
+
+/* engine/action.h has the numbers for the outside; the nest knows no other ports. */
+#define AGENT_PORT       49983
+#define INTERPRETER_PORT 49999
 
 int wr_netns_enter(int ns_fd, struct wr_error *err)
 {
@@ -55,18 +62,44 @@ static int apply_sysctls(struct wr_error *err)
     return 0;
 }
 
-static int listen_on_loopback(int *ret_fd, struct wr_error *err)
+static int listen_on_loopback(uint16_t port, int *ret_fd, struct wr_error *err)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(AGENT_PORT),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     wr_auto_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 512) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL,
-                             "listen on 127.0.0.1:%d in a new network namespace", AGENT_PORT);
+                             "listen on 127.0.0.1:%d in a new network namespace", port);
     *ret_fd = wr_steal_fd(&fd);
     return 0;
+}
+
+/* Bound before anything of the sandbox runs: nobody inside can take the name. The nest keeps the
+ * socket, and with it the name, as long as the sandbox lives. */
+static int listen_for_contexts(int *ret_fd, struct wr_error *err)
+{
+    static const char name[] = WR_CONTEXT_SOCKET;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t len = offsetof(struct sockaddr_un, sun_path) + sizeof(name); /* leading NUL, no end */
+    wr_auto_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    memcpy(address.sun_path + 1, name, sizeof(name) - 1);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, CONTEXT_BACKLOG) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL,
+                             "listen on the abstract address %s in a new "
+                             "network namespace",
+                             name);
+    *ret_fd = wr_steal_fd(&fd);
+    return 0;
+}
+
+void wr_netns_close(struct wr_netns *netns)
+{
+    netns->ns_fd = wr_close(netns->ns_fd);
+    netns->listen_fd = wr_close(netns->listen_fd);
+    netns->interpreter_fd = wr_close(netns->interpreter_fd);
+    netns->context_fd = wr_close(netns->context_fd);
 }
 
 /* Leaves the caller in the new namespace. */
@@ -83,15 +116,16 @@ static int make_here(struct wr_netns *ret, struct wr_error *err)
     wr_auto_close int ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (ns < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "open the new network namespace");
-    rc = listen_on_loopback(&ret->listen_fd, err);
+    ret->ns_fd = wr_steal_fd(&ns);
+    rc = listen_on_loopback(AGENT_PORT, &ret->listen_fd, err);
     if (rc == 0)
-        ret->ns_fd = wr_steal_fd(&ns);
-    return rc;
+        rc = listen_on_loopback(INTERPRETER_PORT, &ret->interpreter_fd, err);
+    return rc ? rc : listen_for_contexts(&ret->context_fd, err);
 }
 
 static int make(const struct wr_netns_pool *pool, struct wr_netns *ret, struct wr_error *err)
 {
-    struct wr_netns made = {-1, -1};
+    struct wr_netns made = {-1, -1, -1, -1};
     struct wr_error home_error;
     int rc = make_here(&made, err);
 
@@ -100,6 +134,8 @@ static int make(const struct wr_netns_pool *pool, struct wr_netns *ret, struct w
         _exit(1);
     if (rc == 0)
         *ret = made;
+    else
+        wr_netns_close(&made);
     return rc;
 }
 

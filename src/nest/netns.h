@@ -12,8 +12,10 @@
 #define WR_NETNS_POOL_MAX 64
 
 struct wr_netns {
-    int ns_fd;     /* the namespace */
-    int listen_fd; /* 127.0.0.1:WR_AGENT_PORT inside it, listening, non-blocking */
+    int ns_fd;          /* the namespace */
+    int listen_fd;      /* 127.0.0.1:WR_AGENT_PORT inside it, listening, non-blocking */
+    int interpreter_fd; /* the same on the interpreter service's port */
+    int context_fd;     /* WR_CONTEXT_SOCKET inside it, listening, non-blocking; the nest's own */
 };
 
 struct wr_netns_pool {
@@ -31,5 +33,7 @@ int wr_netns_take(struct wr_netns_pool *pool, struct wr_netns *ret, struct wr_er
     WR_MUST_CHECK;
 /* Makes one more if the pool is short of its target; true while it still is. */
 bool wr_netns_refill(struct wr_netns_pool *pool);
+/* Closes what is open and marks it closed. */
+void wr_netns_close(struct wr_netns *netns);
 /* Moves the calling process. */
 int wr_netns_enter(int ns_fd, struct wr_error *err) WR_MUST_CHECK;

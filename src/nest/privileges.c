@@ -6,28 +6,11 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
-
-/* What Docker grants by default, less CAP_NET_RAW (raw sockets are filtered anyway) and
- * CAP_AUDIT_WRITE's neighbours. They act inside the sandbox's user namespace only. CAP_MKNOD makes
- * no device nodes there; dpkg and tar want it. */
-static const unsigned kept[] = {
-    CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER,  CAP_FSETID,           CAP_KILL,
-    CAP_SETGID, CAP_SETUID,       CAP_SETPCAP, CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT,
-    CAP_MKNOD,  CAP_AUDIT_WRITE,  CAP_SETFCAP,
-};
-
-static uint64_t kept_mask(void)
-{
-    uint64_t mask = 0;
-
-    for (size_t i = 0; i < WR_ARRAY_SIZE(kept); i++)
-        mask |= (uint64_t)1 << kept[i];
-    return mask;
-}
+#include "nest/privilege_table.h"
+#include "sys/syscall.h"
 
 int wr_seccomp_install(const struct sock_filter *program, size_t count, struct wr_error *err)
 {
@@ -45,12 +28,8 @@ int wr_seccomp_install(const struct sock_filter *program, size_t count, struct w
     return 0;
 }
 
-int wr_capabilities_reduce(struct wr_error *err)
+static int reduce_bounding_set(uint64_t mask, struct wr_error *err)
 {
-    uint64_t mask = kept_mask();
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct sets[2];
-
     for (unsigned cap = 0; cap < 64; cap++) {
         if (mask >> cap & 1)
             continue;
@@ -62,40 +41,74 @@ int wr_capabilities_reduce(struct wr_error *err)
     }
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "clear ambient capabilities");
+    return 0;
+}
+
+static int set_capabilities(uint64_t mask, uint64_t inheritable, struct wr_error *err)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2];
+
     for (unsigned i = 0; i < 2; i++)
-        sets[i] = (struct __user_cap_data_struct){.effective = (uint32_t)(mask >> (32 * i)),
-                                                  .permitted = (uint32_t)(mask >> (32 * i))};
+        sets[i] =
+            (struct __user_cap_data_struct){.effective = (uint32_t)(mask >> (32 * i)),
+                                            .permitted = (uint32_t)(mask >> (32 * i)),
+                                            .inheritable = (uint32_t)(inheritable >> (32 * i))};
     if (syscall(SYS_capset, &header, sets) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "reduce capabilities");
     return 0;
 }
 
-/* Lowers both limits to `value`; a hard limit that is lower already stays. */
-static int limit(__rlimit_resource_t resource, uint64_t value, const char *name,
-                 struct wr_error *err)
+int wr_capabilities_reduce(struct wr_error *err)
 {
-    struct rlimit rl;
+    const uint64_t mask = wr_kept_capabilities();
+    int rc = reduce_bounding_set(mask, err);
 
-    if (getrlimit(resource, &rl) < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "read limit of %s", name);
-    rl.rlim_max = WR_MIN(rl.rlim_max, (rlim_t)value);
-    rl.rlim_cur = rl.rlim_max;
-    if (setrlimit(resource, &rl) < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "set limit of %s", name);
-    return 0;
+    return rc ? rc : set_capabilities(mask, 0, err);
+}
+
+int wr_zygote_capabilities_apply(uint32_t id, struct wr_error *err)
+{
+    /* To enter the namespaces of a sandbox (of the nest's user namespace, so of its sandboxes
+     * only) by the pidfd of its first process, which is not dumpable, and to give up all rights
+     * there. */
+    static const unsigned kept[] = {
+        CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_SYS_CHROOT, CAP_SETUID, CAP_SETGID, CAP_SETPCAP,
+    };
+    uint64_t mask = 0;
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(kept); i++)
+        mask |= (uint64_t)1 << kept[i];
+    int rc = reduce_bounding_set(mask, err);
+    if (rc < 0)
+        return rc;
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "keep capabilities");
+    rc = wr_set_ids(id, id);
+    if (rc < 0)
+        return wr_fail(err, WR_E_INTERNAL, -rc, "become the zygote's id");
+    rc = set_capabilities(mask, mask, err);
+    for (size_t i = 0; rc == 0 && i < WR_ARRAY_SIZE(kept); i++)
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, kept[i], 0, 0) < 0)
+            rc = wr_fail_errno(err, WR_E_INTERNAL, "pass capability %u on", kept[i]);
+    return rc;
 }
 
 int wr_rlimits_apply(const struct wr_nest_rlimits *limits, struct wr_error *err)
 {
-    int rc = limit(RLIMIT_NOFILE, limits->open_files, "open files", err);
+    struct wr_rlimit_row rows[WR_RLIMIT_COUNT];
 
-    if (rc == 0)
-        rc = limit(RLIMIT_MEMLOCK, limits->memlock_bytes, "locked memory", err);
-    if (rc == 0)
-        rc = limit(RLIMIT_CORE, 0, "core size", err);
-    if (rc == 0)
-        rc = limit(RLIMIT_MSGQUEUE, 819200, "message queues", err);
-    return rc ? rc : limit(RLIMIT_SIGPENDING, 4096, "pending signals", err);
+    wr_rlimit_table(limits, rows);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
+        struct rlimit rl;
+        if (getrlimit((__rlimit_resource_t)rows[i].resource, &rl) < 0)
+            return wr_fail_errno(err, WR_E_INTERNAL, "read limit of %s", rows[i].name);
+        rl.rlim_max = WR_MIN(rl.rlim_max, (rlim_t)rows[i].value);
+        rl.rlim_cur = rl.rlim_max;
+        if (setrlimit((__rlimit_resource_t)rows[i].resource, &rl) < 0)
+            return wr_fail_errno(err, WR_E_INTERNAL, "set limit of %s", rows[i].name);
+    }
+    return 0;
 }
 
 int wr_userns_limits_apply(struct wr_error *err)

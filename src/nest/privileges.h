@@ -13,6 +13,9 @@ int wr_seccomp_install(const struct sock_filter *program, size_t count, struct w
     WR_MUST_CHECK;
 /* Bounding set, permitted, effective and ambient sets reduced to the constant list. */
 int wr_capabilities_reduce(struct wr_error *err) WR_MUST_CHECK;
+/* For a zygote: becomes `id` (uid and gid in the nest's user namespace) and keeps, across exec,
+ * what entering the namespaces of a sandbox takes. */
+int wr_zygote_capabilities_apply(uint32_t id, struct wr_error *err) WR_MUST_CHECK;
 int wr_rlimits_apply(const struct wr_nest_rlimits *limits, struct wr_error *err) WR_MUST_CHECK;
 /* user.max_* of the own user namespace: no nested user namespaces, a bounded number of inotify
  * instances. Needs /proc/sys writable still. */

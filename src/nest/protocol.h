@@ -9,7 +9,7 @@
 #include "base/str.h"
 
 #define WR_NEST_MAGIC                                                                          \
-    0x57524e31u /* "WRN1": raised on any change, so that engine and nest of different versions \
+    0x57524e32u /* "WRN2": raised on any change, so that engine and nest of different versions \
                    part cleanly */
 #define WR_NEST_MAX_CONFIG   (64 * 1024) /* JSON that the agent of a new sandbox reads */
 #define WR_NEST_MAX_CHILDREN 8192
@@ -32,6 +32,13 @@ enum wr_nest_kind {
     WR_NEST_LIST = 3,
     /* Fills the pool of network namespaces up to `count`. No answer. */
     WR_NEST_POOL = 4,
+    /*
+     * A zygote (docs/internals/zygote.md) in place of the one that there may be. Descriptors: those
+     * of SPAWN, and behind them a memfd with the zygote's seccomp program. Without descriptors:
+     * there will be none. No answer; what becomes of it is told by replies of this kind with
+     * sequence 0 and entries[0].id: code 0 once it is warmed, else why it ended.
+     */
+    WR_NEST_ZYGOTE = 5,
 };
 
 struct wr_nest_rlimits {
@@ -50,6 +57,8 @@ struct wr_nest_request {
     uint8_t pad;
     uint32_t count;
     uint32_t shm_mib; /* size limit of /dev/shm */
+    uint64_t layers;  /* SPAWN, ZYGOTE: stands for the stack of layers; a zygote serves sandboxes of
+                         the same stack */
     struct wr_nest_rlimits rlimits;
     uint32_t config_len; /* bytes of JSON behind this struct (SPAWN) */
 };

@@ -1,6 +1,7 @@
 #include "nest/root.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,5 +26,23 @@ int wr_nest_root_enter(struct wr_error *err)
     if (chdir(STAGING) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
         umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "leave the host's root file system");
+    return 0;
+}
+
+int wr_sandbox_root_enter(int root_fd, struct wr_error *err)
+{
+    if (move_mount(root_fd, "", AT_FDCWD, "/root", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "attach the root file system");
+    /* pivot_root(".", ".") stacks the old root above the new one; paths resolve below the new root
+     * from here on. */
+    if (chdir("/root") < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "enter the root file system");
+    return 0;
+}
+
+int wr_nest_root_leave(struct wr_error *err)
+{
+    if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "leave the nest's root file system");
     return 0;
 }

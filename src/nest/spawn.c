@@ -12,6 +12,8 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "nest/child.h"
+#include "nest/clone.h"
+#include "nest/contexts.h"
 #include "nest/nest.h"
 #include "sys/syscall.h"
 
@@ -35,16 +37,6 @@ static int pipe_open(struct pipe_pair *p, struct wr_error *err)
     return 0;
 }
 
-/* Writing "0" to a v1 tasks file moves the writer alone and takes no global lock (cgroup.procs
- * would: 4-15 ms). */
-static int move_self(const int *tasks_fds, size_t count, struct wr_error *err)
-{
-    for (size_t i = 0; i < count; i++)
-        if (write(tasks_fds[i], "0", 1) != 1)
-            return wr_fail_errno(err, WR_E_INTERNAL, "enter a control group");
-    return 0;
-}
-
 static int write_map(pid_t pid, const char *file, uint32_t slot, struct wr_error *err)
 {
     char path[64], map[64];
@@ -58,54 +50,48 @@ static int write_map(pid_t pid, const char *file, uint32_t slot, struct wr_error
     return 0;
 }
 
-/* In the parent returns the pid; in the child it does not return. */
-static pid_t clone_child(struct wr_nest *nest, struct wr_child_plan *plan, int v2_dir,
-                         int *ret_pidfd, struct wr_error *err)
+static void run_child(const void *arg)
 {
-    struct clone_args args = {
-        .flags = (uint64_t)(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
-                            CLONE_NEWUTS | CLONE_PIDFD),
-        .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
-        .exit_signal = SIGCHLD,
-    };
-
-    if (v2_dir >= 0) {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = (unsigned)v2_dir;
-    }
-    plan->argv0 = nest->argv0;
-    plan->argv0_len = nest->argv0_len;
-    plan->seccomp = nest->seccomp;
-    plan->seccomp_count = nest->seccomp_count;
-    pid_t pid = wr_clone3(&args);
-    if (pid == 0)
-        wr_child_run(plan);
-    if (pid == -EPERM || pid == -EACCES)
-        return wr_fail(
-            err, WR_E_FAILED_PRECONDITION, -pid,
-            "start a process in new namespaces: this host restricts user namespaces, and `warren doctor` says how to allow them");
-    if (pid < 0)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, -pid, "start a process in new namespaces");
-    return pid;
+    wr_child_run(arg);
 }
 
-/* Everything that needs the nest to be somewhere else for a moment; it is home again when this
- * returns, whatever happened. */
-static pid_t clone_away(struct wr_nest *nest, struct wr_child_plan *plan,
-                        const struct wr_netns *netns, const int *tasks, int v2_dir, int *ret_pidfd,
-                        struct wr_error *err)
+static pid_t clone_child(struct wr_nest *nest, const struct wr_child_plan *plan,
+                         const struct wr_netns *netns, const int *fds, int *ret_pidfd,
+                         struct wr_error *err)
 {
-    struct wr_error home_error;
-    pid_t pid = move_self(tasks, plan->request->v1_count, err);
+    const struct wr_nest_request *request = plan->request;
 
-    if (pid == 0)
-        pid = wr_netns_enter(netns->ns_fd, err);
-    if (pid == 0)
-        pid = clone_child(nest, plan, v2_dir, ret_pidfd, err);
-    if (wr_netns_enter(nest->netns.home_fd, &home_error) < 0 ||
-        move_self(nest->home_tasks, nest->home_count, &home_error) < 0)
-        _exit(1); /* a nest that lives in a sandbox's groups would be charged and killed with it */
-    return pid;
+    return wr_nest_clone(
+        nest,
+        &(struct wr_clone_plan){
+            .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS,
+            .tasks = fds + 1,
+            .v1_count = request->v1_count,
+            .v2_dir = request->has_v2 ? fds[1 + request->v1_count] : -1,
+            .netns_fd = netns->ns_fd,
+            .run = run_child,
+            .arg = plan,
+        },
+        ret_pidfd, err);
+}
+
+/* What a context of this sandbox will need (contexts.h). */
+static int keep_for_contexts(struct wr_child *child, const struct wr_nest_request *request,
+                             const int *fds, struct wr_error *err)
+{
+    child->rlimits = request->rlimits;
+    child->layers = request->layers;
+    for (size_t i = 0; i < request->v1_count; i++) {
+        child->tasks[i] = fcntl(fds[1 + i], F_DUPFD_CLOEXEC, 3);
+        if (child->tasks[i] < 0)
+            return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "keep a control group");
+        child->v1_count++;
+    }
+    if (!request->has_v2)
+        return 0;
+    child->v2_dir = fcntl(fds[1 + request->v1_count], F_DUPFD_CLOEXEC, 3);
+    return child->v2_dir >= 0 ? 0
+                              : wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "keep a control group");
 }
 
 static int release_child(const struct wr_nest_request *request, pid_t pid, int go_fd,
@@ -120,11 +106,26 @@ static int release_child(const struct wr_nest_request *request, pid_t pid, int g
     return rc;
 }
 
+/* In the parent: the rest of the start. */
+static int finish(struct wr_nest *nest, const struct wr_nest_request *request, const int *fds,
+                  struct wr_child *child, int go_fd, struct wr_error *err)
+{
+    int rc = keep_for_contexts(child, request, fds, err);
+
+    if (rc == 0)
+        rc = release_child(request, child->pid, go_fd, err);
+    if (rc == 0)
+        rc = wr_children_add(&nest->children, child, err);
+    if (rc == 0)
+        wr_contexts_watch(nest, wr_children_find(&nest->children, child->id));
+    return rc;
+}
+
 int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, char *payload,
                   const int *fds, struct wr_nest_answer *answer, struct wr_error *err)
 {
-    struct wr_child child = {.slot = request->slot, .pidfd = -1, .ns_fd = -1};
-    struct wr_netns netns = {-1, -1};
+    struct wr_child child = WR_CHILD_NONE;
+    struct wr_netns netns = {-1, -1, -1, -1};
     WR_CLEANUP(pipe_close) struct pipe_pair go = {-1, -1};
     WR_CLEANUP(pipe_close) struct pipe_pair status = {-1, -1};
     int rc = wr_children_check_free(&nest->children, request->id, err);
@@ -137,28 +138,28 @@ int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, c
         rc = wr_netns_take(&nest->netns, &netns, err);
     if (rc < 0)
         return rc;
-    struct wr_child_plan plan = {.request = request,
-                                 .config = payload,
-                                 .root_fd = fds[0],
-                                 .listen_fd = netns.listen_fd,
-                                 .go_fd = go.read_fd,
-                                 .status_fd = status.write_fd};
-    int v2_dir = request->has_v2 ? fds[1 + request->v1_count] : -1;
-    child.pid = clone_away(nest, &plan, &netns, fds + 1, v2_dir, &child.pidfd, err);
-    wr_close(netns.listen_fd);
-    child.ns_fd = netns.ns_fd;
-    if (child.pid < 0) {
-        wr_close(child.ns_fd);
-        return child.pid;
-    }
+    const struct wr_child_plan plan = {.request = request,
+                                       .config = payload,
+                                       .root_fd = fds[0],
+                                       .listen_fd = netns.listen_fd,
+                                       .interpreter_fd = netns.interpreter_fd,
+                                       .go_fd = go.read_fd,
+                                       .status_fd = status.write_fd,
+                                       .argv0 = nest->argv0,
+                                       .argv0_len = nest->argv0_len,
+                                       .seccomp = nest->seccomp,
+                                       .seccomp_count = nest->seccomp_count};
+    child.slot = request->slot;
     memcpy(child.id, request->id, sizeof(child.id));
-    rc = release_child(request, child.pid, go.write_fd, err);
-    if (rc == 0)
-        rc = wr_children_add(&nest->children, &child, err);
+    child.pid = clone_child(nest, &plan, &netns, fds, &child.pidfd, err);
+    child.ns_fd = wr_steal_fd(&netns.ns_fd);
+    child.context_fd = wr_steal_fd(&netns.context_fd);
+    wr_netns_close(&netns); /* what is the agent's alone */
+    rc = child.pid < 0 ? child.pid : finish(nest, request, fds, &child, go.write_fd, err);
     if (rc < 0) {
-        (void)!wr_pidfd_send_signal(child.pidfd, SIGKILL);
-        wr_close(child.pidfd);
-        wr_close(child.ns_fd);
+        if (child.pid > 0)
+            (void)!wr_pidfd_send_signal(child.pidfd, SIGKILL);
+        wr_child_close(&child);
         return rc;
     }
     answer->fds[0] = child.pidfd;

@@ -17,7 +17,7 @@
 
 #include "nest/protocol.h"
 
-#define WR_CONTEXT_MAGIC      0x57524331u /* "WRC1" */
+#define WR_CONTEXT_MAGIC      0x57524331u      /* "WRC1" */
 #define WR_CONTEXT_SOCKET     "warren-context" /* abstract, SOCK_SEQPACKET, length without NUL */
 #define WR_CONTEXT_MAX_GROUPS 32
 #define WR_CONTEXT_MAX_CWD    1024
@@ -26,7 +26,8 @@ enum wr_zygote_language {
     WR_ZYGOTE_PYTHON = 1,
 };
 
-/* Descriptors: context socket (stream; becomes fd 3), stdout pipe, stderr pipe (write ends; 1 and 2). */
+/* Descriptors: context socket (stream; becomes fd 3), stdout pipe, stderr pipe (write ends; 1 and
+ * 2). */
 struct wr_context_request {
     uint32_t magic;
     uint32_t language;
@@ -64,6 +65,5 @@ struct wr_zygote_reply {
     uint32_t magic;
     uint32_t sequence;
     int32_t result;
-    int32_t pid; /* of the child, in the nest's pid namespace */
     char text[256];
 };

@@ -31,6 +31,13 @@ struct wr_rate_limits {
     uint32_t max_sandboxes;  /* of one team, at the same time */
 };
 
+/* Sandboxes of one template that are kept ready (blanks.h). */
+struct wr_blank_pool_config {
+    char template_name[64];
+    uint32_t count;
+};
+#define WR_MAX_BLANK_POOLS 8
+
 struct wr_server_config {
     const char *state_dir;     /* directory of warren.db, owned by the server's user */
     const char *domain;        /* base domain, may carry ":port"; NULL without domain mode */
@@ -44,4 +51,6 @@ struct wr_server_config {
     bool lenient;           /* unknown fields of requests are ignored, not refused */
     struct wr_rate_limits limits;
     uint32_t max_connections_per_sandbox; /* through the ingress */
+    struct wr_blank_pool_config blank_pools[WR_MAX_BLANK_POOLS];
+    size_t blank_pool_count;
 };

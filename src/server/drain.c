@@ -1,6 +1,7 @@
 #include "server/drain.h"
 
 #include "log/log.h"
+#include "server/blanks.h"
 #include "server/server.h"
 #include "server/tls/terminator.h"
 
@@ -20,7 +21,9 @@ static void look(struct wr_server *server)
     struct wr_error error = {0};
     uint64_t now_ms = wr_loop_now_ms(server->loop);
 
-    if (server->running_requests > 0 && now_ms < server->drain_end_ms) {
+    bool busy = server->running_requests > 0 || wr_blanks_ending(server->blanks) > 0;
+
+    if (busy && now_ms < server->drain_end_ms) {
         if (wr_timer_start(server->loop, &server->drain_timer, LOOK_MS, on_timer, server, &error) ==
             0)
             return;
@@ -38,6 +41,7 @@ void wr_drain_start(struct wr_server *server)
         return;
     }
     server->stopping = true;
+    wr_blanks_stop(server->blanks);
     server->drain_end_ms = wr_loop_now_ms(server->loop) + LONGEST_MS;
     for (size_t i = 0; i < server->listener_count; i++) {
         wr_http_server_stop_accepting(server->listeners[i].http);

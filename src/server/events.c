@@ -6,26 +6,83 @@
 #include "server/request.h"
 #include "server/server.h"
 
+/* Behind the answer, and usually behind the client's next request as well. */
+#define DELAY_MS 4
+
+struct texts {
+    char type[64], detail[96];
+};
+
+static void write_line(const struct wr_waiting_event *event)
+{
+    char message[64], request[WR_REQUEST_ID_LEN + 1] = "";
+    /* A client may move a deadline every second. */
+    enum wr_log_level level = wr_streq(event->type, "updated") ? WR_LOG_DEBUG : WR_LOG_INFO;
+
+    if (!wr_strformat(message, sizeof message, "sandbox %s", event->type))
+        return;
+    if (event->cause.request)
+        wr_log(level, message, "sandbox", event->sandbox_id, "reason", event->cause.reason,
+               "request", wr_request_id(event->cause.request, request), NULL);
+    else
+        wr_log(level, message, "sandbox", event->sandbox_id, "reason", event->cause.reason, NULL);
+}
+
+/* The reasons are of letters, digits and blanks: nothing to escape. */
+static bool describe(const struct wr_waiting_event *event, struct texts *out)
+{
+    return wr_strformat(out->type, sizeof out->type, "sandbox.lifecycle.%s", event->type) &&
+           wr_strformat(out->detail, sizeof out->detail, "{\"reason\":\"%s\"}",
+                        event->cause.reason);
+}
+
+void wr_events_flush(struct wr_server *server)
+{
+    struct wr_events *events = &server->events;
+    struct wr_store_event rows[WR_EVENTS_MAX];
+    struct texts texts[WR_EVENTS_MAX];
+    struct wr_error error = {0};
+    size_t count = 0;
+
+    wr_timer_stop(&events->timer);
+    for (size_t i = 0; i < events->count; i++) {
+        const struct wr_waiting_event *event = &events->waiting[i];
+        write_line(event);
+        if (!describe(event, &texts[count]))
+            continue;
+        rows[count] = (struct wr_store_event){.sandbox_id = event->sandbox_id,
+                                              .team_id = event->team_id,
+                                              .type = texts[count].type,
+                                              .detail = texts[count].detail,
+                                              .at_ms = event->at_ms};
+        count++;
+    }
+    if (count > 0 && wr_store_events_add(server->store, rows, count, &error) < 0)
+        wr_log(WR_LOG_WARN, "events were not recorded", "error", error.msg, NULL);
+    events->count = 0;
+}
+
+static void on_timer(struct wr_timer *timer, void *data)
+{
+    (void)timer;
+    wr_events_flush(data);
+}
+
 void wr_event(struct wr_server *server, const char *sandbox_id, const char *team_id,
               const char *type, const struct wr_cause *cause)
 {
-    char name[64], detail[96], message[64], request[WR_REQUEST_ID_LEN + 1] = "";
-    struct wr_error error = {0};
+    struct wr_events *events = &server->events;
+    struct wr_error ignored = {0};
 
-    /* The reasons are of letters, digits and blanks: nothing to escape. */
-    if (!wr_strformat(name, sizeof name, "sandbox.lifecycle.%s", type) ||
-        !wr_strformat(detail, sizeof detail, "{\"reason\":\"%s\"}", cause->reason) ||
-        !wr_strformat(message, sizeof message, "sandbox %s", type))
+    if (events->count == WR_EVENTS_MAX)
+        wr_events_flush(server);
+    struct wr_waiting_event *event = &events->waiting[events->count];
+    *event = (struct wr_waiting_event){.type = type, .cause = *cause, .at_ms = wr_wall_ms()};
+    if (!wr_strcopy(event->sandbox_id, sizeof event->sandbox_id, sandbox_id) ||
+        !wr_strcopy(event->team_id, sizeof event->team_id, team_id))
         return;
-    /* A client may move a deadline every second. */
-    enum wr_log_level level = wr_streq(type, "updated") ? WR_LOG_DEBUG : WR_LOG_INFO;
-    if (cause->request)
-        wr_log(level, message, "sandbox", sandbox_id, "reason", cause->reason, "request",
-               wr_request_id(cause->request, request), NULL);
-    else
-        wr_log(level, message, "sandbox", sandbox_id, "reason", cause->reason, NULL);
-    if (wr_store_event_add(server->store, sandbox_id, team_id, name, detail, wr_wall_ms(), &error) <
-        0)
-        wr_log(WR_LOG_WARN, "an event was not recorded", "sandbox", sandbox_id, "error", error.msg,
-               NULL);
+    events->count++;
+    if (!events->timer.loop &&
+        wr_timer_start(server->loop, &events->timer, DELAY_MS, on_timer, server, &ignored) < 0)
+        wr_events_flush(server);
 }

@@ -1,7 +1,7 @@
 /*
- * The life of sandboxes as the server drives it: create, kill, deadlines. The engine has the truth
- * about existence, the store has the server's half; every change is in the store before a client
- * is told.
+ * The life of sandboxes as the server drives it: deadlines, settings, the end. The engine has the
+ * truth about existence, the store has the server's half; every change is in the store before a
+ * client is told. Their beginning is in creation.h.
  */
 #pragma once
 
@@ -10,21 +10,7 @@
 #include "server/main.h"
 #include "server/sandbox_table.h"
 
-#define WR_CREATE_SOCKETS 4 /* spare ingress sockets that come with a new sandbox */
-
 struct wr_server;
-
-struct wr_create_spec {
-    const char *template_name; /* a valid name */
-    const char *team_id;
-    uint64_t timeout_ms;
-    bool secure;                     /* the agent demands a token */
-    bool private_traffic;            /* the ingress demands a token */
-    const json_t *env_vars;          /* an object of strings, or NULL; borrowed during the call */
-    json_t *settings;                /* see settings.h, or NULL; a reference is taken */
-    struct wr_sandbox_limits limits; /* 0: the template's or the built-in default */
-    uint64_t request;                /* number of the client's request, for log lines */
-};
 
 /* Why something happens to a sandbox; for log lines and events. */
 struct wr_cause {
@@ -32,17 +18,11 @@ struct wr_cause {
     uint64_t request;   /* number of the client's request, 0: none */
 };
 
-/* Exactly one of `sandbox` (owned by the table) and `error` is non-NULL. */
-typedef void (*wr_create_fn)(struct wr_sandbox *sandbox, const struct wr_error *error, void *data);
 /* `error` NULL means done. */
 typedef void (*wr_done_fn)(const struct wr_error *error, void *data);
 
 /* Kills a sandbox that has no record and that no client knows. */
 void wr_lifecycle_kill_orphan(struct wr_server *server, const char *id);
-/* Asks the engine for a sandbox, under an id that the engine chooses, and records it; `fn` is
- * called once, later. */
-int wr_lifecycle_create(struct wr_server *server, const struct wr_create_spec *spec,
-                        wr_create_fn fn, void *data, struct wr_error *err) WR_MUST_CHECK;
 /* Cuts its connections, hides it from clients, and kills it; a failure is retried until the engine
  * agrees. `fn` (may be NULL) is called once, later, unless this function fails. */
 int wr_lifecycle_kill(struct wr_server *server, struct wr_sandbox *sandbox,

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "log/log.h"
 #include "server/auth/auth.h"
+#include "server/blanks.h"
 #include "server/drain.h"
 #include "server/lifecycle.h"
 #include "server/resync.h"
@@ -191,6 +192,7 @@ static void on_resynced(const struct wr_error *error, void *data)
     }
     if (!server->accepting && !server->draining && start_accepting(server, &own) < 0)
         stop_failed(server, &own);
+    wr_blanks_start(server->blanks);
 }
 
 static void on_engine_ready(void *data)
@@ -200,13 +202,17 @@ static void on_engine_ready(void *data)
 
     if (server->draining)
         return;
+    wr_blanks_forget(server->blanks);
     if (wr_resync(server, on_resynced, server, &error) < 0)
         stop_failed(server, &error);
 }
 
 static void on_engine_gone(const char *id, const char *reason, void *data)
 {
-    wr_lifecycle_gone(data, id, reason);
+    struct wr_server *server = data;
+
+    wr_blanks_gone(server->blanks, id);
+    wr_lifecycle_gone(server, id, reason);
 }
 
 static void on_engine_orphan(const char *id, void *data)
@@ -255,6 +261,8 @@ static int set_up(struct wr_server *server, int engine_fd, struct wr_error *err)
                                  &server->engine, err);
     if (r == 0)
         r = wr_sampler_new(server, &server->sampler, err);
+    if (r == 0)
+        r = wr_blanks_new(server, &server->blanks, err);
     return r;
 }
 
@@ -266,7 +274,10 @@ static void tear_down(struct wr_server *server)
     if (server->sandboxes && server->loop)
         wr_lifecycle_forget_all(server);
     server->engine = wr_engine_client_free(server->engine);
+    server->blanks = wr_blanks_free(server->blanks);
     server->sampler = wr_sampler_free(server->sampler);
+    if (server->store)
+        wr_events_flush(server);
     wr_signals_remove(&server->signals);
     server->sandboxes = wr_sandbox_table_free(server->sandboxes);
     server->templates = wr_templates_free(server->templates);

@@ -52,6 +52,16 @@ int wr_record_read(const json_t *json, struct wr_record *out, struct wr_error *e
     return 0;
 }
 
+int wr_record_fill(struct wr_sandbox *sandbox, const struct wr_record *seen, struct wr_error *err)
+{
+    if (!wr_strcopy(sandbox->template_name, sizeof sandbox->template_name, seen->template_name))
+        return wr_fail(err, WR_E_INTERNAL, 0, "template name of sandbox %s", seen->id);
+    sandbox->created_ms = seen->created_ms ? seen->created_ms : wr_wall_ms();
+    sandbox->limits = seen->limits;
+    sandbox->seen = true;
+    return 0;
+}
+
 int wr_record_add(struct wr_server *server, const struct wr_record *seen, const char *team_id,
                   struct wr_sandbox **ret, struct wr_error *err)
 {
@@ -60,13 +70,10 @@ int wr_record_add(struct wr_server *server, const struct wr_record *seen, const 
     int r = wr_sandbox_table_add(server->sandboxes, seen->id, team_id, &sandbox, err);
     if (r < 0)
         return r;
-    if (!wr_strcopy(sandbox->template_name, sizeof sandbox->template_name, seen->template_name)) {
+    r = wr_record_fill(sandbox, seen, err);
+    if (r < 0)
         wr_sandbox_table_remove(server->sandboxes, sandbox);
-        return wr_fail(err, WR_E_INTERNAL, 0, "template name of sandbox %s", seen->id);
-    }
-    sandbox->created_ms = seen->created_ms ? seen->created_ms : wr_wall_ms();
-    sandbox->limits = seen->limits;
-    sandbox->seen = true;
-    *ret = sandbox;
-    return 0;
+    else
+        *ret = sandbox;
+    return r;
 }

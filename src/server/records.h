@@ -19,6 +19,9 @@ int wr_record_read(const json_t *json, struct wr_record *out, struct wr_error *e
 /* Puts it into the table, without deadline, tokens and settings. */
 int wr_record_add(struct wr_server *server, const struct wr_record *seen, const char *team_id,
                   struct wr_sandbox **ret, struct wr_error *err) WR_MUST_CHECK;
+/* As the engine describes it now. */
+int wr_record_fill(struct wr_sandbox *sandbox, const struct wr_record *seen, struct wr_error *err)
+    WR_MUST_CHECK;
 /* Takes it out of the table after cutting its connections; the store keeps its row. */
 void wr_record_remove(struct wr_server *server, struct wr_sandbox *sandbox);
 /* wr_engine_call() with the action's timeout. */

@@ -154,6 +154,7 @@ static void sample_teams(struct wr_sampler *sampler, uint64_t now_ms)
     if (now_ms < sampler->teams_due_ms)
         return;
     sampler->teams_due_ms = now_ms + WR_SAMPLE_MS;
+    wr_events_flush(sampler->server);
     if (wr_store_team_metrics_sample(sampler->server->store, wr_wall_ms(), &error) < 0)
         complain(sampler, "figures of teams were not stored", &error);
 }

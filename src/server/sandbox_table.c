@@ -75,49 +75,78 @@ struct wr_sandbox *wr_sandbox_table_find(const struct wr_sandbox_table *table, c
     return NULL;
 }
 
-int wr_sandbox_table_add(struct wr_sandbox_table *table, const char *id, const char *team_id,
-                         struct wr_sandbox **ret, struct wr_error *err)
+int wr_sandbox_new(const char *id, struct wr_sandbox **ret, struct wr_error *err)
 {
     if (!wr_id_valid(id))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "not a sandbox id");
-    if (wr_sandbox_table_find(table, id))
-        return wr_fail(err, WR_E_ALREADY_EXISTS, 0, "sandbox %s exists already", id);
-    if (table->count >= WR_SERVER_MAX_SANDBOXES)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
-                       "you have reached the maximum number of concurrent E2B sandboxes (%d)",
-                       WR_SERVER_MAX_SANDBOXES);
     struct wr_sandbox *sandbox = wr_calloc(1, sizeof *sandbox);
-    struct wr_team_use *use = wr_sandbox_table_use(table, team_id);
-    if (!sandbox || !use || !wr_strcopy(sandbox->id, sizeof sandbox->id, id) ||
-        !wr_strcopy(sandbox->team_id, sizeof sandbox->team_id, team_id)) {
-        free(sandbox);
+    if (!sandbox)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "sandbox %s", id);
-    }
-    sandbox->use = use;
-    use->sandboxes++;
+    memcpy(sandbox->id, id, sizeof sandbox->id);
     wr_list_init(&sandbox->waiters);
     wr_list_init(&sandbox->retrying);
     wr_list_init(&sandbox->connections);
-    wr_list_append(bucket_of(table, id), &sandbox->bucket_link);
-    wr_list_append(&table->all, &sandbox->link);
-    table->count++;
     *ret = sandbox;
     return 0;
 }
 
-void wr_sandbox_table_remove(struct wr_sandbox_table *table, struct wr_sandbox *sandbox)
+struct wr_sandbox *wr_sandbox_free(struct wr_sandbox *sandbox)
 {
+    if (!sandbox)
+        return NULL;
     wr_timer_stop(&sandbox->deadline);
-    wr_list_remove(&sandbox->bucket_link);
-    wr_list_remove(&sandbox->link);
-    table->count--;
-    sandbox->use->sandboxes--;
     json_decref(sandbox->settings);
     explicit_bzero(sandbox->envd_token, sizeof sandbox->envd_token);
     explicit_bzero(sandbox->traffic_token, sizeof sandbox->traffic_token);
     for (size_t i = 0; i < sandbox->socket_count; i++)
         wr_close(sandbox->sockets[i]);
     free(sandbox);
+    return NULL;
+}
+
+int wr_sandbox_table_insert(struct wr_sandbox_table *table, struct wr_sandbox *sandbox,
+                            const char *team_id, struct wr_error *err)
+{
+    if (wr_sandbox_table_find(table, sandbox->id))
+        return wr_fail(err, WR_E_ALREADY_EXISTS, 0, "sandbox %s exists already", sandbox->id);
+    if (table->count >= WR_SERVER_MAX_SANDBOXES)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
+                       "you have reached the maximum number of concurrent E2B sandboxes (%d)",
+                       WR_SERVER_MAX_SANDBOXES);
+    struct wr_team_use *use = wr_sandbox_table_use(table, team_id);
+    if (!use || !wr_strcopy(sandbox->team_id, sizeof sandbox->team_id, team_id))
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "sandbox %s", sandbox->id);
+    sandbox->use = use;
+    use->sandboxes++;
+    wr_list_append(bucket_of(table, sandbox->id), &sandbox->bucket_link);
+    wr_list_append(&table->all, &sandbox->link);
+    table->count++;
+    return 0;
+}
+
+int wr_sandbox_table_add(struct wr_sandbox_table *table, const char *id, const char *team_id,
+                         struct wr_sandbox **ret, struct wr_error *err)
+{
+    struct wr_sandbox *sandbox = NULL;
+
+    int r = wr_sandbox_new(id, &sandbox, err);
+    if (r == 0)
+        r = wr_sandbox_table_insert(table, sandbox, team_id, err);
+    if (r < 0) {
+        wr_sandbox_free(sandbox);
+        return r;
+    }
+    *ret = sandbox;
+    return 0;
+}
+
+void wr_sandbox_table_remove(struct wr_sandbox_table *table, struct wr_sandbox *sandbox)
+{
+    wr_list_remove(&sandbox->bucket_link);
+    wr_list_remove(&sandbox->link);
+    table->count--;
+    sandbox->use->sandboxes--;
+    wr_sandbox_free(sandbox);
 }
 
 size_t wr_sandbox_table_count(const struct wr_sandbox_table *table)

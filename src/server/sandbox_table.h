@@ -77,14 +77,21 @@ struct wr_sandbox_table *wr_sandbox_table_new(void) WR_MUST_CHECK;
 /* The records must be removed before. Accepts NULL, returns NULL. */
 struct wr_sandbox_table *wr_sandbox_table_free(struct wr_sandbox_table *table);
 
-/* A record under `id` (valid and not in the table) of a team, else zeroed: ALREADY_EXISTS,
- * RESOURCE_EXHAUSTED. Owned by the table. */
+/* A record in no table, else zeroed; INVALID_ARGUMENT. The caller's. */
+int wr_sandbox_new(const char *id, struct wr_sandbox **ret, struct wr_error *err) WR_MUST_CHECK;
+/* Of a record in no table; its connections and waiters must be gone. The tokens are wiped. Accepts
+ * NULL, returns NULL. */
+struct wr_sandbox *wr_sandbox_free(struct wr_sandbox *sandbox);
+/* Takes over such a record, for a team: ALREADY_EXISTS, RESOURCE_EXHAUSTED, upon which it stays the
+ * caller's. */
+int wr_sandbox_table_insert(struct wr_sandbox_table *table, struct wr_sandbox *sandbox,
+                            const char *team_id, struct wr_error *err) WR_MUST_CHECK;
+/* A new record, else zeroed, that the table owns. */
 int wr_sandbox_table_add(struct wr_sandbox_table *table, const char *id, const char *team_id,
                          struct wr_sandbox **ret, struct wr_error *err) WR_MUST_CHECK;
 /* NULL when there is none; `id` may be any string. */
 struct wr_sandbox *wr_sandbox_table_find(const struct wr_sandbox_table *table, const char *id);
-/* Removes and frees the record with its timer, settings and spare sockets; its connections and
- * waiters must be gone. The tokens are wiped. */
+/* Removes the record and frees it as wr_sandbox_free() does. */
 void wr_sandbox_table_remove(struct wr_sandbox_table *table, struct wr_sandbox *sandbox);
 size_t wr_sandbox_table_count(const struct wr_sandbox_table *table);
 /* What a team has; made at the first call for it. NULL without memory. */

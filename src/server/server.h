@@ -4,11 +4,13 @@
 #include "http/server.h"
 #include "server/config.h"
 #include "server/engine_client.h"
+#include "server/events.h"
 #include "server/sandbox_table.h"
 
 struct wr_server;
 struct wr_store;
 struct wr_auth;
+struct wr_blanks;
 struct wr_sampler;
 struct wr_templates;
 
@@ -31,6 +33,8 @@ struct wr_server {
     struct wr_store *store;
     struct wr_auth *auth;
     struct wr_sampler *sampler;
+    struct wr_events events;
+    struct wr_blanks *blanks;
     struct wr_templates *templates; /* owned; NULL until somebody has asked for them */
     uint64_t request_number;        /* of the last request of the control API */
     struct wr_listener listeners[WR_MAX_LISTENERS];

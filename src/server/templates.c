@@ -26,6 +26,29 @@ struct wr_templates *wr_templates_free(struct wr_templates *templates)
     return NULL;
 }
 
+static bool has_alias(const struct wr_template_entry *entry, const char *name)
+{
+    for (size_t i = 0; i < WR_TEMPLATE_MAX_ALIASES && entry->aliases[i][0]; i++)
+        if (wr_streq(entry->aliases[i], name))
+            return true;
+    return false;
+}
+
+/* An alias has an ID of its own, so that a client may keep it. */
+static bool has_id(const struct wr_template_entry *entry, const char *id)
+{
+    char of_alias[WR_TEMPLATE_ID_LEN + 1];
+
+    if (wr_streq(entry->id, id))
+        return true;
+    for (size_t i = 0; i < WR_TEMPLATE_MAX_ALIASES && entry->aliases[i][0]; i++) {
+        wr_template_id(entry->aliases[i], of_alias);
+        if (wr_streq(of_alias, id))
+            return true;
+    }
+    return false;
+}
+
 const struct wr_template_entry *wr_templates_find(const struct wr_templates *templates,
                                                   const char *name_or_id)
 {
@@ -35,9 +58,17 @@ const struct wr_template_entry *wr_templates_find(const struct wr_templates *tem
         if (wr_streq(templates->entries[i].name, name_or_id))
             return &templates->entries[i];
     for (size_t i = 0; i < count; i++)
-        if (wr_streq(templates->entries[i].id, name_or_id))
+        if (has_alias(&templates->entries[i], name_or_id))
+            return &templates->entries[i];
+    for (size_t i = 0; i < count; i++)
+        if (has_id(&templates->entries[i], name_or_id))
             return &templates->entries[i];
     return NULL;
+}
+
+void wr_templates_forget(struct wr_server *server)
+{
+    server->templates = wr_templates_free(server->templates);
 }
 
 bool wr_templates_has_tag(const struct wr_template_entry *entry, const char *tag)
@@ -67,27 +98,51 @@ static struct wr_template_entry *append(struct wr_templates *list, struct wr_err
     return entry;
 }
 
+static int read_aliases(const json_t *aliases, struct wr_template_entry *entry,
+                        struct wr_error *err)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(aliases, i, item) {
+        const char *alias = json_string_value(item);
+        if (!alias || !wr_template_name_valid(alias) ||
+            !wr_strcopy(entry->aliases[i], sizeof entry->aliases[i], alias))
+            return wr_fail(err, WR_E_INTERNAL, 0,
+                           "the engine's record of a template has a bad alias");
+    }
+    return 0;
+}
+
 static int read_entry(const json_t *json, struct wr_templates *list, struct wr_error *err)
 {
-    const char *name = NULL;
+    const char *name = NULL, *zygote = "", *reason = "";
+    json_t *aliases = NULL;
     struct wr_template_entry *entry = append(list, err);
 
     if (!entry)
         return -err->code;
     const struct wr_json_field fields[] = {
         {.name = "name", .kind = WR_JSON_STRING, .required = true, .ret = &name, .max = 63},
+        {.name = "aliases", .kind = WR_JSON_ARRAY, .ret = &aliases, .max = WR_TEMPLATE_MAX_ALIASES},
         {.name = "layers", .kind = WR_JSON_U64, .ret = &entry->layers},
         {.name = "sizeBytes", .kind = WR_JSON_U64, .ret = &entry->size_bytes},
         {.name = "createdMs", .kind = WR_JSON_U64, .ret = &entry->created_ms},
         {.name = "cpuMillis", .kind = WR_JSON_U64, .ret = &entry->cpu_millis},
         {.name = "memoryBytes", .kind = WR_JSON_U64, .ret = &entry->memory_bytes},
         {.name = "diskBytes", .kind = WR_JSON_U64, .ret = &entry->disk_bytes},
+        {.name = "zygote", .kind = WR_JSON_STRING, .ret = &zygote, .max = 15},
+        {.name = "zygoteReason", .kind = WR_JSON_STRING, .ret = &reason, .max = 127},
     };
     int r = wr_json_read(json, fields, WR_ARRAY_SIZE(fields), WR_JSON_IGNORE_UNKNOWN, err);
     if (r < 0)
         return wr_wrap(err, "the engine's record of a template");
     if (!wr_template_name_valid(name) || !wr_strcopy(entry->name, sizeof entry->name, name))
         return wr_fail(err, WR_E_INTERNAL, 0, "the engine's record of a template has a bad name");
+    if (aliases && read_aliases(aliases, entry, err) < 0)
+        return -err->code;
+    (void)!wr_strcopy(entry->zygote, sizeof entry->zygote, zygote);
+    (void)!wr_strcopy(entry->zygote_reason, sizeof entry->zygote_reason, reason);
     wr_template_id(name, entry->id);
     wr_template_build_id(name, entry->created_ms, entry->build_id);
     return 0;

@@ -7,6 +7,7 @@
 
 #include "server/lifecycle.h"
 #include "server/template_ref.h"
+#include "template/store.h"
 
 #define WR_TEMPLATES_MAX 4096
 
@@ -14,8 +15,10 @@ struct wr_template_entry {
     char name[64];
     char id[WR_TEMPLATE_ID_LEN + 1];
     char build_id[WR_BUILD_ID_LEN + 1];
+    char aliases[WR_TEMPLATE_MAX_ALIASES][64]; /* further names; "" behind the last */
     uint64_t layers, size_bytes, created_ms;
     uint64_t cpu_millis, memory_bytes, disk_bytes; /* what its sandboxes get by default */
+    char zygote[16], zygote_reason[128];           /* as the engine says; "" if it does not */
 };
 
 struct wr_templates {
@@ -30,6 +33,9 @@ int wr_templates_load(struct wr_server *server, wr_done_fn fn, void *data, struc
     WR_MUST_CHECK;
 /* Whether `tag` names its one build: "", "default", or the build's ID. */
 bool wr_templates_has_tag(const struct wr_template_entry *entry, const char *tag);
-/* By name, else by ID; NULL when there is none. `templates` may be NULL. */
+/* By name, else by alias, else by the ID of one of them; NULL when there is none. `templates` may
+ * be NULL. */
 const struct wr_template_entry *wr_templates_find(const struct wr_templates *templates,
                                                   const char *name_or_id);
+/* Forgets the copy, which an answer of the engine has shown to be old. */
+void wr_templates_forget(struct wr_server *server);

@@ -18,6 +18,7 @@
 #include "template/import_dir.h"
 #include "template/import_tar.h"
 #include "template/layer.h"
+#include "template/manifest.h"
 #include "template/store.h"
 
 #define DEFAULT_ENV "{\"PATH\":\"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"}"
@@ -64,8 +65,13 @@ static int check_free_name(int data_dirfd, const char *name, struct wr_error *er
     wr_auto_template t = {0};
     struct wr_error why = {0};
     int rc = wr_template_load(data_dirfd, name, &t, &why);
-    if (rc == -WR_E_NOT_FOUND)
-        return 0;
+    if (rc == -WR_E_NOT_FOUND) {
+        if (!wr_strcopy(t.name, sizeof(t.name), name))
+            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the template name %.64s is too long",
+                           name);
+        wr_manifest_default_aliases(&t);
+        return wr_template_check_names(data_dirfd, &t, err);
+    }
     if (rc == -WR_E_INVALID_ARGUMENT) {
         *err = why;
         return rc;
@@ -134,6 +140,7 @@ static int save_manifest(int data_dirfd, const char *name, const char *hash, int
         !wr_strcopy(t.layers[0], sizeof(t.layers[0]), hash) ||
         !wr_strcopy(t.user, sizeof(t.user), has_user(root_fd) ? "user" : "root"))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the template name %.64s is too long", name);
+    wr_manifest_default_aliases(&t);
     int rc = wr_layer_size(root_fd, &t.size_bytes);
     if (rc < 0)
         return wr_fail(err, WR_E_INTERNAL, -rc, "cannot measure the new layer");

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "json/jread.h"
 #include "json/jwrite.h"
+#include "template/definition.h"
 #include "template/layer.h"
 
 #define NAME_SET "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
@@ -14,7 +15,7 @@
 struct raw {
     uint64_t format;
     const char *name, *user, *workdir;
-    json_t *layers, *env;
+    json_t *layers, *aliases, *env;
     uint64_t size_bytes, created_ms, cpu_millis, memory_bytes, disk_bytes;
 };
 
@@ -32,6 +33,35 @@ static int read_layers(const json_t *layers, struct wr_template *t, struct wr_er
                            "layer %zu is not named by 64 lower-case hex digits", i);
     }
     t->layer_count = count;
+    return 0;
+}
+
+void wr_manifest_default_aliases(struct wr_template *t)
+{
+    const struct wr_definition *d = wr_definition_find(t->name);
+    t->alias_count = 0;
+    for (const char *const *p = d && d->aliases ? d->aliases : NULL;
+         p && *p && t->alias_count < WR_TEMPLATE_MAX_ALIASES; p++)
+        if (wr_strcopy(t->aliases[t->alias_count], sizeof(t->aliases[0]), *p))
+            t->alias_count++;
+}
+
+/* Needs the name. */
+static int read_aliases(const json_t *aliases, struct wr_template *t, struct wr_error *err)
+{
+    for (size_t i = 0; i < json_array_size(aliases); i++) {
+        const char *alias = json_string_value(json_array_get(aliases, i));
+        if (!alias || !wr_template_name_valid(alias) ||
+            !wr_strcopy(t->aliases[t->alias_count], sizeof(t->aliases[0]), alias))
+            return wr_fail(err, WR_E_DATA_LOSS, 0, "alias %zu is no name of a template", i);
+        for (size_t k = 0; k < t->alias_count; k++)
+            if (wr_streq(t->aliases[k], alias))
+                return wr_fail(err, WR_E_DATA_LOSS, 0, "alias \"%s\" is there twice", alias);
+        if (wr_streq(t->name, alias))
+            return wr_fail(err, WR_E_DATA_LOSS, 0, "alias \"%s\" is the template's own name",
+                           alias);
+        t->alias_count++;
+    }
     return 0;
 }
 
@@ -69,6 +99,10 @@ static int fill(const struct raw *raw, const char *name, struct wr_template *t,
         !wr_strcopy(t->workdir, sizeof(t->workdir), raw->workdir))
         return wr_fail(err, WR_E_DATA_LOSS, 0, "a name or path is too long");
     int rc = read_layers(raw->layers, t, err);
+    if (rc == 0 && raw->aliases)
+        rc = read_aliases(raw->aliases, t, err);
+    else
+        wr_manifest_default_aliases(t);
     if (rc == 0)
         rc = check_env(raw->env, err);
     if (rc < 0)
@@ -93,6 +127,7 @@ int wr_manifest_read(const char *text, size_t len, const char *name, struct wr_t
         {"format", WR_JSON_U64, true, NULL, &raw.format, 0, 0},
         {"name", WR_JSON_STRING, true, NULL, &raw.name, 0, 63},
         {"layers", WR_JSON_ARRAY, true, NULL, &raw.layers, 0, WR_TEMPLATE_MAX_LAYERS},
+        {"aliases", WR_JSON_ARRAY, false, NULL, &raw.aliases, 0, WR_TEMPLATE_MAX_ALIASES},
         {"user", WR_JSON_STRING, true, NULL, &raw.user, 0, 32},
         {"workdir", WR_JSON_STRING, true, NULL, &raw.workdir, 0, 255},
         {"env", WR_JSON_OBJECT, true, NULL, &raw.env, 0, 0},
@@ -153,6 +188,11 @@ int wr_manifest_write(const struct wr_template *t, struct wr_buf *out, struct wr
     wr_jw_array(&w);
     for (size_t i = 0; i < t->layer_count; i++)
         wr_jw_str(&w, t->layers[i]);
+    wr_jw_end(&w);
+    wr_jw_key(&w, "aliases");
+    wr_jw_array(&w);
+    for (size_t i = 0; i < t->alias_count; i++)
+        wr_jw_str(&w, t->aliases[i]);
     wr_jw_end(&w);
     wr_jw_kstr(&w, "user", t->user);
     wr_jw_kstr(&w, "workdir", t->workdir);

@@ -187,10 +187,56 @@ int wr_template_load(int data_dirfd, const char *name, struct wr_template *ret,
     return wr_manifest_read(wr_buf_ptr(&text), text.len, name, ret, err);
 }
 
+static bool has_alias(const struct wr_template *t, const char *alias)
+{
+    for (size_t i = 0; i < t->alias_count; i++)
+        if (wr_streq(t->aliases[i], alias))
+            return true;
+    return false;
+}
+
+static int check_names(const struct wr_template *t, const struct wr_template *other,
+                       struct wr_error *err)
+{
+    if (has_alias(other, t->name))
+        return wr_fail(err, WR_E_ALREADY_EXISTS, 0,
+                       "\"%s\" is an alias of template %s: choose another name, or remove %s",
+                       t->name, other->name, other->name);
+    for (size_t i = 0; i < t->alias_count; i++) {
+        bool name = wr_streq(t->aliases[i], other->name);
+        if (name || has_alias(other, t->aliases[i]))
+            return wr_fail(err, WR_E_ALREADY_EXISTS, 0,
+                           "template %s has the alias \"%s\", which is %s template %s: remove %s",
+                           t->name, t->aliases[i], name ? "the name of" : "an alias of",
+                           other->name, other->name);
+    }
+    return 0;
+}
+
+int wr_template_check_names(int data_dirfd, const struct wr_template *t, struct wr_error *err)
+{
+    WR_CLEANUP(names_done) struct names n = {0};
+    int rc = read_names(data_dirfd, &n, err);
+    for (size_t i = 0; rc == 0 && i < n.count; i++) {
+        wr_auto_template other = {0};
+        struct wr_error ignored = {0};
+        if (wr_streq(n.list[i], t->name))
+            continue;
+        /* One that cannot be read must not keep others from being written; its name is known. */
+        if (wr_template_load(data_dirfd, n.list[i], &other, &ignored) < 0 &&
+            !wr_strcopy(other.name, sizeof(other.name), n.list[i]))
+            continue;
+        rc = check_names(t, &other, err);
+    }
+    return rc;
+}
+
 int wr_template_save(int data_dirfd, const struct wr_template *t, struct wr_error *err)
 {
     char path[PATH_CAP];
     int rc = manifest_path(t->name, path, err);
+    if (rc == 0)
+        rc = wr_template_check_names(data_dirfd, t, err);
     if (rc < 0)
         return rc;
     wr_auto_buf text = WR_BUF(WR_MANIFEST_MAX);

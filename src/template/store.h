@@ -9,13 +9,16 @@
 
 #include "base/error.h"
 
-#define WR_TEMPLATE_MAX_LAYERS 16
-#define WR_TEMPLATE_FORMAT     1
+#define WR_TEMPLATE_MAX_LAYERS  16
+#define WR_TEMPLATE_FORMAT      1
+#define WR_TEMPLATE_MAX_ALIASES 4
 
 struct wr_template {
     char name[64];
     char layers[WR_TEMPLATE_MAX_LAYERS][65]; /* hex hashes, lowest first */
     size_t layer_count;
+    char aliases[WR_TEMPLATE_MAX_ALIASES][64]; /* further names that clients ask for */
+    size_t alias_count;
     char user[33];     /* default user of processes */
     char workdir[256]; /* "" : the user's home */
     char *env_json;    /* owned: {"NAME": "value"} of every process; never NULL after load */
@@ -34,7 +37,10 @@ int wr_data_dir_open(const char *path, int *ret_dirfd, struct wr_error *err) WR_
  * checked strictly. */
 int wr_template_load(int data_dirfd, const char *name, struct wr_template *ret,
                      struct wr_error *err) WR_MUST_CHECK;
-/* Writes the manifest durably. */
+/* ALREADY_EXISTS when another template has the name or one of the aliases, as its name or alias. */
+int wr_template_check_names(int data_dirfd, const struct wr_template *t, struct wr_error *err)
+    WR_MUST_CHECK;
+/* Writes the manifest durably; checks the names before. */
 int wr_template_save(int data_dirfd, const struct wr_template *t, struct wr_error *err)
     WR_MUST_CHECK;
 int wr_template_list(int data_dirfd, void (*fn)(const struct wr_template *t, void *data),

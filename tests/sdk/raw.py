@@ -89,6 +89,9 @@ class Box:
         options["headers"] = self.headers(options.get("headers"))
         return self.raw.client.request(method, self.url(path), **options)
 
+    def interpreter(self, method, path, **options):
+        return self.raw.client.request(method, self.url(path, 49999), headers=self.headers(), **options)
+
     def call(self, method, message, **headers):
         """A unary call -> the answer."""
         return self.envd("POST", f"/{method}", json=message, headers=headers)

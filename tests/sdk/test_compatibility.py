@@ -61,6 +61,13 @@ def test_api_of_the_agent(box, method, path, state):
     check(box.envd(method, path, **({"json": message} if method == "POST" else {})), state)
 
 
+@pytest.mark.parametrize("method,path,state", endpoints("API of the interpreter"))
+def test_api_of_the_interpreter(box, method, path, state):
+    known = box.interpreter("GET", "/contexts").json()[1]["id"]
+    body = {"code": "1"} if path == "/execute" else {}
+    check(box.interpreter(method, path.replace("{contextID}", known), **({"json": body} if method == "POST" else {})), state)
+
+
 def check(answer, state):
     if state == "absent":
         assert answer.status_code == 404, answer.text
@@ -102,7 +109,7 @@ def test_features_name_their_tests(feature, state, test):
 
 
 def test_states_are_those_explained():
-    found = {state for section in ("Control API", "API of the agent", "Features of the SDKs") for _, state, *_ in rows(section)}
+    found = {state for section in ("Control API", "API of the agent", "API of the interpreter", "Features of the SDKs") for _, state, *_ in rows(section)}
     assert found <= STATES
     assert len(rows("Control API")) > 50 and len(rows("API of the agent")) > 20
 
@@ -112,6 +119,8 @@ def test_releases_are_those_driven():
     text = PAGE.read_text()
     for path in (HERE / "packages/python").glob("e2b-*.txt"):
         assert path.stem.removeprefix("e2b-") in text
+    for path in (HERE / "packages/python").glob("interpreter-*.txt"):
+        assert path.stem.removeprefix("interpreter-") in text
     for version in json.loads((HERE / "packages/node/package.json").read_text())["dependencies"].items():
         if "e2b" in version[0]:
             assert version[1].rsplit("@", 1)[-1] in text, version

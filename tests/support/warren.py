@@ -244,7 +244,7 @@ class Server:
     def command(self, *extra):
         """Without TCP unless `arguments` say otherwise (of an option given twice the last counts)."""
         return [*self.wrapper, binary(), "serve", "--config", "/dev/null", "--socket", self.socket, "--data-dir", self.data,
-                "--api-listen", "off", "--ingress-listen", "off", *self.arguments, *extra]
+                "--api-listen", "off", "--ingress-listen", "off", "--blanks", "off", *self.arguments, *extra]
 
     def start(self, *extra, preexec=None):
         os.chmod(self.run_dir, 0o711)
@@ -340,9 +340,13 @@ class Server:
             with contextlib.suppress(ApiError):
                 sandbox.kill()
 
+    def environment(self):
+        """With it the command line finds this server."""
+        return {**os.environ, "WARREN_SOCKET": self.socket, "WARREN_DATA_DIR": self.data}
+
     def cli(self, *arguments, timeout=60, stdin=subprocess.DEVNULL, env=None):
         """Runs the command line against this server -> Result."""
-        full = {**os.environ, "WARREN_SOCKET": self.socket, "WARREN_DATA_DIR": self.data, **(env or {})}
+        full = {**self.environment(), **(env or {})}
         done = subprocess.run([binary(), *arguments], stdin=stdin, capture_output=True, timeout=timeout, env=full)
         return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
@@ -409,6 +413,11 @@ def descriptors(pid):
     return found
 
 
+def is_zygote(leaf):
+    """Whether this name of a control group and directory is that of a template's zygote."""
+    return leaf.startswith("zygote")
+
+
 class Host:
     """What one Warren holds on the host: found by its data directory (control groups are named after its inode)."""
 
@@ -454,6 +463,10 @@ class Host:
         """The nests: members of groups that are not a sandbox's."""
         leaves = {leaf for _, leaf in self.cgroups() if not re.fullmatch("[a-z0-9]{20}", leaf)}
         return set().union(set(), *[self.members(leaf) for leaf in leaves])
+
+    def zygotes(self):
+        """{name: pids} of the zygotes' control groups."""
+        return {leaf: self.members(leaf) for _, leaf in self.cgroups() if is_zygote(leaf)}
 
     def engine_pids(self):
         """Keeper and engine: the processes that hold this data directory's lock or wait for the one that does."""

@@ -17,6 +17,7 @@
 #define EXIT_NOT_EXECUTABLE 126
 #define EXIT_NOT_FOUND      127
 #define MAX_PATH_ENTRIES    128
+#define EXTRA_FD            3
 
 /* Where a failed child stopped. */
 enum step {
@@ -103,6 +104,12 @@ static void enter_stdio(const struct wr_spawn_opts *opts, struct report *report)
     }
     /* Everything is close-on-exec from its creation; this is the second lock on that door. */
     (void)syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+    if (opts->extra_fd == EXTRA_FD) {
+        if (fcntl(EXTRA_FD, F_SETFD, 0) < 0)
+            child_fail(report, STEP_STDIO);
+    } else if (opts->extra_fd > 0 && dup2(opts->extra_fd, EXTRA_FD) < 0) {
+        child_fail(report, STEP_STDIO);
+    }
 }
 
 static void enter_user(const struct wr_user *user, struct report *report)
@@ -129,8 +136,11 @@ static void reset_signals(void)
 static WR_NORETURN void child(const struct wr_spawn_opts *opts, struct report *report)
 {
     enter_stdio(opts, report);
+    if (opts->root_cwd && chdir(opts->cwd) < 0)
+        child_fail(report, STEP_CWD);
     enter_user(opts->user, report);
-    if (chdir(opts->cwd) < 0) /* as the user: what they may not enter is an error */
+    /* As the user: what they may not enter is an error. */
+    if (!opts->root_cwd && chdir(opts->cwd) < 0)
         child_fail(report, STEP_CWD);
     reset_signals();
 
@@ -164,7 +174,7 @@ static __attribute__((noinline)) pid_t start_child(const struct wr_spawn_opts *o
  * Written from outside after the exec: before it the child shares the agent's non-dumpable memory,
  * whose /proc files nobody in the sandbox may write.
  */
-static void make_oom_victim(pid_t pid)
+void wr_spawn_oom_victim(pid_t pid)
 {
     char path[48];
     if (wr_strformat(path, sizeof(path), "/proc/%d/oom_score_adj", pid))
@@ -182,7 +192,7 @@ int wr_spawn(const struct wr_spawn_opts *opts, pid_t *ret_pid, struct wr_error *
 
     switch (report.step) {
     case STEP_DONE:
-        make_oom_victim(pid);
+        wr_spawn_oom_victim(pid);
         *ret_pid = pid;
         return 0;
     case STEP_CWD:

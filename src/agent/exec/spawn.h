@@ -23,7 +23,9 @@ struct wr_spawn_opts {
     const char *cwd;
     const struct wr_user *user;
     int stdio[3];  /* borrowed; each above 2 */
+    int extra_fd;  /* borrowed; becomes descriptor 3 of the program. 0: none */
     bool terminal; /* stdio[0] becomes the controlling terminal */
+    bool root_cwd; /* `cwd` is entered before the ids are given up, also where the user may not */
 };
 
 /*
@@ -34,3 +36,6 @@ struct wr_spawn_opts {
  * created.
  */
 int wr_spawn(const struct wr_spawn_opts *opts, pid_t *ret_pid, struct wr_error *err) WR_MUST_CHECK;
+
+/* Makes a process go before the agent when memory is short. wr_spawn() does it already. */
+void wr_spawn_oom_victim(pid_t pid);

@@ -25,6 +25,12 @@ struct wr_driver_stats {
     uint64_t disk_bytes, disk_limit_bytes;
 };
 
+/* What new contexts of a template come from. */
+struct wr_driver_zygote {
+    const char *state; /* "unused": no sandbox yet; "starting", "ready", "none"; constant */
+    char reason[128];  /* why there is none; "" else */
+};
+
 struct wr_driver_callbacks {
     /* Once per successful start(): the agent listens (err NULL), or it could not start and
      * everything is undone. */
@@ -53,6 +59,9 @@ struct wr_driver_ops {
     int (*start)(struct wr_driver *driver, struct wr_spec *spec, void *owner,
                  struct wr_instance **ret, struct wr_error *err);
     void (*kill)(struct wr_instance *instance);
+    /* A blank that runs becomes what `spec` says: its limits and its record. FAILED_PRECONDITION
+     * when the template has changed since its start. */
+    int (*assign)(struct wr_instance *instance, const struct wr_spec *spec, struct wr_error *err);
     /* `count` sockets inside the sandbox's network namespace, not connected, the caller's. All or
      * none. */
     int (*sockets)(struct wr_instance *instance, size_t count, int *ret_fds, struct wr_error *err);
@@ -60,6 +69,8 @@ struct wr_driver_ops {
     /* Every template, names ascending. */
     int (*templates)(struct wr_driver *driver, void (*fn)(const struct wr_template *t, void *data),
                      void *data, struct wr_error *err);
+    void (*zygote)(struct wr_driver *driver, const char *template_name,
+                   struct wr_driver_zygote *ret);
     /* Ends what outlives sandboxes: nests, mounts, control groups. No instance is left when it is
      * called. */
     void (*teardown)(struct wr_driver *driver);

@@ -135,6 +135,15 @@ static void fake_kill(struct wr_instance *instance)
         on_kill(&instance->timer, instance);
 }
 
+static int fake_assign(struct wr_instance *instance, const struct wr_spec *spec,
+                       struct wr_error *err)
+{
+    (void)instance;
+    (void)spec;
+    (void)err;
+    return 0;
+}
+
 static int fake_sockets(struct wr_instance *instance, size_t count, int *ret_fds,
                         struct wr_error *err)
 {
@@ -175,6 +184,14 @@ static int fake_templates(struct wr_driver *driver,
     return 0;
 }
 
+static void fake_zygote(struct wr_driver *driver, const char *template_name,
+                        struct wr_driver_zygote *ret)
+{
+    (void)driver;
+    (void)template_name;
+    *ret = (struct wr_driver_zygote){.state = "none", .reason = "the fake driver has no zygotes"};
+}
+
 static void fake_teardown(struct wr_driver *driver)
 {
     (void)driver;
@@ -187,8 +204,10 @@ const struct wr_driver_ops wr_driver_fake = {
     .recover = fake_recover,
     .start = fake_start,
     .kill = fake_kill,
+    .assign = fake_assign,
     .sockets = fake_sockets,
     .stats = fake_stats,
     .templates = fake_templates,
+    .zygote = fake_zygote,
     .teardown = fake_teardown,
 };

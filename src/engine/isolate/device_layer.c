@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@
 #include "base/str.h"
 
 /* Raised when the tables below change: it is part of the layer's name. */
-#define LAYER_FORMAT 3
+#define LAYER_FORMAT 4
 
 struct entry {
     const char *path;
@@ -64,18 +65,71 @@ static int make_entry(int dirfd, const struct entry *e, struct wr_error *err)
     return 0;
 }
 
-static int fill(int dirfd, const void *program, size_t program_len, struct wr_error *err)
+/* Directories as the umask would have them are not what everybody inside has to be able to enter.
+ */
+static int make_parents(int dirfd, char *path, struct wr_error *err)
+{
+    for (char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        int rc = mkdirat(dirfd, path, 0755);
+        if ((rc < 0 && errno != EEXIST) || (rc == 0 && fchmodat(dirfd, path, 0755, 0) < 0))
+            return wr_fail_errno(err, WR_E_INTERNAL, "make %s of the device layer", path);
+        *slash = '/';
+    }
+    return 0;
+}
+
+static int make_file(int dirfd, const struct wr_device_file *file, struct wr_error *err)
+{
+    char path[256];
+
+    if (!wr_strformat(path, sizeof(path), ".warren/%s", file->path))
+        return wr_fail(err, WR_E_INTERNAL, 0, "the path %s is too long", file->path);
+    int rc = make_parents(dirfd, path, err);
+    if (rc < 0)
+        return rc;
+    rc = wr_file_replace(dirfd, path, file->data, file->len, 0644, WR_VOLATILE);
+    return rc < 0 ? wr_fail(err, WR_E_INTERNAL, -rc, "write %s into the device layer", path) : 0;
+}
+
+static int fill(int dirfd, const struct wr_device_contents *contents, struct wr_error *err)
 {
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < WR_ARRAY_SIZE(entries); i++)
         rc = make_entry(dirfd, &entries[i], err);
+    for (size_t i = 0; rc == 0 && i < contents->file_count; i++)
+        rc = make_file(dirfd, &contents->files[i], err);
     if (rc < 0)
         return rc;
-    rc = wr_file_replace(dirfd, ".warren/agent", program, program_len, 0755, WR_DURABLE);
-    return rc < 0
-               ? wr_fail(err, WR_E_INTERNAL, -rc, "write the agent's program into the device layer")
-               : 0;
+    rc = wr_file_replace(dirfd, ".warren/agent", contents->program, contents->program_len, 0755,
+                         WR_VOLATILE);
+    if (rc < 0)
+        return wr_fail(err, WR_E_INTERNAL, -rc, "write the agent's program into the device layer");
+    /* All at once, before the layer gets its name. */
+    if (syncfs(dirfd) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "write the device layer to disk");
+    return 0;
+}
+
+/* Format, then each part with its length, so that no two contents look the same. */
+static void hash_contents(const struct wr_device_contents *contents,
+                          char out[static 2 * WR_SHA256_LEN + 1])
+{
+    struct wr_sha256 h;
+    unsigned char digest[WR_SHA256_LEN];
+
+    wr_sha256_init(&h);
+    wr_sha256_update(&h, &contents->program_len, sizeof(contents->program_len));
+    wr_sha256_update(&h, contents->program, contents->program_len);
+    for (size_t i = 0; i < contents->file_count; i++) {
+        const struct wr_device_file *file = &contents->files[i];
+        wr_sha256_update(&h, file->path, strlen(file->path) + 1);
+        wr_sha256_update(&h, &file->len, sizeof(file->len));
+        wr_sha256_update(&h, file->data, file->len);
+    }
+    wr_sha256_final(&h, digest);
+    wr_sha256_hex(digest, sizeof(digest), out);
 }
 
 static int open_layer(int layers, const char *name)
@@ -83,12 +137,12 @@ static int open_layer(int layers, const char *name)
     return openat(layers, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-int wr_device_layer_open(int data_dirfd, const void *program, size_t program_len, int *ret_fd,
+int wr_device_layer_open(int data_dirfd, const struct wr_device_contents *contents, int *ret_fd,
                          struct wr_error *err)
 {
     char hash[2 * WR_SHA256_LEN + 1], name[96], temp[112];
 
-    wr_sha256_hex(program, program_len, hash);
+    hash_contents(contents, hash);
     if (!wr_strformat(name, sizeof(name), ".warren-%d-%.32s", LAYER_FORMAT, hash) ||
         !wr_strformat(temp, sizeof(temp), "%s.tmp", name))
         return wr_fail(err, WR_E_INTERNAL, 0, "name of the device layer is too long");
@@ -112,7 +166,7 @@ int wr_device_layer_open(int data_dirfd, const void *program, size_t program_len
     wr_auto_close int made = open_layer(layers, temp);
     if (made < 0 || fchmod(made, 0755) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "open the device layer");
-    rc = fill(made, program, program_len, err);
+    rc = fill(made, contents, err);
     if (rc == 0 && renameat(layers, temp, layers, name) < 0)
         rc = wr_fail_errno(err, WR_E_INTERNAL, "publish the device layer");
     if (rc == 0)

@@ -7,9 +7,22 @@
 
 #include "base/error.h"
 
-/* Makes (or finds) <data>/layers/.warren-<hash of contents>; *ret_fd is the caller's. `program` is
- * the nest's binary. */
-int wr_device_layer_open(int data_dirfd, const void *program, size_t program_len, int *ret_fd,
+/* tools/embed-files writes a table of these. */
+struct wr_device_file {
+    const char *path; /* below /.warren; ascending */
+    const void *data;
+    size_t len;
+};
+
+struct wr_device_contents {
+    const void *program; /* the nest's binary */
+    size_t program_len;
+    const struct wr_device_file *files; /* runners of the interpreter and what they load */
+    size_t file_count;
+};
+
+/* Makes (or finds) <data>/layers/.warren-<hash of contents>; *ret_fd is the caller's. */
+int wr_device_layer_open(int data_dirfd, const struct wr_device_contents *contents, int *ret_fd,
                          struct wr_error *err) WR_MUST_CHECK;
 /* Removes the device layers of other versions. Only while no sandbox runs: those keep using theirs.
  */

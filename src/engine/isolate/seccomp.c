@@ -190,7 +190,7 @@ static bool set_answer(struct answer *answers, const char *call, struct answer a
     return true;
 }
 
-static int fill_answers(struct answer *answers, struct wr_error *err)
+static int fill_answers(enum wr_seccomp_kind kind, struct answer *answers, struct wr_error *err)
 {
     bool fits = true;
 
@@ -203,6 +203,8 @@ static int fill_answers(struct answer *answers, struct wr_error *err)
     for (size_t i = WR_ARRAY_SIZE(rules);
          i-- > 0;) /* backwards, so that the first row of a call stays */
         fits &= set_answer(answers, rules[i].call, (struct answer){.rules = &rules[i]});
+    for (size_t i = 0; kind == WR_SECCOMP_ZYGOTE && i < wr_seccomp_allowed_zygote_count; i++)
+        fits &= set_answer(answers, wr_seccomp_allowed_zygote[i], (struct answer){.action = ALLOW});
     return fits ? 0
                 : wr_fail(err, WR_E_INTERNAL, 0, "a system call number is above %d", MAX_NUMBER);
 }
@@ -221,12 +223,12 @@ static size_t find_ranges(const struct answer *answers, struct range *ranges)
     return count;
 }
 
-int wr_seccomp_compile(int *ret_fd, struct wr_error *err)
+int wr_seccomp_compile(enum wr_seccomp_kind kind, int *ret_fd, struct wr_error *err)
 {
     static struct answer answers[MAX_NUMBER];
     static struct range ranges[MAX_NUMBER + 1];
     static struct program p;
-    int rc = fill_answers(answers, err);
+    int rc = fill_answers(kind, answers, err);
 
     if (rc < 0)
         return rc;

@@ -4,5 +4,12 @@
 
 #include "base/error.h"
 
+enum wr_seccomp_kind {
+    WR_SECCOMP_SANDBOX,
+    /* The same, and what a zygote needs to put a fork into a sandbox: setns, clone3. Its forks add
+     * a filter without them. */
+    WR_SECCOMP_ZYGOTE,
+};
+
 /* *ret_fd (the caller's) is a memfd with the BPF program (struct sock_filter array). */
-int wr_seccomp_compile(int *ret_fd, struct wr_error *err) WR_MUST_CHECK;
+int wr_seccomp_compile(enum wr_seccomp_kind kind, int *ret_fd, struct wr_error *err) WR_MUST_CHECK;

@@ -357,3 +357,9 @@ const char *const wr_seccomp_refused[] = {
     "pidfd_getfd",
 };
 const size_t wr_seccomp_refused_count = WR_ARRAY_SIZE(wr_seccomp_refused);
+
+const char *const wr_seccomp_allowed_zygote[] = {
+    "clone3",
+    "setns",
+};
+const size_t wr_seccomp_allowed_zygote_count = WR_ARRAY_SIZE(wr_seccomp_allowed_zygote);

@@ -78,6 +78,9 @@ static void on_created(struct wr_sandbox *sandbox, const struct wr_error *error,
     struct wr_api_op *op = data;
 
     wr_server_touch(op->server);
+    /* An alias or an ID may have led to a template that is gone. */
+    if (error && error->code == WR_E_NOT_FOUND)
+        wr_templates_forget(op->server);
     if (op->ex && error && error->code == WR_E_NOT_FOUND)
         no_template(op->ex, op->template_name);
     else if (op->ex && error)
@@ -99,12 +102,12 @@ static void create(struct wr_api_op *op, struct wr_create_request *request,
     op->busy = false;
     if (!op->ex || !wr_auth_admit_create(op->server, op->ex, &op->who))
         return;
-    request->spec.template_name = template_name;
+    (void)!wr_strcopy(op->template_name, sizeof op->template_name, template_name);
+    request->spec.template_name = op->template_name;
     request->spec.team_id = op->who.team_id;
     request->spec.request = op->request;
-    (void)!wr_strcopy(op->template_name, sizeof op->template_name, template_name);
     op->busy = true;
-    if (wr_lifecycle_create(op->server, &request->spec, on_created, op, &error) < 0) {
+    if (wr_create_sandbox(op->server, &request->spec, on_created, op, &error) < 0) {
         op->busy = false;
         failed(op->ex, &error);
     }
@@ -112,35 +115,48 @@ static void create(struct wr_api_op *op, struct wr_create_request *request,
 
 /* ---- the template ---- */
 
-/* NULL: answered. */
-static const struct wr_template_entry *resolve(struct wr_api_op *op,
-                                               const struct wr_create_request *request)
+static bool plain_tag(const struct wr_template_ref *ref)
+{
+    return !ref->tag[0] || wr_streq(ref->tag, WR_TEMPLATE_TAG);
+}
+
+/* A name that the list has not may have been made since: the engine knows better. */
+static const char *own_name(const struct wr_template_ref *ref)
+{
+    return plain_tag(ref) && !wr_template_ref_is_id(ref) ? ref->name : NULL;
+}
+
+/* The template's own name, by the fresh list. NULL: answered. */
+static const char *resolve(struct wr_api_op *op, const struct wr_create_request *request)
 {
     const struct wr_template_ref *ref = &request->template_ref;
     const struct wr_template_entry *entry = wr_templates_find(op->server->templates, ref->name);
 
-    if (!entry)
-        no_template(op->ex, request->template_text);
-    else if (!wr_templates_has_tag(entry, ref->tag)) {
+    if (entry && wr_templates_has_tag(entry, ref->tag))
+        return entry->name;
+    if (entry)
         no_tag(op->ex, ref->tag, ref->name);
-        entry = NULL;
-    }
-    return entry;
+    else if (own_name(ref))
+        return ref->name;
+    else
+        no_template(op->ex, request->template_text);
+    return NULL;
 }
 
 static void on_templates(const struct wr_error *error, void *data)
 {
     struct pending *pending = data;
     struct wr_api_op *op = pending->op;
-    const struct wr_template_entry *entry = NULL;
+    /* Another template that cannot be read is no reason to refuse this one. */
+    const char *name = error ? own_name(&pending->request.template_ref) : NULL;
 
     op->busy = false;
-    if (op->ex && error)
+    if (op->ex && error && !name)
         failed(op->ex, error);
-    else if (op->ex)
-        entry = resolve(op, &pending->request);
-    if (entry)
-        create(op, &pending->request, entry->name);
+    else if (op->ex && !error)
+        name = resolve(op, &pending->request);
+    if (op->ex && name)
+        create(op, &pending->request, name);
     wr_create_request_done(&pending->request);
     free(pending);
     if (!op->busy)
@@ -166,7 +182,8 @@ static int ask_for_templates(struct wr_api_op *op, struct wr_create_request *req
     return 0;
 }
 
-/* A plain name needs no list: the engine knows better whether it exists. */
+/* The copy of the list is enough for a name that it has: the engine knows better whether that still
+ * exists. */
 static int choose(struct wr_api_op *op, struct wr_create_request *request, struct wr_error *err)
 {
     const struct wr_template_ref *ref = &request->template_ref;
@@ -176,14 +193,11 @@ static int choose(struct wr_api_op *op, struct wr_create_request *request, struc
         no_template(op->ex, request->template_text);
         return 0;
     }
-    if (ref->tag[0] && !wr_streq(ref->tag, WR_TEMPLATE_TAG))
-        return ask_for_templates(op, request, err);
-    if (wr_template_ref_is_id(ref)) {
+    if (plain_tag(ref))
         known = wr_templates_find(op->server->templates, ref->name);
-        if (!known)
-            return ask_for_templates(op, request, err);
-    }
-    create(op, request, known ? known->name : ref->name);
+    if (!known)
+        return ask_for_templates(op, request, err);
+    create(op, request, known->name);
     return 0;
 }
 

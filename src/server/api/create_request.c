@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "json/jread.h"
 #include "server/api/network_config.h"
+#include "server/main.h"
 #include "server/settings.h"
 
 #define TIMEOUT_V1_S 15

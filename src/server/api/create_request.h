@@ -2,7 +2,7 @@
  * refused by name. */
 #pragma once
 
-#include "server/lifecycle.h"
+#include "server/creation.h"
 #include "server/template_ref.h"
 
 struct wr_create_rules {

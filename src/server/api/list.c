@@ -7,6 +7,7 @@
 #include "server/api/list_query.h"
 #include "server/api/sandbox_json.h"
 #include "server/server.h"
+#include "server/templates.h"
 
 #define MAX_BYTES ((size_t)64 * 1024 * 1024) /* every sandbox with the largest metadata */
 
@@ -43,6 +44,17 @@ static int select_sandboxes(const struct wr_api_request *request, struct wr_list
     }
     qsort_r(ret->sorted, ret->count, sizeof ret->sorted[0], compare, query);
     return 0;
+}
+
+/* Sandboxes carry their template's own name. Who knows an alias has created by it, or has seen it
+ * in the list of templates: either has brought the list here. */
+static void use_own_name(const struct wr_server *server, struct wr_list_query *query)
+{
+    const struct wr_template_entry *entry =
+        *query->template_name ? wr_templates_find(server->templates, query->template_name) : NULL;
+
+    if (entry)
+        memcpy(query->template_name, entry->name, sizeof query->template_name);
 }
 
 static int write_list(const struct selection *found, size_t count, struct wr_buf *out)
@@ -114,6 +126,8 @@ void wr_api_sandboxes_list_v2(struct wr_exchange *ex, const struct wr_route_matc
 
     (void)match;
     int r = wr_list_query_read(ex, &request->who, &query, &error);
+    if (r == 0)
+        use_own_name(request->server, &query);
     if (r == 0)
         r = select_sandboxes(request, &query, &found, &error);
     if (r < 0)

@@ -330,6 +330,7 @@ static int find_log(const struct wr_api_request *request, const char *param, cha
     if (strcspn(param, "-") != WR_ID_LEN)
         return wr_fail(err, WR_E_NOT_FOUND, 0, "no such id");
     memcpy(id, param, WR_ID_LEN);
+    wr_events_flush(request->server);
     *ret = wr_sandbox_table_find(request->server->sandboxes, id);
     int r = *ret ? 0 : wr_store_event_team(request->server->store, id, team_id, err);
     if (r == 0 && !wr_principal_may_see(&request->who, *ret ? (*ret)->team_id : team_id))

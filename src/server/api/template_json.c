@@ -2,11 +2,14 @@
 
 #include "server/api/sandbox_json.h"
 
-static void write_names(struct wr_jw *w, const char *key, const char *name)
+/* Templates have no namespace, so "aliases" and "names" are the same: the name, then aliases. */
+static void write_names(struct wr_jw *w, const char *key, const struct wr_template_entry *entry)
 {
     wr_jw_key(w, key);
     wr_jw_array(w);
-    wr_jw_str(w, name);
+    wr_jw_str(w, entry->name);
+    for (size_t i = 0; i < WR_TEMPLATE_MAX_ALIASES && entry->aliases[i][0]; i++)
+        wr_jw_str(w, entry->aliases[i]);
     wr_jw_end(w);
 }
 
@@ -31,8 +34,8 @@ static void write_common(struct wr_jw *w, const struct wr_template_entry *entry)
 {
     wr_jw_kstr(w, "templateID", entry->id);
     wr_jw_kstr(w, "buildID", entry->build_id);
-    write_names(w, "aliases", entry->name);
-    write_names(w, "names", entry->name);
+    write_names(w, "aliases", entry);
+    write_names(w, "names", entry);
     wr_jw_kbool(w, "public", true);
     wr_jw_kbool(w, "isDefault", true);
     wr_jw_kstr(w, "buildStatus", "ready");
@@ -42,6 +45,10 @@ static void write_common(struct wr_jw *w, const struct wr_template_entry *entry)
     wr_jw_ku64(w, "buildCount", 1);
     wr_jw_ku64(w, "layers", entry->layers);
     wr_jw_ku64(w, "sizeBytes", entry->size_bytes);
+    if (entry->zygote[0])
+        wr_jw_kstr(w, "zygote", entry->zygote);
+    if (entry->zygote_reason[0])
+        wr_jw_kstr(w, "zygoteReason", entry->zygote_reason);
     write_sizes(w, entry);
 }
 

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "json/jwrite.h"
+#include "server/blanks.h"
 #include "server/server.h"
 
 enum { V4 = 0, V6 = 1 };
@@ -211,6 +212,8 @@ static void on_sockets(const struct wr_engine_reply *reply, const struct wr_erro
     struct wr_sandbox *sandbox = wr_sandbox_table_find(server->sandboxes, op->id);
     struct wr_error none = {0};
 
+    if (!sandbox)
+        sandbox = wr_blanks_find(server->blanks, op->id);
     free(op);
     if (!sandbox)
         return;

@@ -35,14 +35,29 @@ static const char *message_of(const char *type)
     return type;
 }
 
-int wr_store_event_add(struct wr_store *store, const char *sandbox_id, const char *team_id,
-                       const char *type, const char *detail, uint64_t at_ms, struct wr_error *err)
+static int add_event(struct wr_store *store, const struct wr_store_event *event,
+                     struct wr_error *err)
 {
     return wr_db_run(store, event_insert,
-                     WR_VALUES(WR_INT(at_ms), WR_TEXT(sandbox_id), WR_TEXT(team_id),
-                               WR_INT(WR_LEVEL_INFO), WR_TEXT(type), WR_TEXT(message_of(type)),
-                               WR_TEXT(detail ? detail : "{}")),
+                     WR_VALUES(WR_INT(event->at_ms), WR_TEXT(event->sandbox_id),
+                               WR_TEXT(event->team_id), WR_INT(WR_LEVEL_INFO), WR_TEXT(event->type),
+                               WR_TEXT(message_of(event->type)),
+                               WR_TEXT(event->detail ? event->detail : "{}")),
                      NULL, err);
+}
+
+int wr_store_events_add(struct wr_store *store, const struct wr_store_event *events, size_t count,
+                        struct wr_error *err)
+{
+    /* One statement is a transaction by itself. */
+    if (count == 1)
+        return add_event(store, events, err);
+    int r = wr_db_begin(store, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = add_event(store, &events[i], err);
+    return wr_db_end(store, r, err);
 }
 
 int wr_store_event_team(struct wr_store *store, const char *sandbox_id,

@@ -110,11 +110,16 @@ int wr_store_sandbox_each_id(struct wr_store *store, void (*fn)(const char *id, 
 
 /* ---- events and logs ---- */
 
-/* `type`: "sandbox.lifecycle.created" | "killed" | ...; `detail` a JSON object or NULL. Also adds a
- * log line for GET /sandboxes/{id}/logs. */
-int wr_store_event_add(struct wr_store *store, const char *sandbox_id, const char *team_id,
-                       const char *type, const char *detail, uint64_t at_ms, struct wr_error *err)
-    WR_MUST_CHECK;
+/* Also a line of GET /sandboxes/{id}/logs. */
+struct wr_store_event {
+    const char *sandbox_id, *team_id;
+    const char *type;   /* "sandbox.lifecycle.created" | "killed" | ... */
+    const char *detail; /* a JSON object, or NULL */
+    uint64_t at_ms;
+};
+/* All in one transaction. */
+int wr_store_events_add(struct wr_store *store, const struct wr_store_event *events, size_t count,
+                        struct wr_error *err) WR_MUST_CHECK;
 
 /* The team of a sandbox that may be gone; NOT_FOUND. */
 int wr_store_event_team(struct wr_store *store, const char *sandbox_id,

@@ -91,7 +91,7 @@ const PLOTS = {
   scatter: 'plt.scatter([1, 2], [3, 4])',
   bar: "plt.bar(['a', 'b'], [1, 2])",
   pie: "plt.pie([90, 10], labels=['No', 'Yes'])",
-  box_and_whisker: "plt.boxplot([[1, 2, 3, 4, 5], [2, 3, 4, 5, 6]], patch_artist=True)",
+  box_and_whisker: "plt.boxplot([[85, 90, 78, 92, 88], [95, 89, 76, 91, 84]], labels=['A', 'B'], patch_artist=True)",
   superchart: 'f, (a, b) = plt.subplots(1, 2); a.plot([1, 2]); b.scatter([1], [2])',
   unknown: 'plt.imshow([[1, 2], [3, 4]]); plt.plot([0, 1]); plt.scatter([0], [1])',
 }

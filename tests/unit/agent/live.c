@@ -60,6 +60,7 @@ static void run_agent(int listen_fd, const char *access_token)
                                            .default_workdir = "",
                                            .env = env,
                                            .listen_fd = listen_fd,
+                                           .interpreter_fd = -1,
                                            .log_max_bytes = LIVE_LOG_MAX,
                                            .access_token = access_token};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);

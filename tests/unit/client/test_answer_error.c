@@ -35,3 +35,23 @@ TEST(anything_else_has_the_status)
     CHECK_INT(of(418, "").code, WR_E_UNKNOWN);
     CHECK_INT(of(599, "").code, WR_E_INTERNAL);
 }
+
+static struct wr_error of_text(int status, const char *body)
+{
+    struct wr_error err = {0};
+    wr_answer_error_text(status, body, strlen(body), &err);
+    return err;
+}
+
+TEST(plain_text_is_the_message_where_it_is_expected)
+{
+    struct wr_error err = of_text(404, "Context c1 not found");
+    CHECK_INT(err.code, WR_E_NOT_FOUND);
+    CHECK_STR(err.msg, "Context c1 not found");
+    CHECK_STR(of_text(500, "first\nsecond").msg, "first");
+    CHECK_STR(of_text(502, "{\"message\":\"closed\",\"code\":502}").msg, "closed");
+    CHECK(strstr(of_text(500, "<html>").msg, "500"));
+    CHECK(strstr(of_text(500, "\xff").msg, "500"));
+    CHECK(strstr(of_text(500, "\033[2J").msg, "500"));
+    CHECK_INT(of_text(422, "{\"detail\":[]}").code, WR_E_INVALID_ARGUMENT);
+}

@@ -30,13 +30,25 @@ static void done(void)
     CHECK_INT(wr_remove_tree(AT_FDCWD, top), 0);
 }
 
-static int make(const char *program)
+static const struct wr_device_file files[] = {
+    {"runners/bash/main.bash", "echo", 4},
+    {"runners/python/lib/deep.py", "deep", 4},
+    {"runners/python/main.py", "", 0},
+};
+
+static int make_with(const char *program, size_t file_count)
 {
+    const struct wr_device_contents contents = {program, strlen(program), files, file_count};
     int fd = -1;
-    if (wr_device_layer_open(top_fd, program, strlen(program), &fd, &err) < 0)
+    if (wr_device_layer_open(top_fd, &contents, &fd, &err) < 0)
         wr_test_fail(__FILE__, __LINE__, "%s", err.msg);
     CHECK_INT(fcntl(fd, F_GETFD), FD_CLOEXEC);
     return fd;
+}
+
+static int make(const char *program)
+{
+    return make_with(program, 0);
 }
 
 static void check_node(int fd, const char *path, unsigned major_number, unsigned minor_number)
@@ -92,6 +104,40 @@ TEST(contents)
     CHECK_INT(st.st_mode, S_IFREG | 0755);
     CHECK_INT(wr_file_read_line(fd, ".warren/agent", text, sizeof(text)), 11);
     CHECK_STR(text, "the program");
+    done();
+}
+
+static void check_file(int fd, const char *path, const char *content)
+{
+    char text[64];
+    struct stat st;
+    CHECK(fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0);
+    CHECK_INT(st.st_mode, S_IFREG | 0644);
+    CHECK_INT(st.st_uid, 0);
+    CHECK_INT(st.st_size, strlen(content));
+    CHECK_INT(wr_file_read_line(fd, path, text, sizeof(text)), strlen(content));
+    CHECK_STR(text, content);
+}
+
+TEST(files_and_their_directories)
+{
+    start();
+    int fd = make_with("the program", 3);
+    check_file(fd, ".warren/runners/bash/main.bash", "echo");
+    check_file(fd, ".warren/runners/python/lib/deep.py", "deep");
+    check_file(fd, ".warren/runners/python/main.py", "");
+    check_dir(fd, ".warren/runners", 0755);
+    check_dir(fd, ".warren/runners/python/lib", 0755);
+    done();
+}
+
+TEST(made_once_per_set_of_files)
+{
+    struct stat a, b, c;
+    start();
+    CHECK(fstat(make_with("one", 3), &a) == 0 && fstat(make_with("one", 3), &b) == 0 &&
+          fstat(make_with("one", 2), &c) == 0);
+    CHECK(a.st_ino == b.st_ino && a.st_ino != c.st_ino);
     done();
 }
 
@@ -153,7 +199,8 @@ TEST(a_link_in_its_place_is_not_followed)
     start();
     CHECK(mkdirat(top_fd, "elsewhere", 0755) == 0 && symlinkat("elsewhere", top_fd, "layers") == 0);
     int fd = -7;
-    CHECK(wr_device_layer_open(top_fd, "p", 1, &fd, &err) < 0);
+    CHECK(wr_device_layer_open(top_fd, &(struct wr_device_contents){"p", 1, NULL, 0}, &fd, &err) <
+          0);
     CHECK_INT(fd, -7);
     CHECK_INT(entries(top_fd, "elsewhere"), 0);
     done();

@@ -2,6 +2,7 @@
  * driver. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -61,7 +62,7 @@ TEST(ping_and_unknown_action)
     CHECK_INT(json_integer_value(json_object_get(reply.json, "pid")), engine);
     CHECK_STR(peer_str(&reply, "version"), WR_VERSION);
     CHECK_INT(peer_code(sock, 0, "{}"), WR_E_UNIMPLEMENTED);
-    CHECK_INT(peer_code(sock, 9, "{}"), WR_E_UNIMPLEMENTED);
+    CHECK_INT(peer_code(sock, 10, "{}"), WR_E_UNIMPLEMENTED);
     CHECK_INT(peer_code(sock, WR_ACTION_PING, "{"), WR_E_INVALID_ARGUMENT);
     CHECK_INT(peer_code(sock, WR_ACTION_PING, "[]"), WR_E_INVALID_ARGUMENT);
     CHECK_INT(peer_code(sock, WR_ACTION_PING, "{}{}"), WR_E_INVALID_ARGUMENT);
@@ -95,6 +96,42 @@ TEST(create)
     CHECK_INT(peer_code(sock, WR_ACTION_CREATE, "{\"template\":\"broken\",\"id\":\"" ID("b") "\"}"),
               WR_E_INTERNAL);
     create(ID("b"));
+}
+
+static json_int_t number_of(const struct peer_reply *reply, const char *key)
+{
+    return json_integer_value(json_object_get(reply->json, key));
+}
+
+TEST(assign)
+{
+    struct peer_reply reply;
+    start();
+    peer_call(sock, WR_ACTION_CREATE,
+              "{\"template\":\"base\",\"id\":\"" ID("a") "\",\"blank\":true,\"pids\":99}", &reply);
+    CHECK_INT(reply.header.flags, 0);
+    json_int_t made_ms = number_of(&reply, "createdMs");
+    create(ID("b"));
+    CHECK_INT(peer_code(sock, WR_ACTION_ASSIGN, "{\"id\":\"" ID("b") "\"}"),
+              WR_E_FAILED_PRECONDITION);
+    CHECK_INT(peer_code(sock, WR_ACTION_ASSIGN, "{\"id\":\"" ID("c") "\"}"), WR_E_NOT_FOUND);
+    /* Nothing is changed by what is refused. */
+    CHECK_INT(peer_code(sock, WR_ACTION_ASSIGN, "{\"id\":\"" ID("a") "\",\"pids\":1}"),
+              WR_E_INVALID_ARGUMENT);
+    CHECK_INT(peer_code(sock, WR_ACTION_ASSIGN, "{\"id\":\"" ID("a") "\",\"openFiles\":100}"),
+              WR_E_INVALID_ARGUMENT);
+    (void)poll(NULL, 0, 5);
+    peer_call(sock, WR_ACTION_ASSIGN,
+              "{\"id\":\"" ID("a") "\",\"cpuMillis\":500,\"memoryBytes\":0}", &reply);
+    CHECK_INT(reply.header.flags, 0);
+    CHECK_STR(peer_str(&reply, "id"), ID("a"));
+    CHECK_INT(number_of(&reply, "cpuMillis"), 500);
+    CHECK_INT(number_of(&reply, "pids"), 99);
+    CHECK_INT(number_of(&reply, "memoryBytes"), WR_MEMORY_BYTES_DEFAULT);
+    CHECK(number_of(&reply, "createdMs") > made_ms);
+    /* It is no blank any more. */
+    CHECK_INT(peer_code(sock, WR_ACTION_ASSIGN, "{\"id\":\"" ID("a") "\"}"),
+              WR_E_FAILED_PRECONDITION);
 }
 
 TEST(creates_at_once_with_one_id)

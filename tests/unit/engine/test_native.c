@@ -135,6 +135,44 @@ TEST(a_changed_template)
     live_run(check_template_changes);
 }
 
+static void make_blank(int sock, char id[WR_ID_LEN + 1])
+{
+    struct peer_reply reply;
+    peer_call(sock, WR_ACTION_CREATE, "{\"template\":\"" LIVE_TEMPLATE "\",\"blank\":true}",
+              &reply);
+    CHECK_INT(reply.header.flags, 0);
+    CHECK(wr_strcopy(id, WR_ID_LEN + 1, peer_str(&reply, "id")));
+}
+
+/* Limits are those of the kernel afterwards; a blank of an old template is nobody's. */
+static void check_assignment(void)
+{
+    char json[128], id[WR_ID_LEN + 1], old[WR_ID_LEN + 1];
+    struct peer_reply reply;
+    int sock = -1;
+    pid_t engine = live_engine(&sock, true);
+    make_blank(sock, id);
+    make_blank(sock, old);
+    snprintf(json, sizeof(json), "{\"id\":\"%s\",\"memoryBytes\":%llu,\"diskBytes\":%llu}", id,
+             64 * WR_MIB, 32 * WR_MIB);
+    CHECK_INT(peer_code(sock, WR_ACTION_ASSIGN, json), 0);
+    CHECK_INT(peer_code(sock, WR_ACTION_ASSIGN, json), WR_E_FAILED_PRECONDITION);
+    snprintf(json, sizeof(json), "{\"id\":\"%s\"}", id);
+    peer_call(sock, WR_ACTION_STATS, json, &reply);
+    CHECK_INT(json_integer_value(json_object_get(reply.json, "memoryLimitBytes")), 64 * WR_MIB);
+    CHECK_INT(json_integer_value(json_object_get(reply.json, "diskLimitBytes")), 32 * WR_MIB);
+    CHECK(live_works(sock, id));
+    live_template(LIVE_LAYER, 64 * WR_MIB);
+    check_code(sock, WR_ACTION_ASSIGN, old, WR_E_FAILED_PRECONDITION);
+    live_template(LIVE_LAYER, 0);
+    shut_down(sock, engine);
+}
+
+TEST(a_blank_is_assigned)
+{
+    live_run(check_assignment);
+}
+
 static void check_nest_death(void)
 {
     char ids[3][WR_ID_LEN + 1];

@@ -41,7 +41,7 @@ static void compile(void)
     struct wr_error err;
     struct stat st;
     int fd = -1;
-    CHECK_INT(wr_seccomp_compile(&fd, &err), 0);
+    CHECK_INT(wr_seccomp_compile(WR_SECCOMP_SANDBOX, &fd, &err), 0);
     CHECK(fstat(fd, &st) == 0 && st.st_size % (off_t)sizeof(program[0]) == 0);
     count = (size_t)st.st_size / sizeof(program[0]);
     CHECK(count > 20 && count < 300);

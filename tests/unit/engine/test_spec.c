@@ -35,7 +35,7 @@ TEST(every_field_is_read)
     CHECK_INT(read_text("{\"id\":\"" ID
                         "\",\"template\":\"base\",\"cpuMillis\":100,\"memoryBytes\":2,"
                         "\"diskBytes\":3,\"pids\":4,\"openFiles\":5,\"envVars\":{\"A\":\"b=c\"},"
-                        "\"accessToken\":\"" TOKEN "\",\"sockets\":6}",
+                        "\"accessToken\":\"" TOKEN "\",\"sockets\":6,\"blank\":true}",
                         &spec),
               0);
     CHECK_STR(spec.id, ID);
@@ -46,6 +46,7 @@ TEST(every_field_is_read)
     CHECK_INT(spec.pids, 4);
     CHECK_INT(spec.open_files, 5);
     CHECK_INT(spec.sockets, 6);
+    CHECK(spec.blank);
     CHECK_STR(spec.access_token, TOKEN);
     CHECK_STR(json_string_value(json_object_get(spec.env, "A")), "b=c");
 }
@@ -58,6 +59,7 @@ TEST(only_the_template_is_required)
     CHECK_STR(spec.access_token, "");
     CHECK_INT(json_object_size(spec.env), 0);
     CHECK_INT(spec.memory_bytes, 0);
+    CHECK(!spec.blank);
     check_refused("{}", "template");
 }
 
@@ -181,6 +183,37 @@ TEST(record_round_trip)
     CHECK_INT(back.open_files, spec.open_files);
     CHECK_INT(back.slot, 4095);
     CHECK_INT(back.created_ms, 1763767507123);
+    CHECK(!back.blank);
+}
+
+TEST(the_record_of_a_blank)
+{
+    WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0}, back = {0};
+    wr_auto_buf text = WR_BUF(4096);
+
+    CHECK_INT(read_text("{\"id\":\"" ID "\",\"template\":\"base\",\"blank\":true}", &spec), 0);
+    CHECK_INT(wr_spec_write_record(&spec, &text), 0);
+    CHECK_INT(read_record(wr_buf_cstr(&text), &back), 0);
+    CHECK(back.blank);
+}
+
+TEST(limits_of_an_assignment)
+{
+    struct wr_spec spec = {.cpu_millis = 1000,
+                           .memory_bytes = WR_GIB,
+                           .disk_bytes = WR_GIB,
+                           .pids = 64,
+                           .open_files = 1024};
+    const struct wr_spec_limits two = {.cpu_millis = 500, .pids = 100};
+    const struct wr_spec_limits bad = {.cpu_millis = 100, .pids = 1};
+
+    CHECK_INT(wr_spec_set_limits(&spec, &two, &err), 0);
+    CHECK_INT(spec.cpu_millis, 500);
+    CHECK_INT(spec.pids, 100);
+    CHECK_INT(spec.memory_bytes, WR_GIB);
+    CHECK_INT(wr_spec_set_limits(&spec, &bad, &err), -WR_E_INVALID_ARGUMENT);
+    CHECK(strstr(err.msg, "pids"));
+    CHECK_INT(spec.cpu_millis, 500);
 }
 
 #define RECORD(format, slot)              \

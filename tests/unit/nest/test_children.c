@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,7 +13,9 @@ static struct wr_error err;
 
 static struct wr_child make(unsigned number, pid_t pid)
 {
-    struct wr_child child = {.slot = number, .pid = pid, .pidfd = -1, .ns_fd = -1};
+    struct wr_child child = WR_CHILD_NONE;
+    child.slot = number;
+    child.pid = pid;
     snprintf(child.id, sizeof(child.id), "%020u", number);
     return child;
 }
@@ -59,6 +62,7 @@ TEST(an_id_lives_once)
 TEST(full)
 {
     CHECK_INT(wr_children_init(&children, &err), 0);
+    children.max = WR_NEST_MAX_CHILDREN; /* whatever limit this test has */
     for (size_t i = 0; i < WR_NEST_MAX_CHILDREN; i++) {
         struct wr_child child = make((unsigned)i, (pid_t)(1000000 + i));
         children.table[i] = child;
@@ -71,35 +75,44 @@ TEST(full)
     CHECK_INT(children.used, WR_NEST_MAX_CHILDREN);
 }
 
-TEST(reaping_closes_descriptors_and_frees_the_place)
+TEST(closing_closes_descriptors_and_frees_the_place)
 {
     const struct wr_child *page[2];
     int more = 0, go[2];
     CHECK_INT(wr_children_init(&children, &err), 0);
     CHECK(pipe2(go, O_CLOEXEC) == 0);
-    pid_t lives = fork();
-    if (lives == 0)
-        for (;;)
-            pause();
-    pid_t ends = fork();
-    if (ends == 0)
-        _exit(0);
-    struct wr_child child = make(1, ends);
-    child.pidfd = dup(go[0]);
-    child.ns_fd = dup(go[0]);
+    struct wr_child child = make(1, 1000001);
+    int *fds[] = {&child.pidfd,    &child.ns_fd,    &child.context_fd,
+                  &child.tasks[0], &child.tasks[1], &child.v2_dir};
+    for (size_t i = 0; i < WR_ARRAY_SIZE(fds); i++)
+        *fds[i] = dup(go[0]);
+    child.v1_count = 2;
     CHECK_INT(wr_children_add(&children, &child, &err), 0);
-    CHECK_INT(add(2, lives), 0);
-    siginfo_t info;
-    CHECK(waitid(P_PID, (id_t)ends, &info, WEXITED | WNOWAIT) == 0);
-    wr_children_reap(&children);
-    CHECK(fcntl(child.pidfd, F_GETFD) < 0);
-    CHECK(fcntl(child.ns_fd, F_GETFD) < 0);
-    CHECK(waitpid(ends, NULL, WNOHANG) < 0); /* reaped */
+    CHECK_INT(add(2, 1000002), 0);
+    CHECK(!wr_children_find_pid(&children, 1000003) && !wr_children_find(&children, ""));
+    CHECK(wr_children_find_pid(&children, 1000002) == &children.table[1]);
+    CHECK(wr_children_find(&children, child.id) == &children.table[0]);
+    wr_child_close(&children.table[0]);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(fds); i++)
+        CHECK(fcntl(*fds[i], F_GETFD) < 0);
+    CHECK(fcntl(go[0], F_GETFD) >= 0);
     CHECK_INT(wr_children_page(&children, "", page, 2, &more), 1);
-    CHECK_INT(page[0]->pid, lives);
+    CHECK_INT(page[0]->pid, 1000002);
+    CHECK(!wr_children_find_pid(&children, 1000001));
     CHECK_INT(add(1, 1000000), 0); /* id and place are free again */
     CHECK_INT(children.used, 2);
-    CHECK(kill(lives, SIGKILL) == 0 && waitpid(lives, NULL, 0) == lives);
+}
+
+TEST(as_many_as_there_can_be_open_files)
+{
+    const struct rlimit limit = {1100, 1100};
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHECK_INT(wr_children_init(&children, &err), 0);
+    CHECK(children.max > 0 && children.max < 100);
+    for (unsigned i = 0; i < children.max; i++)
+        CHECK_INT(add(i, (pid_t)(1000000 + i)), 0);
+    CHECK_INT(add(1000, 999999), -WR_E_RESOURCE_EXHAUSTED);
+    CHECK(strstr(err.msg, "open files"));
 }
 
 TEST(a_fork_cannot_read_the_table)

@@ -18,7 +18,7 @@
 
 struct record {
     char id[WR_ID_LEN + 1];
-    bool undying;
+    bool undying, blank, stale;
 };
 
 static struct record records[MAX_SANDBOXES];
@@ -59,12 +59,14 @@ static struct record *find(const char *id)
     return NULL;
 }
 
-static void add(const char *id, bool undying)
+static struct record *add(const char *id, bool undying)
 {
     struct record *r = &records[record_count++];
     if (record_count > MAX_SANDBOXES || !wr_strcopy(r->id, sizeof r->id, id))
         _exit(3);
     r->undying = undying;
+    r->blank = r->stale = false;
+    return r;
 }
 
 /* Sandboxes that are made now are a second apart, the presets are of the same time. */
@@ -122,10 +124,30 @@ static void on_create(const json_t *request, uint32_t sequence)
     dry = wr_streq(template, "dry");
     if (dry)
         sockets = 1;
-    add(id, wr_streq(template, "undying"));
+    struct record *record = add(id, wr_streq(template, "undying"));
+    record->blank = json_is_true(json_object_get(request, "blank"));
+    record->stale = wr_streq(template, "stale");
     send_json(WR_ACTION_CREATE | WR_ACTION_REPLY, 0, sequence, describe(id, template), sockets);
     if (wr_streq(template, "dies"))
         lose_last(id);
+}
+
+static void on_assign(const json_t *request, uint32_t sequence)
+{
+    const char *id = json_string_value(json_object_get(request, "id"));
+    const struct record *record = find(id);
+    json_t *pids = json_object_get(request, "pids");
+
+    if (!record || !record->blank || record->stale) {
+        send_json(WR_ACTION_ASSIGN | WR_ACTION_REPLY, WR_ACTION_FLAG_ERROR, sequence,
+                  json_pack("{s:i, s:s}", "code", record ? 9 : 5, "message", "cannot be assigned"),
+                  0);
+        return;
+    }
+    json_t *reply = describe(id, "base");
+    if (pids)
+        json_object_set(reply, "pids", pids);
+    send_json(WR_ACTION_ASSIGN | WR_ACTION_REPLY, 0, sequence, reply, 0);
 }
 
 /* Two per page, so that paging is used. */
@@ -168,11 +190,13 @@ static void on_templates(const json_t *request, json_t *reply)
         more = json_array_size(list) > 0;
         if (more)
             break;
-        json_array_append_new(list, json_pack("{s:s, s:i, s:I, s:i, s:I, s:I}", "name", names[i],
-                                              "layers", 1, "createdMs",
-                                              (json_int_t)1600000000000 + (json_int_t)i,
-                                              "cpuMillis", 2000, "memoryBytes", (json_int_t)WR_GIB,
-                                              "diskBytes", (json_int_t)(4 * WR_GIB)));
+        json_t *aliases = i == 0 ? json_pack("[s, s]", "code-interpreter-v1", "b") : json_array();
+        json_array_append_new(list,
+                              json_pack("{s:s, s:o, s:i, s:I, s:i, s:I, s:I}", "name", names[i],
+                                        "aliases", aliases, "layers", 1, "createdMs",
+                                        (json_int_t)1600000000000 + (json_int_t)i, "cpuMillis",
+                                        2000, "memoryBytes", (json_int_t)WR_GIB, "diskBytes",
+                                        (json_int_t)(4 * WR_GIB)));
     }
     json_object_set_new(reply, "templates", list);
     json_object_set_new(reply, "more", json_boolean(more));
@@ -230,6 +254,8 @@ static void serve(void)
             _exit(5);
         if (header.kind == WR_ACTION_CREATE)
             on_create(request, header.sequence);
+        else if (header.kind == WR_ACTION_ASSIGN)
+            on_assign(request, header.sequence);
         else if (header.kind == WR_ACTION_LIST)
             on_list(request, header.sequence);
         else

@@ -4,7 +4,8 @@
  * "fail" fails, "silent" never answers, "slow" answers after 100 ms, "dies" is gone right after its
  * creation, "missing" is not found, "secure" demands a token, "undying" is never killed, "dry"
  * comes with one socket, gets no more, and is gone when it is asked for its statistics, "restart"
- * makes the engine forget everything unanswered and say READY again; all others work.
+ * makes the engine forget everything unanswered and say READY again; a blank of "stale" cannot be
+ * assigned; all others work.
  */
 #pragma once
 

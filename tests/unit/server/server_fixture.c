@@ -2,7 +2,10 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <net/if.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -76,6 +79,16 @@ static void fill_store(struct fixture *f, const struct start_opts *opts)
     wr_store_free(store);
 }
 
+void own_network(void)
+{
+    struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+
+    NEEDS_ROOT();
+    CHECK(unshare(CLONE_NEWNET) == 0);
+    wr_auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    CHECK(ioctl(fd, SIOCSIFFLAGS, &lo) == 0);
+}
+
 struct fixture start_with(const struct start_opts *opts)
 {
     struct fixture f = {.dir = "/tmp/wr-server-XXXXXX"};
@@ -87,13 +100,19 @@ struct fixture start_with(const struct start_opts *opts)
     CHECK(wr_strformat(f.path, sizeof f.path, "%s/s", f.dir));
     fill_store(&f, opts);
     f.engine = fake_engine_start(&engine_fd, opts->preset);
-    const struct wr_server_config config = {
-        .state_dir = f.dir,
-        .timeout_max_s = opts->timeout_max_s ? opts->timeout_max_s : WR_TIMEOUT_MAX_S,
-        .lenient = opts->lenient,
-        .public_domain = opts->domain,
-        .limits = opts->limits,
-        .max_connections_per_sandbox = opts->max_connections};
+    struct wr_server_config config = {.state_dir = f.dir,
+                                      .timeout_max_s = opts->timeout_max_s ? opts->timeout_max_s
+                                                                           : WR_TIMEOUT_MAX_S,
+                                      .lenient = opts->lenient,
+                                      .public_domain = opts->domain,
+                                      .limits = opts->limits,
+                                      .max_connections_per_sandbox = opts->max_connections};
+    if (opts->blank_template) {
+        CHECK(wr_strcopy(config.blank_pools[0].template_name,
+                         sizeof config.blank_pools[0].template_name, opts->blank_template));
+        config.blank_pools[0].count = opts->blank_count;
+        config.blank_pool_count = 1;
+    }
     struct wr_listen_spec listeners[3] = {{WR_LISTEN_LOCAL, false, listen_unix(f.path)}};
     size_t listener_count = 1;
     if (opts->api)

@@ -31,8 +31,13 @@ struct start_opts {
     const char *domain;        /* public_domain */
     uint32_t timeout_max_s;    /* 0: 24 hours */
     struct wr_rate_limits limits;
+    const char *blank_template; /* NULL: no blanks */
+    uint32_t blank_count;
 };
 
+/* The fake engine's sockets are of this host: in a network of the test's own its port 49983 is
+ * free. Skips the test without root. */
+void own_network(void);
 /* Returns once the server is ready. */
 struct fixture start_with(const struct start_opts *opts);
 /* `preset` sandboxes with rows with `settings`, which live for a minute. */

@@ -64,6 +64,14 @@ int store_add_sandbox(struct wr_store *store, const char *id, struct wr_error *e
     return wr_store_sandbox_add(store, &sandbox, err);
 }
 
+int store_add_event(struct wr_store *store, const char *sandbox_id, const char *team_id,
+                    const char *type, const char *detail, uint64_t at_ms, struct wr_error *err)
+{
+    const struct wr_store_event event = {sandbox_id, team_id, type, detail, at_ms};
+
+    return wr_store_events_add(store, &event, 1, err);
+}
+
 void store_id(unsigned number, char out[static 21])
 {
     CHECK(wr_strformat(out, 21, "s%019u", number));

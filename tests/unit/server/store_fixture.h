@@ -18,5 +18,8 @@ void store_stop(struct store_fixture *f);
 long long store_number(const struct store_fixture *f, const char *sql);
 /* Adds a sandbox `id` of the default team. */
 int store_add_sandbox(struct wr_store *store, const char *id, struct wr_error *err);
+/* Adds one event. */
+int store_add_event(struct wr_store *store, const char *sandbox_id, const char *team_id,
+                    const char *type, const char *detail, uint64_t at_ms, struct wr_error *err);
 /* `number` as a valid sandbox id. */
 void store_id(unsigned number, char out[static 21]);

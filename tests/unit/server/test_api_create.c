@@ -105,15 +105,25 @@ TEST(trap_1_errors_have_a_code)
 TEST(templates)
 {
     struct fixture f = start_with(&(struct start_opts){.api = true});
-    char id[21], base_id[WR_TEMPLATE_ID_LEN + 1], build[WR_UUID_LEN + 1], body[256];
+    char id[21], base_id[WR_TEMPLATE_ID_LEN + 1], alias_id[WR_TEMPLATE_ID_LEN + 1];
+    char build[WR_UUID_LEN + 1], body[256];
 
     wr_template_id("base", base_id);
     wr_template_build_id("base", 1600000000000, build);
-    const char *const good[] = {"base", " BASE ", "base:default", "default/base", base_id};
+    wr_template_id("code-interpreter-v1", alias_id);
+    const char *const good[] = {"base",
+                                " BASE ",
+                                "base:default",
+                                "default/base",
+                                base_id,
+                                "code-interpreter-v1",
+                                "default/Code-Interpreter-V1:default",
+                                alias_id};
     for (size_t i = 0; i < WR_ARRAY_SIZE(good); i++) {
         snprintf(body, sizeof body, "{\"templateID\":\"%s\"}", good[i]);
         json_t *made = created(&f, 0, "/sandboxes", body, id);
         CHECK_STR(text_of(made, "alias"), "base");
+        CHECK_STR(text_of(made, "templateID"), base_id);
         json_decref(made);
     }
     /* With the list at hand. */
@@ -125,11 +135,33 @@ TEST(templates)
             "template 'nowhere:v2' not found");
     refused(&f, 0, "POST", "/sandboxes", "{\"templateID\":\"base:v2\"}", 404,
             "tag 'v2' does not exist for template 'base'");
+    snprintf(body, sizeof body, "{\"templateID\":\"code-interpreter-v1:%s\"}", build);
+    json_decref(created(&f, 0, "/sandboxes", body, id));
     refused(&f, 0, "POST", "/sandboxes", "{\"templateID\":\"someone/base\"}", 404,
             "template 'someone/base' not found");
     refused(&f, 0, "POST", "/sandboxes", "{\"templateID\":\"abcdefghij0123456789\"}", 404,
             "template 'abcdefghij0123456789' not found");
     refused(&f, 0, "POST", "/sandboxes", "{\"templateID\":\"base:\"}", 400, "templateID");
+    stop(&f);
+}
+
+/* As the first request, when the server has no list yet. */
+TEST(alias_of_a_template)
+{
+    struct fixture f = start_with(&(struct start_opts){.api = true});
+    char id[21];
+    json_t *list = NULL;
+
+    json_t *made = created(&f, 0, "/sandboxes", "{\"templateID\":\"code-interpreter-v1\"}", id);
+    CHECK_STR(text_of(made, "alias"), "base");
+    json_decref(made);
+    CHECK_INT(api(&f, 0, "GET", "/v2/sandboxes?template=code-interpreter-v1", NULL, &list), 200);
+    CHECK_INT(json_array_size(list), 1);
+    CHECK_STR(text_of(json_array_get(list, 0), "sandboxID"), id);
+    json_decref(list);
+    CHECK_INT(api(&f, 0, "GET", "/v2/sandboxes?template=slow", NULL, &list), 200);
+    CHECK_INT(json_array_size(list), 0);
+    json_decref(list);
     stop(&f);
 }
 

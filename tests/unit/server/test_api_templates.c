@@ -1,6 +1,5 @@
-/* The read side of /templates. The fake engine has base, secure and slow, the last one the
- * youngest.
- */
+/* The read side of /templates. The fake engine has base (with two aliases), secure and slow, the
+ * last one the youngest. */
 #include "base/str.h"
 #include "server/store/uuid.h"
 #include "server/template_ref.h"
@@ -95,6 +94,37 @@ TEST(one)
             "tag 'v2' does not exist for template 'base'");
     refused(&f, 0, "GET", "/templates/nowhere", NULL, 404, "not found");
     refused(&f, 0, "GET", "/templates/a%20b", NULL, 400, "template reference");
+    json_decref(json);
+    stop(&f);
+}
+
+TEST(aliases)
+{
+    struct fixture f = start_with(&(struct start_opts){.api = true});
+    static const char *const keys[] = {"aliases", "names"};
+    static const char *const names[] = {"base", "code-interpreter-v1", "b"};
+    char base[WR_TEMPLATE_ID_LEN + 1], id[WR_TEMPLATE_ID_LEN + 1], target[64];
+    json_t *json = NULL;
+
+    wr_template_id("base", base);
+    wr_template_id("code-interpreter-v1", id);
+    for (int i = 0; i < 2; i++) {
+        snprintf(target, sizeof target, "/templates/aliases/%s", i ? id : "code-interpreter-v1");
+        CHECK_INT(api(&f, 0, "GET", target, NULL, &json), 200);
+        CHECK_STR(text_of(json, "templateID"), base);
+        json_decref(json);
+    }
+    CHECK_INT(api(&f, 0, "GET", "/templates/b", NULL, &json), 200);
+    check_template(json, "base");
+    for (size_t k = 0; k < WR_ARRAY_SIZE(keys); k++) {
+        const json_t *list = json_object_get(json, keys[k]);
+        CHECK_INT(json_array_size(list), WR_ARRAY_SIZE(names));
+        for (size_t i = 0; i < WR_ARRAY_SIZE(names); i++)
+            CHECK_STR(json_string_value(json_array_get(list, i)), names[i]);
+    }
+    json_decref(json);
+    CHECK_INT(api(&f, 0, "GET", "/templates/slow", NULL, &json), 200);
+    CHECK_INT(json_array_size(json_object_get(json, "aliases")), 1);
     json_decref(json);
     stop(&f);
 }

@@ -1,10 +1,7 @@
 /* Logs of sandboxes: the reader of an agent's answer, the merge of two sources, and the routes with
  * an agent of the test's own. */
 #include <arpa/inet.h>
-#include <net/if.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -164,18 +161,6 @@ TEST(held_bytes_are_bounded)
 }
 
 /* ---- routes ---- */
-
-/* The fake engine's sockets are of this host: in a network of the test's own its port 49983 is
- * free. */
-static void own_network(void)
-{
-    struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-
-    NEEDS_ROOT();
-    CHECK(unshare(CLONE_NEWNET) == 0);
-    wr_auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    CHECK(ioctl(fd, SIOCSIFFLAGS, &lo) == 0);
-}
 
 /* Answers every connection with `answer`, and closes it unless it is to `hang`. */
 static pid_t start_agent(const char *answer, bool hang)

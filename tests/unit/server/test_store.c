@@ -305,7 +305,7 @@ static void write_for_ever(const struct store_fixture *f, unsigned from, int rep
     for (unsigned i = from;; i++) {
         store_id(i, id);
         if (store_add_sandbox(store, id, &err) < 0 ||
-            wr_store_event_add(store, id, "team", "sandbox.lifecycle.created", NULL, i, &err) < 0 ||
+            store_add_event(store, id, "team", "sandbox.lifecycle.created", NULL, i, &err) < 0 ||
             wr_store_sandbox_set_deadline(store, id, i, &err) < 0)
             _exit(2);
         if (wr_write_all(report, &i, sizeof i) < 0)

@@ -36,10 +36,10 @@ TEST(logs_are_read_in_both_directions)
     struct store_fixture f = store_start();
     struct wr_error err = {0};
 
-    CHECK_INT(wr_store_event_add(f.store, SANDBOX, "team", "sandbox.lifecycle.created", "{\"a\":1}",
-                                 T0 + 1, &err),
+    CHECK_INT(store_add_event(f.store, SANDBOX, "team", "sandbox.lifecycle.created", "{\"a\":1}",
+                              T0 + 1, &err),
               0);
-    CHECK_INT(wr_store_event_add(f.store, "other", "team2", "x", NULL, T0 + 2, &err), 0);
+    CHECK_INT(store_add_event(f.store, "other", "team2", "x", NULL, T0 + 2, &err), 0);
     const struct wr_log_entry warn = {T0 + 3, WR_LEVEL_WARN, "50%_done", "{\"k\":\"v\"}", NULL};
     const struct wr_log_entry debug = {T0 + 3, WR_LEVEL_DEBUG, "500 done", "{}", NULL};
     CHECK_INT(wr_store_log_add(f.store, SANDBOX, &warn, &err), 0);
@@ -68,7 +68,7 @@ TEST(the_team_of_a_gone_sandbox_is_known)
     const struct wr_log_entry line = {T0 + 9, WR_LEVEL_INFO, "m", "{}", NULL};
 
     CHECK_INT(wr_store_event_team(f.store, SANDBOX, team, &err), -WR_E_NOT_FOUND);
-    CHECK_INT(wr_store_event_add(f.store, SANDBOX, "mine", "t", NULL, T0, &err), 0);
+    CHECK_INT(store_add_event(f.store, SANDBOX, "mine", "t", NULL, T0, &err), 0);
     CHECK_INT(wr_store_log_add(f.store, SANDBOX, &line, &err), 0);
     CHECK_INT(wr_store_event_team(f.store, SANDBOX, team, &err), 0);
     CHECK_STR(team, "mine");
@@ -189,9 +189,9 @@ TEST(events_stay_seven_days)
     struct wr_error err = {0};
 
     for (uint64_t day = 0; day < 9; day++)
-        CHECK_INT(wr_store_event_add(f.store, SANDBOX, "t", "x", NULL, T0 + day * DAY, &err), 0);
+        CHECK_INT(store_add_event(f.store, SANDBOX, "t", "x", NULL, T0 + day * DAY, &err), 0);
     /* Written while the clock was wrong. */
-    CHECK_INT(wr_store_event_add(f.store, SANDBOX, "t", "x", NULL, T0 + 400 * DAY, &err), 0);
+    CHECK_INT(store_add_event(f.store, SANDBOX, "t", "x", NULL, T0 + 400 * DAY, &err), 0);
     expire(&f, T0 + 8 * DAY);
     CHECK_INT(store_number(&f, "SELECT count(*) FROM events"), 8);
     expire(&f, T0 + 30 * DAY);
@@ -205,7 +205,7 @@ TEST(one_expiry_removes_a_bounded_number)
     struct wr_error err = {0};
 
     for (unsigned i = 0; i < 2100; i++)
-        CHECK_INT(wr_store_event_add(f.store, SANDBOX, "t", "x", NULL, T0, &err), 0);
+        CHECK_INT(store_add_event(f.store, SANDBOX, "t", "x", NULL, T0, &err), 0);
     CHECK_INT(wr_store_expire(f.store, T0 + 8 * DAY, &err), 1);
     CHECK_INT(store_number(&f, "SELECT count(*) FROM events"), 100);
     CHECK_INT(wr_store_expire(f.store, T0 + 8 * DAY, &err), 0);
@@ -235,8 +235,8 @@ TEST(team_metrics)
         for (unsigned i = 0; i < 5 && round < 2; i++) {
             store_id(round * 5 + i, id);
             CHECK_INT(store_add_sandbox(f.store, id, &err), 0);
-            CHECK_INT(wr_store_event_add(f.store, id, team.id, "sandbox.lifecycle.created", NULL,
-                                         T0 + round * 5000 + 1, &err),
+            CHECK_INT(store_add_event(f.store, id, team.id, "sandbox.lifecycle.created", NULL,
+                                      T0 + round * 5000 + 1, &err),
                       0);
             if (round == 1)
                 CHECK_INT(wr_store_sandbox_remove(f.store, id, &err), 0);

@@ -65,6 +65,12 @@ TEST(refuses_what_is_not_a_manifest)
         {"{\"format\":1,\"name\":\"base\",\"layers\":[\"" HASH
          "\"],\"user\":\"u\",\"workdir\":\"rel\"," END,
          "workdir"},
+        {START "\"aliases\":\"x\"," END, "aliases"},
+        {START "\"aliases\":[1]," END, "alias 0"},
+        {START "\"aliases\":[\"../x\"]," END, "alias 0"},
+        {START "\"aliases\":[\"x\",\"x\"]," END, "twice"},
+        {START "\"aliases\":[\"base\"]," END, "own name"},
+        {START "\"aliases\":[\"a\",\"b\",\"c\",\"d\",\"e\"]," END, "aliases"},
         {START "\"env\":{\"A B\":\"x\"},\"sizeBytes\":5,\"createdMs\":6}", "A B"},
         {START "\"env\":{\"1A\":\"x\"},\"sizeBytes\":5,\"createdMs\":6}", "1A"},
         {START "\"env\":{\"A\":1},\"sizeBytes\":5,\"createdMs\":6}", "must be a string"},
@@ -78,6 +84,23 @@ TEST(refuses_what_is_not_a_manifest)
     }
 }
 
+/* Manifests of earlier versions have no such field. */
+TEST(base_without_aliases_has_the_default_ones)
+{
+    struct wr_error err = {0};
+    wr_auto_template base = {0}, none = {0}, other = {0};
+    const char *text = START END, *empty = START "\"aliases\":[]," END,
+               *name = "{\"format\":1,\"name\":\"x\",\"layers\":[\"" HASH
+                       "\"],\"user\":\"u\",\"workdir\":\"\"," END;
+    CHECK_INT(wr_manifest_read(text, strlen(text), "base", &base, &err), 0);
+    CHECK_INT(base.alias_count, 1);
+    CHECK_STR(base.aliases[0], "code-interpreter-v1");
+    CHECK_INT(wr_manifest_read(empty, strlen(empty), "base", &none, &err), 0);
+    CHECK_INT(none.alias_count, 0);
+    CHECK_INT(wr_manifest_read(name, strlen(name), "x", &other, &err), 0);
+    CHECK_INT(other.alias_count, 0);
+}
+
 TEST(writes_what_it_reads)
 {
     struct wr_error err = {0};
@@ -85,12 +108,17 @@ TEST(writes_what_it_reads)
         .name = "x", .layers = {HASH}, .layer_count = 1, .user = "root", .workdir = "/srv"};
     t.env_json = wr_strdup("{\"A\":\"1\",\"B\":\"q\\\"\\u0001\"}");
     t.size_bytes = 1;
+    t.alias_count = 2;
+    CHECK(wr_strcopy(t.aliases[0], sizeof(t.aliases[0]), "y") &&
+          wr_strcopy(t.aliases[1], sizeof(t.aliases[1]), "z.1"));
     wr_auto_buf out = WR_BUF(WR_MANIFEST_MAX);
     CHECK_INT(wr_manifest_write(&t, &out, &err), 0);
     wr_auto_template back = {0};
     CHECK_INT(wr_manifest_read(wr_buf_ptr(&out), out.len, "x", &back, &err), 0);
     CHECK_STR(back.workdir, "/srv");
     CHECK_STR(back.env_json, t.env_json);
+    CHECK_INT(back.alias_count, 2);
+    CHECK_STR(back.aliases[1], "z.1");
 }
 
 TEST(does_not_write_what_it_would_refuse)

@@ -126,6 +126,32 @@ static void collect(const struct wr_template *t, void *data)
     snprintf(text + len, 64 - len, "%s ", t->name);
 }
 
+static int save_alias(int data, const char *name, const char *alias, struct wr_error *err)
+{
+    wr_auto_template t = {
+        .layer_count = 1, .alias_count = 1, .user = "user", .env_json = wr_strdup("{}")};
+    CHECK(wr_strcopy(t.name, sizeof(t.name), name));
+    CHECK(wr_strcopy(t.layers[0], sizeof(t.layers[0]), HASH_A));
+    CHECK(wr_strcopy(t.aliases[0], sizeof(t.aliases[0]), alias));
+    return wr_template_save(data, &t, err);
+}
+
+TEST(names_and_aliases_do_not_collide)
+{
+    int data = fixture_data_dir();
+    struct wr_error err = {0};
+    CHECK_INT(save_alias(data, "one", "uno", &err), 0);
+    CHECK_INT(save_alias(data, "one", "eins", &err), 0);
+    CHECK_INT(save_alias(data, "two", "eins", &err), -WR_E_ALREADY_EXISTS);
+    CHECK(strstr(err.msg, "alias \"eins\"") && strstr(err.msg, "an alias of template one"));
+    CHECK_INT(save_alias(data, "two", "one", &err), -WR_E_ALREADY_EXISTS);
+    CHECK(strstr(err.msg, "the name of template one"));
+    CHECK_INT(save_alias(data, "eins", "zwei", &err), -WR_E_ALREADY_EXISTS);
+    CHECK(strstr(err.msg, "\"eins\" is an alias of template one"));
+    CHECK_INT(save_alias(data, "uno", "zwei", &err), 0);
+    CHECK_INT(fixture_count(data, "templates"), 2);
+}
+
 TEST(list_is_sorted_and_ignores_other_files)
 {
     int data = fixture_data_dir();

@@ -21,7 +21,6 @@
 
 #define START_TIMEOUT_MS 20000
 #define KILL_TIMEOUT_MS  60000 /* freeing the memory of a large sandbox takes seconds */
-#define MAX_RECORD_BYTES (128 * 1024)
 
 static void release(struct wr_instance *instance)
 {
@@ -273,7 +272,8 @@ static char *agent_config(const struct wr_native_template *t, const struct wr_sp
             : NULL;
     char *text = NULL;
 
-    if (config && json_object_update(json_object_get(config, "env"), spec->env) == 0 &&
+    if (config && (!spec->blank || json_object_set_new(config, "blank", json_true()) == 0) &&
+        json_object_update(json_object_get(config, "env"), spec->env) == 0 &&
         (!spec->access_token[0] ||
          json_object_set_new(config, "accessToken", json_string(spec->access_token)) == 0))
         text = json_dumps(config, JSON_COMPACT);
@@ -307,22 +307,6 @@ static struct wr_instance *instance_new(struct wr_driver *driver, struct wr_kit 
     return instance;
 }
 
-/* Writes <upper>/state.json: what the next engine needs to know. */
-static int save_record(struct wr_instance *instance, const struct wr_spec *spec,
-                       struct wr_error *err)
-{
-    wr_auto_buf text = WR_BUF(MAX_RECORD_BYTES);
-    int rc = wr_spec_write_record(spec, &text);
-
-    /* Not durable on purpose: a running sandbox does not survive a power cut, its record need not
-     * either. */
-    if (rc == 0)
-        rc = wr_file_replace(instance->kit->upper_fd, "state.json", wr_buf_ptr(&text), text.len,
-                             0600, WR_VOLATILE);
-    return rc < 0 ? wr_fail(err, WR_E_INTERNAL, -rc, "write the record of sandbox %s", spec->id)
-                  : 0;
-}
-
 int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const struct wr_spec *spec,
                       void *owner, struct wr_instance **ret, struct wr_error *err)
 {
@@ -335,25 +319,47 @@ int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const st
     }
     instance->owner = owner;
     instance->nest = t->nest;
+    if (spec->blank)
+        instance->manifest_version = t->manifest_version
+                                         ? t->manifest_version
+                                         : wr_native_manifest_version(t->driver, t->t.name);
     instance->starting = true;
     t->driver->starting++;
     int rc = config ? wr_timer_start(t->driver->loop, &instance->deadline, START_TIMEOUT_MS,
                                      on_deadline, instance, err)
                     : -err->code;
     if (rc == 0)
-        rc = wr_nest_link_spawn(t->nest, kit, spec, config, on_spawned, instance, err);
+        rc = wr_nest_link_spawn(
+            t->nest,
+            &(struct wr_nest_spawn){
+                .kit = kit, .spec = spec, .config = config, .layers_id = t->layers_id},
+            on_spawned, instance, err);
     if (rc < 0) {
         release(instance);
         return rc;
     }
     /* The nest works meanwhile, so this costs the caller nothing. */
-    rc = save_record(instance, spec, err);
+    rc = wr_kit_save_record(kit, spec, err);
     if (rc < 0) {
         release(instance);
         return rc;
     }
     *ret = instance;
     return 0;
+}
+
+int wr_instance_assign(struct wr_instance *instance, const struct wr_spec *spec,
+                       struct wr_error *err)
+{
+    uint64_t version = wr_native_manifest_version(instance->driver, spec->template_name);
+
+    /* One that was adopted does not know of which it is. */
+    if (version == 0 || version != instance->manifest_version)
+        return wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
+                       "template %s has changed since sandbox %s was prepared", spec->template_name,
+                       spec->id);
+    int rc = wr_kit_apply(instance->driver, instance->kit, spec, err);
+    return rc < 0 ? rc : wr_kit_save_record(instance->kit, spec, err);
 }
 
 int wr_instance_adopt(struct wr_driver *driver, struct wr_kit *kit,

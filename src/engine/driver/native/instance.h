@@ -22,7 +22,8 @@ struct wr_instance {
     void *owner;               /* the engine's sandbox */
     enum wr_instance_state state;
     enum wr_gone_reason reason;
-    bool starting; /* counted in driver->starting */
+    bool starting;             /* counted in driver->starting */
+    uint64_t manifest_version; /* of a blank: the template's when it was started; else 0 */
     int pidfd, ns_fd, status_fd;
     struct wr_source exit_source, status_source;
     struct wr_timer deadline; /* for the start */
@@ -37,6 +38,9 @@ int wr_instance_adopt(struct wr_driver *driver, struct wr_kit *kit,
                       const struct wr_nest_sandbox *sandbox, struct wr_instance **ret,
                       struct wr_error *err) WR_MUST_CHECK;
 void wr_instance_kill(struct wr_instance *instance);
+/* See wr_driver_ops.assign. */
+int wr_instance_assign(struct wr_instance *instance, const struct wr_spec *spec,
+                       struct wr_error *err) WR_MUST_CHECK;
 /* Before a nest's link is freed: its sandboxes may still be ending. */
 void wr_instances_forget_nest(struct wr_driver *driver, const struct wr_nest_link *nest);
 int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds,

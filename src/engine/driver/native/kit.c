@@ -3,13 +3,17 @@
 #include <errno.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/rand.h"
 #include "engine/action.h"
 #include "engine/driver/native/leftovers.h"
 #include "engine/driver/native/native.h"
 #include "engine/driver/native/slots.h"
 #include "log/log.h"
+
+#define MAX_RECORD_BYTES (128 * 1024)
 
 static int make_upper(struct wr_driver *driver, struct wr_kit *kit, struct wr_error *err)
 {
@@ -85,6 +89,20 @@ int wr_kit_apply(struct wr_driver *driver, struct wr_kit *kit, const struct wr_s
     kit->limits = wanted;
     kit->disk_bytes = spec->disk_bytes;
     return 0;
+}
+
+int wr_kit_save_record(const struct wr_kit *kit, const struct wr_spec *spec, struct wr_error *err)
+{
+    wr_auto_buf text = WR_BUF(MAX_RECORD_BYTES);
+    int rc = wr_spec_write_record(spec, &text);
+
+    /* Not durable on purpose: a running sandbox does not survive a power cut, its record need not
+     * either. */
+    if (rc == 0)
+        rc = wr_file_replace(kit->upper_fd, "state.json", wr_buf_ptr(&text), text.len, 0600,
+                             WR_VOLATILE);
+    return rc < 0 ? wr_fail(err, WR_E_INTERNAL, -rc, "write the record of sandbox %s", spec->id)
+                  : 0;
 }
 
 bool wr_kit_release(struct wr_driver *driver, struct wr_kit *kit)

@@ -33,6 +33,9 @@ int wr_kit_new(struct wr_native_template *t, const char *id, struct wr_kit **ret
 /* Changes limits to those of the specification, where they differ. */
 int wr_kit_apply(struct wr_driver *driver, struct wr_kit *kit, const struct wr_spec *spec,
                  struct wr_error *err) WR_MUST_CHECK;
+/* Writes <upper>/state.json: what the next engine needs to know of the specification's sandbox. */
+int wr_kit_save_record(const struct wr_kit *kit, const struct wr_spec *spec, struct wr_error *err)
+    WR_MUST_CHECK;
 /* Undo, in reverse order of making, of whatever exists. False when something is still in use (a
  * control group whose last process is on its way out): the kit stays in its list; call again later.
  * After true it is unlinked and freed. */

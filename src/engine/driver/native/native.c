@@ -72,6 +72,21 @@ static void raise_shared_limits(void)
     }
 }
 
+/* Of a nest: eight for each sandbox, of which there can be 4095. With less it takes fewer. */
+#define OPEN_FILES (64 * 1024)
+
+static void raise_open_files(void)
+{
+    const struct rlimit wanted = {OPEN_FILES, OPEN_FILES};
+    struct rlimit now;
+
+    if (getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_cur < OPEN_FILES &&
+        setrlimit(RLIMIT_NOFILE, &wanted) < 0)
+        wr_log(WR_LOG_INFO,
+               "the limit of open files is low: a template can have one sandbox for each eight",
+               NULL);
+}
+
 /*
  * A user namespace keeps the limits that its maker had and applies them to all users inside
  * together, so the nest's would be shared by its sandboxes: one could use up queued signals, timers
@@ -101,6 +116,7 @@ static void raise_own_limits(void)
         now.rlim_cur = now.rlim_max;
         (void)setrlimit(rows[i].resource, &now);
     }
+    raise_open_files();
     if (!all)
         wr_log(
             WR_LOG_WARN,
@@ -126,7 +142,9 @@ static int open_program(struct wr_driver *driver, struct wr_error *err)
     int rc = wr_write_all(driver->program_fd, program, len);
     if (rc < 0 || fchmod(driver->program_fd, 0755) < 0)
         return wr_fail(err, WR_E_INTERNAL, rc < 0 ? -rc : errno, "write the nest's program");
-    return wr_device_layer_open(driver->data_dirfd, program, len, &driver->device_layer_fd, err);
+    struct wr_device_contents contents = {.program = program, .program_len = len};
+    contents.files = wr_device_layer_files(&contents.file_count);
+    return wr_device_layer_open(driver->data_dirfd, &contents, &driver->device_layer_fd, err);
 }
 
 static int open_storage(struct wr_driver *driver, const struct wr_engine_opts *opts,
@@ -200,6 +218,7 @@ static void native_close(struct wr_driver *driver)
     wr_close(driver->device_layer_fd);
     wr_close(driver->program_fd);
     wr_close(driver->seccomp_fd);
+    wr_close(driver->zygote_seccomp_fd);
     wr_close(driver->lock_fd);
     wr_close(driver->data_dirfd);
     free(driver->data_dir);
@@ -219,8 +238,8 @@ static int native_open(struct wr_loop *loop, const struct wr_engine_opts *opts,
     driver->callbacks = *callbacks;
     driver->data_dir = wr_strdup(opts->data_dir);
     driver->run_dir = wr_strdup(opts->run_dir);
-    driver->data_dirfd = driver->lock_fd = driver->seccomp_fd = driver->program_fd =
-        driver->device_layer_fd = -1;
+    driver->data_dirfd = driver->lock_fd = driver->seccomp_fd = driver->zygote_seccomp_fd =
+        driver->program_fd = driver->device_layer_fd = -1;
     driver->stage.dirfd = -1;
     wr_slots_init(&driver->slots);
     wr_list_init(&driver->templates);
@@ -234,7 +253,9 @@ static int native_open(struct wr_loop *loop, const struct wr_engine_opts *opts,
     if (rc == 0)
         rc = open_cgroups(driver, err);
     if (rc == 0)
-        rc = wr_seccomp_compile(&driver->seccomp_fd, err);
+        rc = wr_seccomp_compile(WR_SECCOMP_SANDBOX, &driver->seccomp_fd, err);
+    if (rc == 0)
+        rc = wr_seccomp_compile(WR_SECCOMP_ZYGOTE, &driver->zygote_seccomp_fd, err);
     if (rc == 0)
         rc = open_program(driver, err);
     if (rc < 0) {
@@ -261,6 +282,7 @@ static void on_refill(struct wr_idle *idle, void *data)
     wr_list_foreach(it, &driver->templates) {
         struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
         struct wr_kit *kit = NULL;
+        wr_native_zygote_start(t);
         if (t->layer_count == 0 || !wr_nest_link_alive(t->nest) || t->kit_count >= WR_KITS_READY)
             continue;
         if (wr_kit_new(t, NULL, &kit, &err) < 0) {
@@ -389,6 +411,8 @@ static int native_recover(struct wr_driver *driver, struct wr_error *err)
 
     if (rc == 0 && wr_list_empty(&driver->instances))
         wr_device_layer_collect(driver->data_dirfd, driver->device_layer_fd);
+    if (rc == 0)
+        wr_native_templates_prepare(driver);
     return rc;
 }
 
@@ -399,8 +423,10 @@ const struct wr_driver_ops wr_driver_native = {
     .recover = native_recover,
     .start = native_start,
     .kill = wr_instance_kill,
+    .assign = wr_instance_assign,
     .sockets = wr_instance_sockets,
     .stats = wr_instance_stats,
     .templates = native_templates,
+    .zygote = wr_native_zygote_state,
     .teardown = native_teardown,
 };

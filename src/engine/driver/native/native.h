@@ -6,6 +6,7 @@
 #include "engine/cgroup/cgroup.h"
 #include "engine/driver/driver.h"
 #include "engine/driver/native/slots.h"
+#include "engine/driver/native/zygote.h"
 #include "engine/isolate/overlay.h"
 #include "engine/storage/volume.h"
 #include "template/store.h"
@@ -24,9 +25,11 @@ struct wr_native_template {
     struct wr_list link; /* driver->templates */
     struct wr_driver *driver;
     struct wr_template t;
-    uint64_t manifest_version;            /* changes with the file; see manifest_version() */
+    uint64_t manifest_version;            /* changes with the file */
     int layer_fds[WR_OVERLAY_MAX_LAYERS]; /* highest first; the device layer is the first */
     size_t layer_count;
+    uint64_t layers_id; /* stands for this stack; a zygote serves sandboxes of the same one */
+    struct wr_native_zygote zygote;
     struct wr_nest_link *nest; /* owned; NULL until the first sandbox */
     bool retired; /* an entry for a nest of another version: it gets no new sandboxes and ends with
                      its last */
@@ -44,7 +47,8 @@ struct wr_driver {
     struct wr_cgroup_root *cgroups;
     struct wr_overlay_stage stage;
     struct wr_slots slots;
-    int seccomp_fd, program_fd, device_layer_fd; /* program: memfd with the nest's binary */
+    int seccomp_fd, zygote_seccomp_fd; /* memfds with filters */
+    int program_fd, device_layer_fd;   /* program: memfd with the nest's binary */
     char program_hash[WR_NEST_HASH_LEN + 1];
     struct wr_list templates;
     struct wr_list instances;
@@ -62,10 +66,14 @@ void wr_native_refill(struct wr_driver *driver);
 /* native/templates.c: the template with its layers open and its nest running. */
 int wr_native_template_get(struct wr_driver *driver, const char *name,
                            struct wr_native_template **ret, struct wr_error *err) WR_MUST_CHECK;
+/* Of a template's manifest on disk; another one when the template was made again. 0: unreadable. */
+uint64_t wr_native_manifest_version(const struct wr_driver *driver, const char *name);
 /* An entry for the nest of an earlier engine, which it takes over; layers are opened when the
  * template is asked for. */
 int wr_native_template_keep(struct wr_driver *driver, const char *nest_name,
                             struct wr_nest_link *nest, struct wr_error *err) WR_MUST_CHECK;
+/* Templates whose nests were taken over get kits and zygotes again. */
+void wr_native_templates_prepare(struct wr_driver *driver);
 /* Ends retired nests that have no sandbox left. True while a control group of one still has to go.
  */
 bool wr_native_retired_collect(struct wr_driver *driver);

@@ -25,6 +25,7 @@
 #define BURY_RETRY_US   5000
 #define MEMLOCK_BYTES   (64 * 1024 * 1024)
 #define SHM_MIB         64
+#define MAX_EVENTS      16 /* before an answer */
 
 struct waiting {
     struct wr_list link;
@@ -93,6 +94,27 @@ static int receive_reply(struct wr_nest_link *link, struct wr_nest_reply *reply,
                    link->nest_name);
 }
 
+static bool is_zygote_event(const struct wr_nest_reply *reply)
+{
+    return reply->kind == WR_NEST_ZYGOTE && reply->sequence == 0 && reply->count == 1 &&
+           reply->entries[0].id[WR_ID_LEN] == '\0' && wr_id_valid(reply->entries[0].id);
+}
+
+/* While an engine starts, a nest may tell of a zygote of the engine before; that one is not kept.
+ */
+static int receive_answer(struct wr_nest_link *link, struct wr_nest_reply *reply, int *fds,
+                          size_t *fd_count, struct wr_error *err)
+{
+    for (int i = 0; i < MAX_EVENTS; i++) {
+        int rc = receive_reply(link, reply, fds, fd_count, err);
+        if (rc < 0 || !is_zygote_event(reply))
+            return rc;
+        close_fds(fds, *fd_count);
+        *fd_count = 0;
+    }
+    return wr_fail(err, WR_E_UNAVAILABLE, 0, "the nest %s does not answer", link->nest_name);
+}
+
 static void finish(struct waiting *w, const struct wr_nest_sandbox *sandbox,
                    const struct wr_error *error)
 {
@@ -154,6 +176,10 @@ static void on_reply(struct wr_source *source, uint32_t events, void *data)
         wr_nest_link_end(link, "a nest is gone");
         return;
     }
+    if (is_zygote_event(&reply) && fd_count == 0) {
+        wr_native_zygote_event(link->driver, link, reply.entries[0].id, &reply.error);
+        return;
+    }
     struct waiting *w = reply.kind == WR_NEST_SPAWN ? find_waiting(link, reply.sequence) : NULL;
     bool ok = w && fd_count == (reply.error.code ? 0U : 3U);
     if (!ok) {
@@ -178,7 +204,7 @@ static int setup(struct wr_nest_link *link, struct wr_error *err)
     out.request = (struct wr_nest_request){.kind = WR_NEST_SETUP};
     int rc = send_request(link, NULL, fds, 1 + join.v1_count, err);
     if (rc == 0)
-        rc = receive_reply(link, &reply, fds, &fd_count, err);
+        rc = receive_answer(link, &reply, fds, &fd_count, err);
     if (rc < 0)
         return rc;
     close_fds(fds, fd_count);
@@ -341,31 +367,41 @@ int wr_nest_bury(struct wr_driver *driver, const char *nest_name, struct wr_erro
     return rc < 0 ? wr_wrap(err, "end of the nest %s", nest_name) : 0;
 }
 
-int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_kit *kit,
-                       const struct wr_spec *spec, const char *config, wr_nest_spawned_fn fn,
-                       void *data, struct wr_error *err)
+/* Overlay mount, v1 tasks files, v2 directory; and the request's fields about them. */
+static size_t describe_kit(const struct wr_kit *kit, enum wr_nest_kind kind, int *fds)
 {
     struct wr_cgroup_join join = wr_cgroup_join(kit->cgroup);
-    int fds[WR_MESSAGE_MAX_FDS] = {kit->overlay_fd};
-    size_t fd_count = 1;
-    struct waiting *w = wr_calloc(1, sizeof(*w));
+    size_t count = 0;
 
-    if (!w)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "ask the nest");
+    fds[count++] = kit->overlay_fd;
     for (size_t i = 0; i < join.v1_count; i++)
-        fds[fd_count++] = join.v1_tasks[i];
+        fds[count++] = join.v1_tasks[i];
     if (join.v2_dir >= 0)
-        fds[fd_count++] = join.v2_dir;
+        fds[count++] = join.v2_dir;
     out.request = (struct wr_nest_request){
-        .kind = WR_NEST_SPAWN,
+        .kind = kind,
         .slot = kit->slot,
         .v1_count = (uint8_t)join.v1_count,
         .has_v2 = join.v2_dir >= 0,
         .shm_mib = SHM_MIB,
-        .rlimits = {.open_files = spec->open_files, .memlock_bytes = MEMLOCK_BYTES},
     };
     memcpy(out.request.id, kit->id, sizeof(out.request.id));
-    int rc = send_request(link, config, fds, fd_count, err);
+    return count;
+}
+
+int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_nest_spawn *spawn,
+                       wr_nest_spawned_fn fn, void *data, struct wr_error *err)
+{
+    int fds[WR_MESSAGE_MAX_FDS];
+    struct waiting *w = wr_calloc(1, sizeof(*w));
+
+    if (!w)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "ask the nest");
+    size_t fd_count = describe_kit(spawn->kit, WR_NEST_SPAWN, fds);
+    out.request.layers = spawn->layers_id;
+    out.request.rlimits = (struct wr_nest_rlimits){.open_files = spawn->spec->open_files,
+                                                   .memlock_bytes = MEMLOCK_BYTES};
+    int rc = send_request(link, spawn->config, fds, fd_count, err);
     if (rc < 0) {
         free(w);
         if (rc ==
@@ -376,6 +412,23 @@ int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_kit *kit,
     *w = (struct waiting){.sequence = link->sequence, .fn = fn, .data = data};
     wr_list_append(&link->waiting, &w->link);
     return 0;
+}
+
+int wr_nest_link_zygote(struct wr_nest_link *link, const struct wr_kit *kit, uint64_t layers_id,
+                        struct wr_error *err)
+{
+    int fds[WR_MESSAGE_MAX_FDS];
+    size_t fd_count = describe_kit(kit, WR_NEST_ZYGOTE, fds);
+
+    out.request.layers = layers_id;
+    fds[fd_count++] = link->driver->zygote_seccomp_fd;
+    return send_request(link, NULL, fds, fd_count, err);
+}
+
+int wr_nest_link_no_zygote(struct wr_nest_link *link, struct wr_error *err)
+{
+    out.request = (struct wr_nest_request){.kind = WR_NEST_ZYGOTE};
+    return send_request(link, NULL, NULL, 0, err);
 }
 
 void wr_nest_link_forget(struct wr_nest_link *link, void *data)
@@ -417,7 +470,7 @@ int wr_nest_link_list(struct wr_nest_link *link,
         memcpy(out.request.id, after, sizeof(after));
         int rc = send_request(link, NULL, NULL, 0, err);
         if (rc == 0)
-            rc = receive_reply(link, &reply, fds, &fd_count, err);
+            rc = receive_answer(link, &reply, fds, &fd_count, err);
         if (rc < 0)
             return rc;
         if (!list_is_sound(&reply, link->sequence, after) || fd_count != 2 * (size_t)reply.count ||

@@ -49,11 +49,22 @@ void wr_nest_kill(struct wr_driver *driver, const char *nest_name);
 int wr_nest_bury(struct wr_driver *driver, const char *nest_name, struct wr_error *err)
     WR_MUST_CHECK;
 
-/* Asks for a sandbox made of the kit. `config`: the agent's JSON. `fn` is called once, from the
- * loop. */
-int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_kit *kit,
-                       const struct wr_spec *spec, const char *config, wr_nest_spawned_fn fn,
-                       void *data, struct wr_error *err) WR_MUST_CHECK;
+struct wr_nest_spawn {
+    const struct wr_kit *kit;
+    const struct wr_spec *spec;
+    const char *config; /* the agent's JSON */
+    uint64_t layers_id; /* of the kit's root file system */
+};
+
+/* Asks for a sandbox. `fn` is called once, from the loop. */
+int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_nest_spawn *spawn,
+                       wr_nest_spawned_fn fn, void *data, struct wr_error *err) WR_MUST_CHECK;
+/* Has the nest start a zygote in the kit, in place of the one that there may be. What becomes of it
+ * comes by wr_native_zygote_event(). */
+int wr_nest_link_zygote(struct wr_nest_link *link, const struct wr_kit *kit, uint64_t layers_id,
+                        struct wr_error *err) WR_MUST_CHECK;
+/* Tells the nest that there will be none. */
+int wr_nest_link_no_zygote(struct wr_nest_link *link, struct wr_error *err) WR_MUST_CHECK;
 /* Nobody waits for that spawn any more: its sandbox, should it come, is killed. */
 void wr_nest_link_forget(struct wr_nest_link *link, void *data);
 /* Blocking, at an engine's start: every sandbox that the nest has. */

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "engine/cgroup/cgroup.h"
 #include "engine/driver/native/native.h"
+#include "engine/isolate/device_layer.h"
 #include "engine/isolate/userns.h"
 #include "nest/protocol.h"
 #include "sys/syscall.h"
@@ -22,11 +23,18 @@
 #define START_TIMEOUT_MS 10000
 
 extern const char wr_nest_blob[], wr_nest_blob_end[];
+extern const struct wr_device_file wr_device_files[], wr_device_files_end[];
 
 const void *wr_nest_program(size_t *ret_len)
 {
     *ret_len = (size_t)(wr_nest_blob_end - wr_nest_blob);
     return wr_nest_blob;
+}
+
+const struct wr_device_file *wr_device_layer_files(size_t *ret_count)
+{
+    *ret_count = (size_t)(wr_device_files_end - wr_device_files);
+    return wr_device_files;
 }
 
 int wr_nest_address(const struct wr_driver *driver, const char *nest_name, struct sockaddr_un *ret,

@@ -12,6 +12,10 @@ struct wr_cgroup;
 /* The bytes of the nest's program, linked into this binary by tools/embed. */
 const void *wr_nest_program(size_t *ret_len);
 
+struct wr_device_file;
+/* The files of the device layer, linked in by tools/embed-files. */
+const struct wr_device_file *wr_device_layer_files(size_t *ret_count);
+
 /* <run>/nests/<nest>.sock */
 int wr_nest_address(const struct wr_driver *driver, const char *nest_name, struct sockaddr_un *ret,
                     struct wr_error *err) WR_MUST_CHECK;

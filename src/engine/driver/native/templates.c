@@ -11,9 +11,11 @@
 #include "engine/driver/native/native.h"
 #include "engine/driver/native/nest_link.h"
 #include "engine/driver/native/nest_start.h"
+#include "log/log.h"
 
 static void drop_nest(struct wr_native_template *t)
 {
+    wr_native_zygote_drop(t);
     wr_instances_forget_nest(t->driver, t->nest);
     t->nest = wr_nest_link_free(t->nest);
 }
@@ -26,6 +28,19 @@ void wr_native_template_free(struct wr_native_template *t)
         wr_close(t->layer_fds[i]);
     wr_template_done(&t->t);
     free(t);
+}
+
+/* FNV-1a over the names, which are hashes, and the device layer's inode. */
+static uint64_t layers_id(const struct wr_driver *driver, const struct wr_native_template *t)
+{
+    struct stat st = {0};
+    uint64_t id = 0xcbf29ce484222325;
+
+    for (size_t i = 0; i < t->t.layer_count; i++)
+        for (const char *c = t->t.layers[i]; *c; c++)
+            id = (id ^ (unsigned char)*c) * 0x100000001b3;
+    (void)fstat(driver->device_layer_fd, &st);
+    return (id ^ st.st_ino) * 0x100000001b3;
 }
 
 static int open_layers(struct wr_driver *driver, struct wr_native_template *t, struct wr_error *err)
@@ -41,6 +56,7 @@ static int open_layers(struct wr_driver *driver, struct wr_native_template *t, s
             return wr_wrap(err, "template %s", t->t.name);
         t->layer_fds[t->layer_count++] = fd;
     }
+    t->layers_id = layers_id(driver, t);
     return 0;
 }
 
@@ -134,9 +150,9 @@ bool wr_native_retired_collect(struct wr_driver *driver)
     return more;
 }
 
-/* A manifest is replaced by rename, so inode and time of change tell whether it is the one that was
- * read. 0: unreadable. */
-static uint64_t manifest_version(const struct wr_driver *driver, const char *name)
+/* A manifest is replaced by rename, so inode and time of writing tell whether it is the one that was
+ * read. */
+uint64_t wr_native_manifest_version(const struct wr_driver *driver, const char *name)
 {
     char path[96];
     struct stat st;
@@ -144,8 +160,8 @@ static uint64_t manifest_version(const struct wr_driver *driver, const char *nam
     if (!wr_strformat(path, sizeof(path), "templates/%s.json", name) ||
         fstatat(driver->data_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
-    return (uint64_t)st.st_ino * 1000000007u + (uint64_t)st.st_ctim.tv_sec * 1000000000u +
-           (uint64_t)st.st_ctim.tv_nsec;
+    return (uint64_t)st.st_ino * 1000000007u + (uint64_t)st.st_mtim.tv_sec * 1000000000u +
+           (uint64_t)st.st_mtim.tv_nsec;
 }
 
 static bool same_layers(const struct wr_template *a, const struct wr_template *b)
@@ -158,9 +174,10 @@ static bool same_layers(const struct wr_template *a, const struct wr_template *b
     return true;
 }
 
-/* Ready kits and open layers, for a template that was removed or made of others. */
+/* Ready kits, zygote and open layers, for a template that was removed or made of others. */
 static void drop_layers(struct wr_native_template *t)
 {
+    wr_native_zygote_drop(t);
     wr_list_foreach(it, &t->kits)
         wr_leftovers_add(t->driver, wr_list_entry(it, struct wr_kit, link));
     t->kit_count = 0;
@@ -174,7 +191,7 @@ static void drop_layers(struct wr_native_template *t)
 static int refresh(struct wr_native_template *t, struct wr_error *err)
 {
     struct wr_template now = {0};
-    uint64_t version = manifest_version(t->driver, t->t.name);
+    uint64_t version = wr_native_manifest_version(t->driver, t->t.name);
 
     if (version != 0 && version == t->manifest_version)
         return 0;
@@ -223,4 +240,16 @@ int wr_native_template_get(struct wr_driver *driver, const char *name,
     }
     *ret = t;
     return 0;
+}
+
+void wr_native_templates_prepare(struct wr_driver *driver)
+{
+    struct wr_error err;
+
+    wr_list_foreach(it, &driver->templates) {
+        struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
+        if (!t->retired && refresh(t, &err) < 0)
+            wr_log(WR_LOG_INFO, err.msg, "template", t->t.name, NULL);
+    }
+    wr_native_refill(driver);
 }

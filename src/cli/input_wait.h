@@ -1,0 +1,16 @@
+/* Standard input of a command that has other things to do while it waits: the client's loop runs
+ * until something can be read. */
+#pragma once
+
+#include "client/client.h"
+
+struct wr_input_wait {
+    struct wr_client *client; /* borrowed */
+    struct wr_source source;
+    bool always_ready; /* a regular file: epoll does not take it */
+    bool ready;
+};
+
+void wr_input_wait_init(struct wr_input_wait *wait, struct wr_client *client);
+/* 0 when a read() of standard input does not block; CANCELED by wr_client_interrupt(). */
+int wr_input_wait(struct wr_input_wait *wait, struct wr_error *err) WR_MUST_CHECK;

@@ -1,0 +1,102 @@
+#include "interpreter/language.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "nest/zygote_protocol.h"
+
+#define RUNNERS      "/.warren/runners/"
+#define NAME_MAX_LEN 32
+
+const struct wr_language wr_languages[] = {
+    {.name = "python",
+     .what = "Python",
+     .runner = RUNNERS "python/main.py",
+     .argv = {"python3", "-I", RUNNERS "python/main.py"},
+     .zygote = WR_ZYGOTE_PYTHON,
+     .listed = true},
+    {.name = "javascript",
+     .what = "Node.js",
+     .runner = RUNNERS "javascript/main.js",
+     .argv = {"node", RUNNERS "javascript/main.js", "javascript"},
+     .listed = true},
+    {.name = "typescript",
+     .what = "Node.js",
+     .runner = RUNNERS "javascript/main.js",
+     .argv = {"node", RUNNERS "javascript/main.js", "typescript"}},
+    {.name = "bash",
+     .what = "Bash",
+     .runner = RUNNERS "bash/main.py",
+     .argv = {"python3", "-I", RUNNERS "bash/main.py"}},
+    {.name = "r",
+     .what = "R",
+     .runner = RUNNERS "r/main.R",
+     .argv = {"Rscript", "--vanilla", RUNNERS "r/main.R"}},
+    {.name = "java",
+     .what = "Java",
+     .runner = RUNNERS "java/Main.java",
+     .argv = {"java", RUNNERS "java/Main.java"},
+     .apart = true},
+};
+const size_t wr_language_count = WR_ARRAY_SIZE(wr_languages);
+
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+const struct wr_language *wr_language_find(const char *name)
+{
+    static const struct {
+        const char *alias, *name;
+    } aliases[] = {{"js", "javascript"}, {"ts", "typescript"}};
+    char text[NAME_MAX_LEN + 1] = "";
+
+    while (name && is_blank(*name))
+        name++;
+    size_t len = name ? strlen(name) : 0;
+    while (len > 0 && is_blank(name[len - 1]))
+        len--;
+    if (len == 0)
+        return &wr_languages[0];
+    if (len > NAME_MAX_LEN)
+        return NULL;
+    memcpy(text, name, len);
+    text[len] = '\0';
+    for (size_t i = 0; i < WR_ARRAY_SIZE(aliases); i++) {
+        if (wr_strcaseeq(text, aliases[i].alias))
+            return wr_language_find(aliases[i].name);
+    }
+    for (size_t i = 0; i < wr_language_count; i++) {
+        if (wr_strcaseeq(text, wr_languages[i].name))
+            return &wr_languages[i];
+    }
+    return NULL;
+}
+
+static bool in_path(const char *program, const char *path)
+{
+    char file[PATH_MAX];
+
+    for (const char *dir = path; *dir;) {
+        size_t len = strcspn(dir, ":");
+        if (wr_strformat(file, sizeof(file), "%.*s/%s", (int)WR_MIN(len, (size_t)PATH_MAX), dir,
+                         program) &&
+            access(file, X_OK) == 0)
+            return true;
+        dir += len + (dir[len] == ':');
+    }
+    return false;
+}
+
+int wr_language_check(const struct wr_language *language, const char *path, struct wr_error *err)
+{
+    if (in_path(language->argv[0], path) && access(language->runner, R_OK) == 0)
+        return 0;
+    return wr_fail(
+        err, WR_E_UNIMPLEMENTED, 0,
+        "this sandbox cannot run %s: its template has no %s; use a template that has it, "
+        "such as code-interpreter-full",
+        language->name, language->what);
+}

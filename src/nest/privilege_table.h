@@ -1,0 +1,21 @@
+/*
+ * What the processes of a sandbox may do, as data: the nest applies it to the first process
+ * (privileges.h), the zygote's library to each forked context (zygote/steps.h). Compiled into both;
+ * uses nothing of the C library.
+ */
+#pragma once
+
+#include "nest/protocol.h"
+
+#define WR_RLIMIT_COUNT 5
+
+struct wr_rlimit_row {
+    unsigned resource; /* RLIMIT_* */
+    uint64_t value;    /* soft and hard; a hard limit that is lower already stays */
+    const char *name;
+};
+
+/* Bit n: capability n stays in the bounding set, and root of the sandbox has it. */
+uint64_t wr_kept_capabilities(void);
+void wr_rlimit_table(const struct wr_nest_rlimits *limits,
+                     struct wr_rlimit_row ret[static WR_RLIMIT_COUNT]);
