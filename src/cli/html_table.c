@@ -22,6 +22,7 @@ struct reader {
     size_t column;             /* the next one in the current row */
     size_t below[MAX_COLUMNS]; /* further rows that a cell above reaches into */
     size_t header_rows, header_columns;
+    size_t names; /* columns of the <th> that the current row begins with */
     bool in_table, in_head, in_row, in_cell, leading; /* leading: only <th> in this row so far */
     struct wr_buf text;                               /* of the current cell */
     size_t row_span, column_span;
@@ -182,6 +183,7 @@ static void begin_row(struct reader *reader)
 {
     reader->in_row = true;
     reader->leading = true;
+    reader->names = 0;
     reader->rows++;
     reader->column = 0;
     if (reader->in_head)
@@ -194,6 +196,9 @@ static void end_row(struct reader *reader)
     for (; reader->in_row && reader->column < MAX_COLUMNS; reader->column++)
         if (reader->below[reader->column] > 0)
             reader->below[reader->column]--;
+    /* Names alone are names of columns, with or without <thead>. */
+    if (reader->in_row && reader->leading && reader->header_rows == reader->rows - 1)
+        reader->header_rows = reader->rows;
     reader->in_row = false;
 }
 
@@ -207,11 +212,13 @@ static void begin_cell(struct reader *reader, const struct tag *tag)
         reader->below[reader->column++]--;
     if (reader->column_span > MAX_COLUMNS || reader->column > MAX_COLUMNS - reader->column_span)
         reader->broken = true;
-    else if (!reader->in_head && is_tag(tag, "th") && reader->leading)
-        reader->header_columns =
-            WR_MAX(reader->header_columns, reader->column + reader->column_span);
-    else if (is_tag(tag, "td"))
+    else if (is_tag(tag, "th") && reader->leading)
+        reader->names = reader->column + reader->column_span;
+    else if (is_tag(tag, "td") && reader->leading) {
         reader->leading = false;
+        if (!reader->in_head)
+            reader->header_columns = WR_MAX(reader->header_columns, reader->names);
+    }
 }
 
 static struct cell *new_cell(struct reader *reader)

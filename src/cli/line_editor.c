@@ -196,6 +196,8 @@ enum wr_line_result wr_line_editor_read(struct wr_line_editor *editor, const cha
     editor->prompt = prompt;
     editor->interrupted = false;
     el_resize(editor->edit);
+    /* Before the prompt is seen, so that Ctrl-D right behind it is not the terminal's own. */
+    (void)el_set(editor->edit, EL_PREP_TERM, 1);
     const char *line = el_gets(editor->edit, &count);
     if (editor->interrupted)
         return WR_LINE_INTERRUPT;

@@ -116,15 +116,13 @@ static int build_env(const struct wr_interpreter *interpreter, const struct wr_u
     return wr_env_build(env, user, interpreter->agent->config->env, NULL, err);
 }
 
-void wr_context_cwd(const struct wr_context *context, char *out)
+void wr_default_cwd(const struct wr_interpreter *interpreter, char out[static PATH_MAX])
 {
     struct wr_user user;
     struct wr_error err;
-    const char *cwd = context->cwd;
 
-    if (!cwd)
-        cwd = find_user(context->interpreter, &user, &err) < 0 ? "/" : user.home;
-    (void)!wr_strcopy(out, PATH_MAX, cwd);
+    /* A home fits always. */
+    (void)!wr_strcopy(out, PATH_MAX, find_user(interpreter, &user, &err) < 0 ? "/" : user.home);
 }
 
 int wr_context_check(struct wr_interpreter *interpreter, const struct wr_language *language,
@@ -194,10 +192,9 @@ static void tell_gone(struct wr_context *context, bool was_ready, const struct w
 {
     const char *text = why->code != 0 ? why->msg : WR_ERROR_RESTARTING_TEXT;
 
-    if (context->running)
-        fail_running(context, WR_ERROR_RESTARTING, text);
-    else if (!was_ready && !wr_list_empty(&context->queue))
+    if (!was_ready && !wr_list_empty(&context->queue))
         wr_execution_fail(take_first(context), WR_ERROR_START, text);
+    fail_running(context, WR_ERROR_RESTARTING, text);
 }
 
 static void on_gone(void *owner, const struct wr_error *why)
@@ -216,8 +213,8 @@ static void on_gone(void *owner, const struct wr_error *why)
     wr_waiters_answer(&context->waiters);
     if (!was_ready && forked && !ordered)
         context->plain = true;
-    else if (!ordered)
-        tell_gone(context, was_ready, why);
+    else
+        tell_gone(context, was_ready || ordered, why);
     if (ordered && wr_list_empty(&context->queue))
         (void)!wr_context_start(context, &err); /* a restart; a failure shows at the next cell */
     advance(context);
@@ -308,6 +305,8 @@ void wr_context_left(struct wr_context *context, struct wr_execution *e)
     if (context->runner) {
         wr_runner_pause(context->runner, false);
         wr_runner_interrupt(context->runner);
+    } else {
+        advance(context);
     }
 }
 

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <limits.h>
+
 #include "http/server.h"
 #include "interpreter/execution.h"
 #include "interpreter/interpreter.h"
@@ -44,8 +46,8 @@ struct wr_context *wr_context_find(struct wr_interpreter *interpreter, const cha
 /* The default of a language, made when there is none. */
 int wr_context_default(struct wr_interpreter *interpreter, const struct wr_language *language,
                        struct wr_context **ret, struct wr_error *err) WR_MUST_CHECK;
-/* The directory that it names to clients. `out` holds PATH_MAX bytes. */
-void wr_context_cwd(const struct wr_context *context, char *out);
+/* The directory of contexts that name none: the home of the sandbox's default user. */
+void wr_default_cwd(const struct wr_interpreter *interpreter, char out[static PATH_MAX]);
 
 /* Whether the sandbox can run cells of it; WR_E_UNIMPLEMENTED and others. */
 int wr_context_check(struct wr_interpreter *interpreter, const struct wr_language *language,

@@ -13,6 +13,7 @@ enum wr_prepare_state {
     WR_PREPARE_RUNNING = 1,
     WR_PREPARE_READY = 2,
     WR_PREPARE_FAILED = 3,
+    WR_PREPARE_REHEARSING = 4, /* the warm cell has run, and an assignment is tried */
 };
 
 struct wr_interpreter {

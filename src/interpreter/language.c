@@ -8,35 +8,45 @@
 
 #define RUNNERS      "/.warren/runners/"
 #define NAME_MAX_LEN 32
+/* Without it Node aborts when a loop behind an `await` is interrupted. */
+#define NODE_OPTION  "--no-force-async-hooks-checks"
 
 const struct wr_language wr_languages[] = {
     {.name = "python",
      .what = "Python",
+     .program = "python3",
      .runner = RUNNERS "python/main.py",
      .argv = {"python3", "-I", RUNNERS "python/main.py"},
      .zygote = WR_ZYGOTE_PYTHON,
      .listed = true},
     {.name = "javascript",
      .what = "Node.js",
+     .program = "node",
      .runner = RUNNERS "javascript/main.js",
-     .argv = {"node", RUNNERS "javascript/main.js", "javascript"},
+     .argv = {"node", NODE_OPTION, RUNNERS "javascript/main.js", "javascript"},
      .listed = true},
     {.name = "typescript",
      .what = "Node.js",
+     .program = "node",
      .runner = RUNNERS "javascript/main.js",
-     .argv = {"node", RUNNERS "javascript/main.js", "typescript"}},
+     .argv = {"node", NODE_OPTION, RUNNERS "javascript/main.js", "typescript"}},
     {.name = "bash",
      .what = "Bash",
+     .program = "bash",
      .runner = RUNNERS "bash/main.py",
      .argv = {"python3", "-I", RUNNERS "bash/main.py"}},
     {.name = "r",
      .what = "R",
-     .runner = RUNNERS "r/main.R",
-     .argv = {"Rscript", "--vanilla", RUNNERS "r/main.R"}},
+     .program = "R",
+     .runner = RUNNERS "r/main.py",
+     .argv = {"python3", "-I", RUNNERS "r/main.py"}},
     {.name = "java",
      .what = "Java",
+     .program = "java",
      .runner = RUNNERS "java/Main.java",
-     .argv = {"java", RUNNERS "java/Main.java"},
+     /* The two packages: the inherited socket, and the environment. */
+     .argv = {"java", "-XX:+UseSerialGC", "--add-opens=java.base/java.io=ALL-UNNAMED",
+              "--add-opens=java.base/java.lang=ALL-UNNAMED", RUNNERS "java/Main.java"},
      .apart = true},
 };
 const size_t wr_language_count = WR_ARRAY_SIZE(wr_languages);
@@ -92,7 +102,7 @@ static bool in_path(const char *program, const char *path)
 
 int wr_language_check(const struct wr_language *language, const char *path, struct wr_error *err)
 {
-    if (in_path(language->argv[0], path) && access(language->runner, R_OK) == 0)
+    if (in_path(language->program, path) && access(language->runner, R_OK) == 0)
         return 0;
     return wr_fail(
         err, WR_E_UNIMPLEMENTED, 0,

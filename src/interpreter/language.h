@@ -11,8 +11,9 @@
 
 struct wr_language {
     const char *name;
-    const char *what;   /* the program, for people */
-    const char *runner; /* path of the runner program, which the template may lack */
+    const char *what;    /* the program, for people */
+    const char *program; /* what the template has to have */
+    const char *runner;  /* path of the runner program, which the template may lack */
     const char *argv[WR_LANGUAGE_MAX_ARGS];
     uint32_t zygote; /* enum wr_zygote_language; 0: always started plainly */
     bool listed;     /* its default context is there from the start */

@@ -72,9 +72,11 @@ void wr_pipe_reader_flush(struct wr_pipe_reader *reader)
 
 static void on_readable(struct wr_source *source, uint32_t events, void *data)
 {
+    struct wr_pipe_reader *reader = data;
+
     (void)source;
     (void)events;
-    (void)wr_pipe_reader_read(data);
+    reader->on_ready(reader, reader->owner);
 }
 
 int wr_pipe_reader_open(struct wr_pipe_reader *reader, struct wr_loop *loop, int fd,

@@ -12,6 +12,8 @@
 struct wr_pipe_reader;
 typedef void (*wr_pipe_fn)(struct wr_pipe_reader *reader, const char *data, size_t len,
                            void *owner);
+/* There is something to read, or it has ended: the owner calls wr_pipe_reader_read(). */
+typedef void (*wr_pipe_ready_fn)(struct wr_pipe_reader *reader, void *owner);
 
 struct wr_pipe_reader {
     int fd; /* owned; -1: closed */
@@ -19,6 +21,7 @@ struct wr_pipe_reader {
     struct wr_source source;
     enum wr_stream stream;
     wr_pipe_fn on_text; /* whole characters, and bytes that are none */
+    wr_pipe_ready_fn on_ready;
     void *owner;
     size_t left;  /* bytes that belong to a cell that has ended, see wr_pipe_reader_mark() */
     char tail[3]; /* beginning of a character */

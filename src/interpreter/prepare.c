@@ -5,7 +5,8 @@
 #include "interpreter/frame_writer.h"
 #include "interpreter/limits.h"
 
-#define WARM_CELL      "None"
+/* A silent cell shows nothing, so what turns a value into text is called by itself. */
+#define WARM_CELL      "get_ipython().display_formatter.format(1 + 1)"
 #define WARM_FRAME_MAX 256
 
 static void failed(struct wr_interpreter *interpreter, const char *why)
@@ -74,6 +75,14 @@ static int warm_up(const struct wr_context *context, struct wr_error *err)
     return wr_runner_execute(context->runner, &frame, true, err);
 }
 
+/* An assignment writes to memory that is shared with the zygote until then, which takes a
+ * millisecond the first time. */
+static void rehearse(struct wr_context *context)
+{
+    context->interpreter->prepare =
+        wr_context_assign(context) ? WR_PREPARE_REHEARSING : WR_PREPARE_READY;
+}
+
 void wr_prepare_ready(struct wr_context *context)
 {
     struct wr_interpreter *interpreter = context->interpreter;
@@ -83,8 +92,10 @@ void wr_prepare_ready(struct wr_context *context)
         return;
     if (interpreter->assigned)
         tell_assigned(interpreter);
-    else if (interpreter->prepare == WR_PREPARE_RUNNING && context->runner->silent)
+    else if (interpreter->prepare == WR_PREPARE_REHEARSING)
         interpreter->prepare = WR_PREPARE_READY;
+    else if (interpreter->prepare == WR_PREPARE_RUNNING && context->runner->silent)
+        rehearse(context);
     else if (interpreter->prepare == WR_PREPARE_RUNNING && warm_up(context, &err) < 0)
         failed(interpreter, err.msg);
 }

@@ -46,15 +46,13 @@ static void get_health(struct wr_exchange *ex, const struct wr_route_match *matc
     wr_exchange_reply(ex, 200, "application/json", "\"OK\"", 4);
 }
 
-static void write_context(struct wr_jw *w, const struct wr_context *context)
+/* `home` is the directory of a context without one of its own. */
+static void write_context(struct wr_jw *w, const struct wr_context *context, const char *home)
 {
-    char cwd[PATH_MAX];
-
-    wr_context_cwd(context, cwd);
     wr_jw_object(w);
     wr_jw_kstr(w, "id", context->id);
     wr_jw_kstr(w, "language", context->language->name);
-    wr_jw_kstr(w, "cwd", cwd);
+    wr_jw_kstr(w, "cwd", context->cwd ? context->cwd : home);
     wr_jw_end(w);
 }
 
@@ -62,13 +60,15 @@ static void get_contexts(struct wr_exchange *ex, const struct wr_route_match *ma
 {
     struct wr_interpreter *interpreter = data;
     wr_auto_buf out = WR_BUF(LIST_MAX);
+    char home[PATH_MAX];
     struct wr_jw w;
 
     (void)match;
+    wr_default_cwd(interpreter, home);
     wr_jw_init(&w, &out);
     wr_jw_array(&w);
     wr_list_foreach(it, &interpreter->contexts)
-        write_context(&w, wr_list_entry(it, struct wr_context, link));
+        write_context(&w, wr_list_entry(it, struct wr_context, link), home);
     wr_jw_end(&w);
     if (wr_jw_finish(&w) < 0)
         wr_reply_text(ex, 500, "no memory for the list of contexts");
@@ -121,11 +121,14 @@ static void on_context_body(struct wr_exchange *ex, const char *body, size_t len
         return;
     }
     wr_buf_clear(&text);
+    char home[PATH_MAX];
+    wr_default_cwd(interpreter, home);
     int rc = options.cwd ? check_cwd(options.cwd, &err) : 0;
     if (rc == 0)
         rc = find_language(interpreter, options.language, &language, &err);
     if (rc == 0)
-        rc = wr_context_new(interpreter, language, options.cwd, false, &context, &err);
+        rc = wr_context_new(interpreter, language, options.cwd ? options.cwd : home, false,
+                            &context, &err);
     if (rc == 0) {
         /* In the background: whoever makes a context is about to use it. */
         rc = wr_context_start(context, &err);
@@ -139,7 +142,7 @@ static void on_context_body(struct wr_exchange *ex, const char *body, size_t len
         return;
     }
     wr_jw_init(&w, &text);
-    write_context(&w, context);
+    write_context(&w, context, home);
     if (wr_jw_finish(&w) < 0)
         wr_reply_text(ex, 500, "no memory for the answer");
     else

@@ -1,7 +1,7 @@
 #include "interpreter/runner.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,13 +9,16 @@
 #include "agent/exec/spawn.h"
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "interpreter/channels.h"
 #include "interpreter/frame.h"
 #include "interpreter/frame_writer.h"
 #include "interpreter/limits.h"
-#include "json/jread.h"
+#include "interpreter/payload.h"
 
-#define IN_MAX  (WR_FRAME_HEADER + WR_RUNNER_TEXT + WR_RUNNER_READ)
-#define OUT_MAX (WR_FRAME_HEADER + (size_t)WR_FRAME_MAX + (size_t)8 * 1024 * 1024)
+#define IN_MAX      (WR_FRAME_HEADER + WR_RUNNER_TEXT + WR_RUNNER_READ)
+/* Reads of the socket before a pipe is read: what a cell has sent meanwhile. */
+#define FRAME_READS 16
+#define OUT_MAX     (WR_FRAME_HEADER + (size_t)WR_FRAME_MAX + (size_t)8 * 1024 * 1024)
 
 static void on_socket(struct wr_source *source, uint32_t events, void *data);
 static void on_timer(struct wr_timer *timer, void *data);
@@ -123,23 +126,12 @@ static int out_of_order(struct wr_error *err, uint8_t kind)
 static int on_ready(struct wr_runner *runner, const struct wr_frame_piece *piece,
                     struct wr_error *err)
 {
-    wr_auto_json *json = NULL;
     int64_t pid = 0;
-    const struct wr_json_field field = {.name = "pid",
-                                        .kind = WR_JSON_I64,
-                                        .required = true,
-                                        .ret = &pid,
-                                        .min = 2,
-                                        .max = INT32_MAX};
 
-    if (runner->state != WR_RUNNER_STARTING && runner->state != WR_RUNNER_ASSIGNING)
-        return out_of_order(err, piece->kind);
     if (runner->state == WR_RUNNER_STARTING) {
-        int rc = wr_json_parse(piece->data, piece->len, &json, err);
-        if (rc == 0)
-            rc = wr_json_read(json, &field, 1, WR_JSON_IGNORE_UNKNOWN, err);
+        int rc = wr_payload_number(piece, "pid", 2, INT32_MAX, &pid, err);
         if (rc < 0)
-            return wr_wrap(err, "the runner's READY");
+            return rc;
         /* Signals go to this group: it has to be one, and our own child's when there is one. */
         if ((runner->pid > 0 && runner->pid != pid) || getpgid((pid_t)pid) != pid)
             return wr_fail(err, WR_E_INTERNAL, 0,
@@ -148,6 +140,8 @@ static int on_ready(struct wr_runner *runner, const struct wr_frame_piece *piece
         runner->pid = (pid_t)pid;
         if (runner->forked)
             wr_spawn_oom_victim(runner->pid);
+    } else if (runner->state != WR_RUNNER_ASSIGNING) {
+        return out_of_order(err, piece->kind);
     }
     runner->was_ready = true;
     runner->state = WR_RUNNER_IDLE;
@@ -160,20 +154,15 @@ static int on_ready(struct wr_runner *runner, const struct wr_frame_piece *piece
 static int on_count(struct wr_runner *runner, const struct wr_frame_piece *piece,
                     struct wr_error *err)
 {
-    wr_auto_json *json = NULL;
-    uint64_t count = 0;
-    const struct wr_json_field field = {
-        .name = "execution_count", .kind = WR_JSON_U64, .required = true, .ret = &count};
+    int64_t count = 0;
 
     if (runner->state != WR_RUNNER_BUSY || runner->began || runner->silent)
         return out_of_order(err, piece->kind);
-    int rc = wr_json_parse(piece->data, piece->len, &json, err);
-    if (rc == 0)
-        rc = wr_json_read(json, &field, 1, WR_JSON_IGNORE_UNKNOWN, err);
+    int rc = wr_payload_number(piece, "execution_count", 0, INT64_MAX, &count, err);
     if (rc < 0)
-        return wr_wrap(err, "the runner's COUNT");
+        return rc;
     runner->began = true;
-    runner->ops->count(runner->owner, count);
+    runner->ops->count(runner->owner, (uint64_t)count);
     if (runner->interrupt)
         signal_group(runner, SIGINT);
     runner->interrupt = false;
@@ -278,7 +267,7 @@ static bool pump(struct wr_runner *runner)
     return true;
 }
 
-/* What the cell wrote by the pipes comes before what it says afterwards by frames. */
+/* What is in the pipes now. */
 static void read_pipes(struct wr_runner *runner)
 {
     for (size_t i = 0; i < WR_ARRAY_SIZE(runner->pipes) && !inside_line(runner); i++) {
@@ -323,6 +312,21 @@ static void ended(struct wr_runner *runner)
     gone(runner, NULL);
 }
 
+/* Reads the socket up to so many times. False when the runner is gone. */
+static bool read_frames(struct wr_runner *runner, unsigned times)
+{
+    for (unsigned i = 0; i < times && !runner->paused; i++) {
+        int got = fill(runner);
+        if (got < 0)
+            ended(runner);
+        if (got < 0 || (got > 0 && !pump(runner)))
+            return false;
+        if (got == 0)
+            break;
+    }
+    return true;
+}
+
 static void on_socket(struct wr_source *source, uint32_t events, void *data)
 {
     struct wr_runner *runner = data;
@@ -330,17 +334,21 @@ static void on_socket(struct wr_source *source, uint32_t events, void *data)
     (void)source;
     if (events & EPOLLOUT)
         flush(runner);
-    if (!(events & ~(uint32_t)EPOLLOUT))
+    if (events & ~(uint32_t)EPOLLOUT)
+        (void)read_frames(runner, 1);
+}
+
+/* Frames that were sent before the bytes in the pipe come first: print("a") and then a program that
+ * prints "b". The other way round it is the runner's business to send nothing while its pipes hold
+ * anything. */
+static void on_pipe_ready(struct wr_pipe_reader *reader, void *owner)
+{
+    struct wr_runner *runner = owner;
+
+    if (in_cell(runner) && !read_frames(runner, FRAME_READS))
         return;
-    if (in_cell(runner))
-        read_pipes(runner);
-    if (runner->paused)
-        return;
-    int got = fill(runner);
-    if (got > 0)
-        (void)pump(runner);
-    else if (got < 0)
-        ended(runner);
+    if (!runner->paused && !inside_line(runner))
+        (void)wr_pipe_reader_read(reader);
 }
 
 static bool process_left(const struct wr_runner *runner)
@@ -355,10 +363,8 @@ static void probe(struct wr_runner *runner)
         arm(runner, WR_RUNNER_PROBE_MS);
         return;
     }
-    int got = 1;
-    while (!runner->paused && (got = fill(runner)) > 0)
-        if (!pump(runner))
-            return;
+    if (!read_frames(runner, UINT_MAX))
+        return;
     if (runner->paused || !in_cell(runner))
         arm(runner, WR_RUNNER_PROBE_MS);
     else
@@ -414,30 +420,40 @@ static void on_started(const struct wr_start_result *result, const struct wr_err
         runner->pid = result->pid;
 }
 
-/* Our ends into the runner, the others into `theirs`. */
-static int open_channels(struct wr_runner *runner, int theirs[static 3], struct wr_error *err)
+/* Our ends of the channels go into the loop. */
+static int watch(struct wr_runner *runner, struct wr_channels *channels, struct wr_error *err)
 {
-    int pair[2] = {-1, -1};
-
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-        return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "no socket for a runner");
-    runner->fd = pair[0];
-    theirs[0] = pair[1];
+    runner->fd = wr_steal_fd(&channels->ours[0]);
     int rc =
         wr_source_add(runner->loop, &runner->source, runner->fd, EPOLLIN, on_socket, runner, err);
     for (size_t i = 0; rc == 0 && i < WR_ARRAY_SIZE(runner->pipes); i++) {
-        struct wr_pipe_reader *reader = &runner->pipes[i];
-        if (pipe2(pair, O_CLOEXEC) < 0)
-            return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "no pipe for a runner");
-        theirs[1 + i] = pair[1];
-        /* Only our end: programs expect that writing waits. */
-        if (wr_fd_set_nonblock(pair[0], true) < 0)
-            rc = wr_fail_errno(err, WR_E_INTERNAL, "set a pipe non-blocking");
+        rc = wr_pipe_reader_open(&runner->pipes[i], runner->loop, channels->ours[1 + i], err);
         if (rc == 0)
-            rc = wr_pipe_reader_open(reader, runner->loop, pair[0], err);
-        if (rc < 0)
-            (void)wr_close(pair[0]);
+            channels->ours[1 + i] = -1;
     }
+    return rc;
+}
+
+/* Sends INIT and starts the process. */
+static int launch(struct wr_runner *runner, const struct wr_start_opts *opts, struct wr_error *err)
+{
+    struct wr_channels channels;
+
+    int rc = wr_channels_open(&channels, err);
+    if (rc < 0)
+        return rc;
+    rc = watch(runner, &channels, err);
+    if (rc == 0 && wr_frame_init(&runner->out, opts->cwd, opts->env) < 0)
+        rc = wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for a runner");
+    if (rc == 0)
+        rc = wr_timer_start(opts->loop, &runner->timer, WR_RUNNER_READY_MS, on_timer, runner, err);
+    if (rc < 0) {
+        wr_channels_close(&channels);
+        return rc;
+    }
+    rc = wr_start_begin(opts, channels.theirs, on_started, runner, &runner->start, err);
+    if (rc == 0)
+        flush(runner);
     return rc;
 }
 
@@ -445,7 +461,6 @@ int wr_runner_new(const struct wr_start_opts *opts, const struct wr_runner_ops *
                   struct wr_runner **ret, struct wr_error *err)
 {
     struct wr_runner *runner = wr_calloc(1, sizeof(*runner));
-    int theirs[3] = {-1, -1, -1};
 
     if (!runner)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for a runner");
@@ -463,24 +478,14 @@ int wr_runner_new(const struct wr_start_opts *opts, const struct wr_runner_ops *
             .fd = -1,
             .stream = i == 0 ? WR_STREAM_STDOUT : WR_STREAM_STDERR,
             .on_text = on_pipe,
+            .on_ready = on_pipe_ready,
             .owner = runner,
         };
-    int rc = open_channels(runner, theirs, err);
-    if (rc == 0 && wr_frame_init(&runner->out, opts->cwd, opts->env) < 0)
-        rc = wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for a runner");
-    if (rc == 0)
-        rc = wr_timer_start(opts->loop, &runner->timer, WR_RUNNER_READY_MS, on_timer, runner, err);
-    if (rc < 0) {
-        for (size_t i = 0; i < WR_ARRAY_SIZE(theirs); i++)
-            (void)wr_close(theirs[i]);
-    } else {
-        rc = wr_start_begin(opts, theirs, on_started, runner, &runner->start, err);
-    }
+    int rc = launch(runner, opts, err);
     if (rc < 0) {
         (void)wr_runner_free(runner);
         return rc;
     }
-    flush(runner);
     *ret = runner;
     return 0;
 }

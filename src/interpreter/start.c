@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/exec/spawn.h"
@@ -50,6 +51,12 @@ static void finish(struct wr_start *start, const struct wr_start_result *result,
     fn(result, err, data);
 }
 
+static bool is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static void start_plain(struct wr_start *start)
 {
     /* execve takes non-const texts and does not change them; [0] is the spare element of wr_spawn.
@@ -68,7 +75,7 @@ static void start_plain(struct wr_start *start)
         .argv = argv + 1,
         .envp = start->env.vars,
         .path = path ? path : WR_ENV_DEFAULT_PATH,
-        .cwd = start->cwd,
+        .cwd = is_directory(start->cwd) ? start->cwd : "/", /* as the zygote does it */
         .user = &start->user,
         .stdio = {null_fd, start->fds[1], start->fds[2]},
         .extra_fd = start->fds[0],

@@ -175,6 +175,7 @@ static int start_accepting(struct wr_server *server, struct wr_error *err)
         server->ready_fd = wr_close(server->ready_fd);
     }
     wr_log(WR_LOG_INFO, "server is ready", NULL);
+    wr_templates_prepare(server);
     return 0;
 }
 

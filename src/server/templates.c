@@ -228,3 +228,16 @@ int wr_templates_load(struct wr_server *server, wr_done_fn fn, void *data, struc
     }
     return r;
 }
+
+static void on_prepared(const struct wr_error *error, void *data)
+{
+    (void)error;
+    (void)data;
+}
+
+void wr_templates_prepare(struct wr_server *server)
+{
+    struct wr_error ignored = {0};
+
+    (void)!wr_templates_load(server, on_prepared, NULL, &ignored);
+}

@@ -31,6 +31,9 @@ struct wr_templates *wr_templates_free(struct wr_templates *templates);
 /* Asks the engine for the list, which replaces server->templates; `fn` is called once, later. */
 int wr_templates_load(struct wr_server *server, wr_done_fn fn, void *data, struct wr_error *err)
     WR_MUST_CHECK;
+/* The same for whom a failure does not matter: the list is asked for again when somebody needs it.
+ */
+void wr_templates_prepare(struct wr_server *server);
 /* Whether `tag` names its one build: "", "default", or the build's ID. */
 bool wr_templates_has_tag(const struct wr_template_entry *entry, const char *tag);
 /* By name, else by alias, else by the ID of one of them; NULL when there is none. `templates` may

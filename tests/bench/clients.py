@@ -51,17 +51,21 @@ def packages():
     return pathlib.Path(done.stdout.strip()), None
 
 
+def environment(control):
+    """Of a program that uses an SDK against the server under measurement."""
+    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy") and not name.startswith("E2B_")}
+    return {**kept, "E2B_API_KEY": control.key, "E2B_API_URL": f"http://127.0.0.1:{control.api_port}",
+            "E2B_SANDBOX_URL": f"http://127.0.0.1:{control.ingress_port}"}
+
+
 def sdk(control, template, rounds, language, directory):
     """The same through an SDK, in a process of its own -> {series: microseconds}"""
     command = {
         "python": [directory / "suite/bin/python", "-B", HERE / "client_sdk.py"],
         "js": ["node", HERE / "client_sdk.cjs", directory / "node/node_modules/e2b"],
     }[language]
-    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy") and not name.startswith("E2B_")}
-    environment = {**kept, "E2B_API_KEY": control.key, "E2B_API_URL": f"http://127.0.0.1:{control.api_port}",
-                   "E2B_SANDBOX_URL": f"http://127.0.0.1:{control.ingress_port}"}
     words = [*command, template, rounds, WARM_UP, RUNS_PER_SANDBOX]
-    done = subprocess.run([str(word) for word in words], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([str(word) for word in words], env=environment(control), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ConnectionError(f"{language} SDK: {done.stderr.strip()[-2000:]}")
     return {f"{language}_{name}": values for name, values in json.loads(done.stdout).items()}

@@ -120,7 +120,7 @@ def _new_key(warren, path, data_dir):
 
 
 @contextlib.contextmanager
-def own_server(warren, data_dir):
+def own_server(warren, data_dir, *more):
     """A server on a socket of its own; it ends itself, with its engine and nests, once nobody is connected."""
     with tempfile.TemporaryDirectory(prefix="warren-bench.", dir="/run", ignore_cleanup_errors=True) as directory:
         os.chmod(directory, 0o711)
@@ -132,7 +132,7 @@ def own_server(warren, data_dir):
                    "--config", "/dev/null", "--api-listen", f"127.0.0.1:{api_port}", "--ingress-listen", f"127.0.0.1:{ingress_port}",
                    "--domain", f"{DOMAIN}:{tls_port}", "--listen", f"127.0.0.1:{tls_port}",
                    "--tls-cert", certificate[0], "--tls-key", certificate[1],
-                   "--rate-requests", "0", "--rate-creates", "0", "--max-sandboxes", "0"]
+                   "--rate-requests", "0", "--rate-creates", "0", "--max-sandboxes", "0", *more]
         with open(pathlib.Path(directory) / "log", "w+", encoding="utf-8") as log, _serving(command, path, log) as control:
             control.api_port, control.ingress_port, control.tls_port, control.certificate = api_port, ingress_port, tls_port, certificate
             control.key = _new_key(warren, path, data_dir)

@@ -26,6 +26,21 @@ CLIENT_ROWS = tuple(
     for prefix, client in (("raw", "raw HTTP over TCP"), ("python", "Python SDK"), ("js", "JavaScript SDK"))
 )
 CLIENT_ROWS += (("raw_login", "`bash -l -c true`, as the SDKs start every command, raw HTTP over TCP", None, None),)
+# The interpreter: targets as above.
+INTERPRETER_ROWS = tuple(
+    (f"{client}{kind}_{name}", f"{text}, {how}{by}", *targets)
+    for name, text, on_demand, pooled in (
+        ("create_cell", "create and the first `1+1`", (10, 20), (4, 8)),
+        ("create_plot", "create and a first cell with pandas and a plot", (None, None), (None, None)),
+        ("cell", "`1+1` in a live context", (1.5, 3), (1.5, 3)),
+    )
+    for kind, how, targets in (("demand", "on demand", on_demand), ("blank", "from a blank", pooled))
+    for client, by in (("", ", raw HTTP over TCP"), ("sdk_", ", Python SDK"))
+) + (
+    ("python_in_sandbox", "`python3 -c 'print(1+1)'` in a live sandbox, raw HTTP over TCP", None, None),
+    ("python_on_host", "`python3 -c 'print(1+1)'` on the host", None, None),
+    ("jupyter", "a Jupyter kernel on the host: start until `1+1` has run", None, None),
+)
 TRANSFER_TARGET_GBS = 1.0
 MEMORY_TARGET_MB = 0.7
 
@@ -72,6 +87,9 @@ def _latency_rows(result):
     for key, text, p50, p95 in CLIENT_ROWS:
         if key in result["series"]:
             yield text, result["series"][key], _target(p50, p95)
+    for key, text, p50, p95 in INTERPRETER_ROWS:
+        if key in result["series"]:
+            yield text, result["series"][key], _target(p50, p95)
     for name in result["baselines"]:
         text = name if name.startswith("fork") else f"{name}: start to exit of `/bin/true`"
         yield text, result["series"][name], ""
@@ -94,6 +112,10 @@ def _cells(result):
              str(TRANSFER_TARGET_GBS)] for name, values in result["transfer"].items()]
     if rows:
         yield "Transfer in GB/s", ["what", "n", "least", "median", "most", "target"], rows
+    rows = [[str(m["n"]), *(f"{m[k]:.0f}" for k in ("pss_kib", "private_kib", "available_kib", "per_s"))] for m in result["contexts"]]
+    if rows:
+        yield ("Contexts of the interpreter, ten in a sandbox, memory of each in KiB",
+               ["contexts", "PSS", "private", "loss of MemAvailable", "started per second, one after the other"], rows)
     columns = ("agent_kib", "hosts_kib", "kernel_kib", "total_kib", "total_min_kib", "total_max_kib", "available_kib")
     rows = [[str(m["n"]), *(f"{m[k]:.0f}" for k in columns), f"{MEMORY_TARGET_MB} MB"] for m in result["memory"]]
     if rows:

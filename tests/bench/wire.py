@@ -5,6 +5,7 @@ import socket
 import struct
 
 AGENT_PORT = 49983
+INTERPRETER_PORT = 49999
 USER = "Basic " + base64.b64encode(b"user:").decode()
 
 
@@ -95,6 +96,25 @@ class Sandbox:
                                             {**self.agent(), "Content-Type": "application/octet-stream"}, data)
         if status != 200:
             raise ConnectionError(f"upload of {path}: {status} {body[:300]!r}")
+
+    def _interpreter(self):
+        token = {"X-Access-Token": self.token} if self.token else {}
+        return {**self.routing(INTERPRETER_PORT), **token, "Content-Type": "application/json"}
+
+    def new_context(self):
+        """-> its id."""
+        status, body = self.ingress.request("POST", "/contexts", self._interpreter(), b"{}")
+        if status != 200:
+            raise ConnectionError(f"context: {status} {body[:300]!r}")
+        return json.loads(body)["id"]
+
+    def run_code(self, code, context=None):
+        """Runs a cell -> the messages as they came."""
+        fields = {"code": code, **({"context_id": context} if context else {})}
+        status, body = self.ingress.request("POST", "/execute", self._interpreter(), json.dumps(fields).encode())
+        if status != 200 or b"end_of_execution" not in body:
+            raise ConnectionError(f"cell: {status} {body[:300]!r}")
+        return body
 
     def kill(self):
         status, body = self.api.request("DELETE", f"/sandboxes/{self.id}", self._fields())

@@ -3,9 +3,8 @@ docs/internals/zygote.md"""
 
 import contextlib
 import os
-import pathlib
+import subprocess
 
-import criu
 import interpreter
 import pytest
 import warren
@@ -191,16 +190,6 @@ print(some, numpy.random.random())
     assert interpreter.value(sandbox, code, context_id=context) == "1000 0.417022004702574\n"
 
 
-def test_a_context_that_cannot_start_says_why(fresh):
-    box = fresh()
-    zygote_pid(box.server)
-    forked(box)
-    box.check("rm /usr/bin/python3.*", "root")
-    code, body = interpreter.call(box, "POST", "/contexts", {})
-    answer = body if code != 200 else interpreter.execute(box, "1", context_id=body["id"]).error
-    assert "cannot link to the interpreter's program" in str(answer), answer
-
-
 def resident_kib(pid):
     rollup = warren.proc_read(pid, "smaps_rollup")
     return int(next(line.split()[1] for line in rollup.splitlines() if line.startswith("Rss:")))
@@ -249,6 +238,13 @@ print(sum(value), 45)
 """
 
 
+def write_go(netns):
+    """By the copy's agent: what is written below an overlay's feet may stay unseen."""
+    url = f"http://127.0.0.1:{warren.AGENT_PORT}/files?path=/tmp/go&username=user"
+    subprocess.run(["nsenter", f"--net={netns}", "curl", "-sS", "--fail", "-o", "/dev/null", "-X", "POST", "-H",
+                    "Content-Type: application/octet-stream", "--data-binary", "go", url], check=True)
+
+
 def test_a_forked_context_can_be_dumped_and_goes_on_in_copies(fresh, tmp_path, criu_binary):  # noqa: F811
     box = fresh()
     zygote_pid(box.server)
@@ -260,7 +256,7 @@ def test_a_forked_context_can_be_dumped_and_goes_on_in_copies(fresh, tmp_path, c
             _, netns, upper = stack.enter_context(
                 restored(image, files, lower, slot, tmp_path / str(slot), criu_binary))
             assert health(netns) == "204"
-            pathlib.Path(upper, "tmp/go").touch()
+            write_go(netns)
             after = upper / "tmp/after"
             warren.wait_for(after.exists, 20, "the context goes on in the copy")
             assert after.read_text() == before

@@ -171,8 +171,7 @@ def test_client_that_leaves_during_create(server):
     finally:
         os.kill(engine, signal.SIGCONT)
     warren.wait_for(lambda: {entry["sandboxID"] for entry in server.list()} <= known, what="they are removed")
-    warren.wait_for(lambda: {leaf for _, leaf in server.host.cgroups() if len(leaf) == 20 and server.host.members(leaf)} <= known,
-                    what="none of them runs")
+    warren.wait_for(lambda: server.host.running() <= known, what="none of them runs")
 
 
 # ---- crashes ----
@@ -316,7 +315,7 @@ def assert_consistent(server):
     def differences():
         listed = {entry["sandboxID"] for entry in server.list()}
         leaves = {leaf for _, leaf in server.host.cgroups() if len(leaf) == 20}
-        running = {leaf for leaf in leaves if server.host.members(leaf) and not warren.is_zygote(leaf)}
+        running = server.host.running()
         uppers = server.host.uppers()
         found = []
         if running != listed:

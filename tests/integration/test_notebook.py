@@ -74,18 +74,21 @@ def test_files_and_variables(server, notebook, tmp_path):
 
 def test_output_comes_while_a_cell_runs(server, notebook):
     path = notebook("import time\nprint('first')\ntime.sleep(600)")
+    before = server.list()
     with started(server, path) as process:
         assert [process.stdout.readline() for _ in range(2)] == ["[1]\n", "first\n"]
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 128 + signal.SIGINT
-    assert not server.list()
+    assert [entry["sandboxID"] for entry in server.list()] == [entry["sandboxID"] for entry in before]
 
 
 def test_a_sandbox_that_is_killed(server, notebook):
     path = notebook("print('first')", "print('second'); import time; time.sleep(600)")
+    before = {entry["sandboxID"] for entry in server.list()}
     with started(server, path, "--save") as process:
         assert [process.stdout.readline() for _ in range(4)] == ["[1]\n", "first\n", "[2]\n", "second\n"]
-        server.request("DELETE", f"/sandboxes/{server.list()[0]['sandboxID']}")
+        (running,) = {entry["sandboxID"] for entry in server.list()} - before
+        server.request("DELETE", f"/sandboxes/{running}")
         assert process.wait(30) not in (0, 1)
         assert "ended while the program ran" in process.stderr.read()
     saved = json.loads(path.with_name("book.executed.ipynb").read_text())

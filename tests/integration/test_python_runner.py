@@ -216,7 +216,8 @@ def test_interrupted_await_says_where(shared):
 
 
 def test_cells_can_handle_interrupts(shared):
-    cell = shared.interrupt_after("import time\ntry:\n    print('go'); time.sleep(300)\nexcept KeyboardInterrupt:\n    print('handled')", "go")
+    cell = shared.interrupt_after("import time\ntry:\n    print('go'); time.sleep(300)\n"
+                                  "except KeyboardInterrupt:\n    print('handled')", "go")
     assert cell.error is None and cell.stdout.endswith("handled\n")
 
 
@@ -403,6 +404,8 @@ def test_death_by_signal_is_seen(started):
     with pytest.raises(EOFError):
         runner.finish()
     assert runner.process.wait(20) == -signal.SIGSEGV
+    runner.drain()
+    assert b"Segmentation fault" in runner.captured[2] and b"<ipython-input-1" in runner.captured[2]
 
 
 

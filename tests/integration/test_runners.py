@@ -251,6 +251,18 @@ def test_interrupts(shared, language, kind):
 
 
 @every
+def test_interrupts_at_the_very_beginning(shared, language):
+    """The agent may send the signal as soon as it has read that the cell begins."""
+    context = shared(language)
+    code = BUSY[language].split("; ", 1)[1].replace("writeFileSync('/tmp/flag', '' as string); ", "")
+    for _ in range(3 if language == "java" else 30):
+        context.runner.start(code)
+        assert context.runner.receive(30)[0] == "C"
+        context.runner.interrupt()
+        assert context.finish(30).error["name"] == INTERRUPTED
+
+
+@every
 def test_ends_with_its_agent(fresh, language):
     context = fresh(language)
     context.run(HELLO[language])
@@ -347,8 +359,11 @@ def test_js_errors_nobody_caught_are_text(js):
 
 
 def test_js_timers_print_into_the_next_cell(js):
-    js.run("setTimeout(() => console.log('tick'), 30)")
+    js.run("setTimeout(() => console.log('tick'), 30); 0")
     assert js.run("await new Promise((done) => setTimeout(done, 100))").stdout == "tick\n"
+    js.run("setTimeout(() => console.log('between'), 1); 0")
+    time.sleep(0.1)
+    assert js.run("console.log('cell')").stdout == "between\ncell\n"
 
 
 def test_js_interrupts_loops_behind_an_await(fresh):

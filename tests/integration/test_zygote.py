@@ -11,7 +11,7 @@ import pytest
 
 import interpreter
 import warren
-from test_lifecycle import assert_consistent, crash_engine, restarted  # noqa: F401
+from test_lifecycle import assert_consistent, crash_engine, restarted, try_create  # noqa: F401
 
 LAYER = "5" * 64
 

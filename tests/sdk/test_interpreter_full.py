@@ -47,7 +47,7 @@ def test_java(full):
 
 
 SAMPLES = {
-    "seaborn": "import seaborn as sns, pandas as pd\nsns.lineplot(data=pd.DataFrame({'x': [1, 2, 3], 'y': [3, 1, 2]}), x='x', y='y')\n"
+    "seaborn": "import seaborn as sns, pandas as pd\nsns.lineplot(data=pd.DataFrame({'x': [1, 2, 3], 'y': [3, 1, 2]}), x='x', y='y', errorbar=None)\n"
                "import matplotlib.pyplot as plt\nplt.show()",
     "sklearn": "from sklearn.linear_model import LinearRegression\nLinearRegression().fit([[0], [1], [2]], [1, 3, 5]).predict([[3]]).round(3).tolist()",
     "scipy": "from scipy import optimize\nround(float(optimize.brentq(lambda x: x * x - 2, 0, 2)), 6)",

@@ -464,6 +464,10 @@ class Host:
         leaves = {leaf for _, leaf in self.cgroups() if not re.fullmatch("[a-z0-9]{20}", leaf)}
         return set().union(set(), *[self.members(leaf) for leaf in leaves])
 
+    def running(self):
+        """Names of sandboxes that have a process."""
+        return {leaf for _, leaf in self.cgroups() if len(leaf) == 20 and not is_zygote(leaf) and self.members(leaf)}
+
     def zygotes(self):
         """{name: pids} of the zygotes' control groups."""
         return {leaf: self.members(leaf) for _, leaf in self.cgroups() if is_zygote(leaf)}

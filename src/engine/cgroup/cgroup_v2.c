@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -105,9 +106,16 @@ static int stats(const struct wr_hierarchy *h, const char *leaf, struct wr_cgrou
     return r;
 }
 
+/* A mount of the leaf alone, attached nowhere: the nest keeps this descriptor while its sandbox
+ * lives, and from a plain directory ".." would lead whoever took the nest over to the host's root.
+ * Kernels before 6.15 refuse it for a hierarchy that the engine has mounted for itself; ".." then
+ * ends at the root of that one. */
 static int join_fd(const struct wr_hierarchy *h, const char *leaf)
 {
-    int fd = openat(h->fd, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_tree(h->fd, leaf, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+
+    if (fd < 0)
+        fd = openat(h->fd, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
 }
 

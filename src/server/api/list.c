@@ -46,8 +46,8 @@ static int select_sandboxes(const struct wr_api_request *request, struct wr_list
     return 0;
 }
 
-/* Sandboxes carry their template's own name. Who knows an alias has created by it, or has seen it
- * in the list of templates: either has brought the list here. */
+/* Sandboxes carry their template's own name; the list of templates, which the server asks for when
+ * it starts, knows its aliases. */
 static void use_own_name(const struct wr_server *server, struct wr_list_query *query)
 {
     const struct wr_template_entry *entry =

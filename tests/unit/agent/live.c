@@ -51,7 +51,7 @@ static void enter_sandbox(void)
               0);
 }
 
-static void run_agent(int listen_fd, const char *access_token)
+static void run_agent(int listen_fd, const char *access_token, bool blank)
 {
     json_t *env = json_pack("{s:s}", "GLOBAL", "from the sandbox");
     const struct wr_agent_config config = {.sandbox_id = "aaaaaaaaaaaaaaaaaaaa",
@@ -61,6 +61,7 @@ static void run_agent(int listen_fd, const char *access_token)
                                            .env = env,
                                            .listen_fd = listen_fd,
                                            .interpreter_fd = -1,
+                                           .blank = blank,
                                            .log_max_bytes = LIVE_LOG_MAX,
                                            .access_token = access_token};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -71,7 +72,7 @@ static void run_agent(int listen_fd, const char *access_token)
     _exit(wr_agent_run(&config));
 }
 
-void live_start_with(struct live *live, const char *access_token)
+static void start(struct live *live, const char *access_token, bool blank)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t addr_len = sizeof(addr);
@@ -90,13 +91,23 @@ void live_start_with(struct live *live, const char *access_token)
     live->agent = wr_clone3(&args);
     CHECK(live->agent >= 0);
     if (live->agent == 0)
-        run_agent(wr_steal_fd(&fd), access_token);
+        run_agent(wr_steal_fd(&fd), access_token, blank);
     CHECK_INT(wr_loop_new(&live->loop, &err), 0);
 }
 
 void live_start(struct live *live)
 {
-    live_start_with(live, NULL);
+    start(live, NULL, false);
+}
+
+void live_start_with(struct live *live, const char *access_token)
+{
+    start(live, access_token, false);
+}
+
+void live_start_blank(struct live *live, const char *access_token)
+{
+    start(live, access_token, true);
 }
 
 void live_stop(struct live *live)

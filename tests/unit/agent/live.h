@@ -25,6 +25,8 @@ struct live {
 void live_start(struct live *live);
 /* The same, with the token that callers have to know (NULL: none). */
 void live_start_with(struct live *live, const char *access_token);
+/* The same, waiting for its user. */
+void live_start_blank(struct live *live, const char *access_token);
 /* Kills the agent and with it everything that it started. Accepts a zeroed struct. */
 void live_stop(struct live *live);
 #define auto_live WR_CLEANUP(live_stop) struct live

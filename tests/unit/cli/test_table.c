@@ -49,6 +49,15 @@ TEST(spans_of_rows_and_columns)
                 "   2    21  22\n");
 }
 
+TEST(names_of_columns_without_a_head)
+{
+    check_lines("<table><tr><th></th><th>n</th><th>text</th></tr>"
+                "<tr><th>first</th><td>100</td><td>a</td></tr></table>",
+                80,
+                "         n  text\n"
+                "first  100     a\n");
+}
+
 TEST(columns_in_the_middle_go_first)
 {
     check_lines(

@@ -36,17 +36,22 @@
 static struct sock_filter program[BPF_MAXINSNS];
 static size_t count;
 
-static void compile(void)
+static void compile_kind(enum wr_seccomp_kind kind)
 {
     struct wr_error err;
     struct stat st;
     int fd = -1;
-    CHECK_INT(wr_seccomp_compile(WR_SECCOMP_SANDBOX, &fd, &err), 0);
+    CHECK_INT(wr_seccomp_compile(kind, &fd, &err), 0);
     CHECK(fstat(fd, &st) == 0 && st.st_size % (off_t)sizeof(program[0]) == 0);
     count = (size_t)st.st_size / sizeof(program[0]);
     CHECK(count > 20 && count < 300);
     CHECK_INT(pread(fd, program, sizeof(program), 0), st.st_size);
     close(fd);
+}
+
+static void compile(void)
+{
+    compile_kind(WR_SECCOMP_SANDBOX);
 }
 
 static uint32_t load(const struct seccomp_data *data, uint32_t offset)
@@ -124,6 +129,25 @@ TEST(every_number)
         free(name);
     }
     CHECK(allowed > 200 && refused > 30);
+}
+
+/* Two calls, and nothing else. */
+TEST(the_zygotes_is_the_sandboxes_and_two_calls)
+{
+    static uint32_t of_sandbox[601][2];
+    compile();
+    for (int number = 0; number <= 600; number++)
+        for (int i = 0; i < 2; i++)
+            of_sandbox[number][i] = answer(number, i ? CLONE_NEWUSER : 0, 0, 0);
+    compile_kind(WR_SECCOMP_ZYGOTE);
+    for (int number = 0; number <= 600; number++)
+        for (int i = 0; i < 2; i++) {
+            const bool more = number == SYS_setns || number == SYS_clone3;
+            CHECK_INT(answer(number, i ? CLONE_NEWUSER : 0, 0, 0),
+                      more ? ALLOW : of_sandbox[number][i]);
+        }
+    CHECK_INT(of_sandbox[SYS_setns][0], REFUSE);
+    CHECK_INT(of_sandbox[SYS_clone3][0], ABSENT);
 }
 
 /* Written down once more, so that an entry in the wrong list is noticed. */

@@ -17,6 +17,12 @@ static void on_text(struct wr_pipe_reader *reader, const char *data, size_t len,
     calls++;
 }
 
+static void on_ready(struct wr_pipe_reader *reader, void *owner)
+{
+    (void)owner;
+    (void)wr_pipe_reader_read(reader);
+}
+
 static int open_reader(struct wr_loop **loop, struct wr_pipe_reader *reader)
 {
     struct wr_error err;
@@ -24,7 +30,7 @@ static int open_reader(struct wr_loop **loop, struct wr_pipe_reader *reader)
 
     CHECK_INT(wr_loop_new(loop, &err), 0);
     CHECK_INT(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
-    *reader = (struct wr_pipe_reader){.fd = -1, .on_text = on_text};
+    *reader = (struct wr_pipe_reader){.fd = -1, .on_text = on_text, .on_ready = on_ready};
     CHECK_INT(wr_pipe_reader_open(reader, *loop, fds[0], &err), 0);
     return fds[1];
 }

@@ -113,6 +113,12 @@ int wr_native_template_keep(struct wr_driver *driver, const char *nest_name,
     t->driver = driver;
     t->nest = nest;
     t->retired = !wr_streq(hash, driver->program_hash);
+    /* Its old zygote is removed like everything that is not known, and it gets no other. */
+    int rc = t->retired ? wr_nest_link_no_zygote(nest, err) : 0;
+    if (rc < 0) {
+        free(t);
+        return rc;
+    }
     wr_list_init(&t->kits);
     wr_list_append(&driver->templates, &t->link);
     return 0;
@@ -150,8 +156,8 @@ bool wr_native_retired_collect(struct wr_driver *driver)
     return more;
 }
 
-/* A manifest is replaced by rename, so inode and time of writing tell whether it is the one that was
- * read. */
+/* A manifest is replaced by rename, so inode and time of writing tell whether it is the one that
+ * was read. */
 uint64_t wr_native_manifest_version(const struct wr_driver *driver, const char *name)
 {
     char path[96];

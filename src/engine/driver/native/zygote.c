@@ -18,6 +18,7 @@
 #define MAX_FAILURES   3
 #define REST_FIRST_MS  1000
 #define REST_MAX_MS    60000
+#define REST_LONGEST   8     /* times that the pause was doubled, or more */
 #define LONG_ENOUGH_MS 60000 /* a life after which a crash counts as the first */
 
 static void release_kit(struct wr_native_template *t)
@@ -173,8 +174,11 @@ void wr_native_zygote_start(struct wr_native_template *t)
     if (rc == 0)
         rc = wr_nest_link_zygote(t->nest, z->kit, t->layers_id, &err);
     if (rc < 0) {
+        /* Not the template's fault: no slot, no space, or the nest is gone. */
+        static struct wr_log_limit limit;
+        wr_log_limited(&limit, WR_LOG_WARN, err.msg, "template", t->t.name, NULL);
         release_kit(t);
-        on_failure(t, &err);
+        rest(t, REST_LONGEST);
         return;
     }
     z->kit->overlay_fd = wr_close(z->kit->overlay_fd); /* the nest has it */

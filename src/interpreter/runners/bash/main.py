@@ -17,6 +17,7 @@ from context import Context, Ended  # noqa: E402
 # Descriptors in the shell, closed while a cell runs.
 STATUS = 250
 ERRORS = 251
+READY = "ready"
 # The prompts of an interactive shell would be output.
 START = f"PS1= PS2= PROMPT_COMMAND=; set +o history +H; history -c; unset HISTFILE; exec 2>&{ERRORS} {ERRORS}>&-\n"
 
@@ -26,16 +27,26 @@ def is_name(name):
 
 
 def lines(code, env, last_status, silent):
-    """The command lines of one cell. The second one is read whatever became of the first."""
+    """The command lines of one cell.
+
+    The first one waits for a second, which is empty: an interrupt ends a line, and the cell is part of the first from
+    the moment that it reported. The third one is read whatever became of that.
+    """
     names = [name for name in env if is_name(name)]
     before = "".join(
         f"__warren_{name}=$(declare -p {name}) || __warren_{name}=; export {name}={shlex.quote(env[name])}; " for name in names
     )
     after = "".join(f'unset -v {name}; eval "$__warren_{name}"; unset -v __warren_{name}; ' for name in names)
-    # $? of the cell before is there again, unless it would end the shell.
-    again = f"[[ $- == *e* ]] || (exit {last_status}); " if last_status or names else ":; "
+    # $? of the cell before is there again, unless it would end the shell. Not by a subshell: while bash waits for a child that
+    # ends as usual, it takes no notice of an interrupt.
+    again = (
+        f"__warren_again() {{ builtin unset -f __warren_again; builtin return {last_status}; }}; "
+        "[[ $- == *e* ]] || __warren_again; "
+    )
     quiet = " >/dev/null 2>&1" if silent else ""
-    yield f"{{ {before}{again}}} 2>/dev/null; eval {shlex.quote(code)}{quiet} </dev/null {STATUS}>&-\n"
+    ask = f"builtin printf '{READY}' >&{STATUS}; builtin read -r __warren_go; unset -v __warren_go; "
+    yield f"{{ {before}{ask}{again}}} 2>/dev/null; eval {shlex.quote(code)}{quiet} </dev/null {STATUS}>&-\n"
+    yield "\n"
     yield f'{{ builtin printf "%s\\n" "$?" >&{STATUS}; {after}}} 2>/dev/null\n'
 
 
@@ -50,9 +61,12 @@ class Shell(Child):
         self.last_status = 0
         self.tell(START.encode())
 
-    def run(self, code, env, silent, _emit):
-        told = all(self.tell(line.encode()) for line in lines(code, env, self.last_status, silent))
-        report = told and self.report()
+    def run(self, code, env, silent, begin, _emit):
+        cell, go, status_line = (line.encode() for line in lines(code, env, self.last_status, silent))
+        if not self.tell(cell) or not self.report():
+            raise Ended
+        begin()
+        report = self.tell(go + status_line) and self.report()
         if not report:
             raise Ended
         self.last_status = status = int(report)

@@ -358,6 +358,7 @@ public final class Main {
         private static final List<String> IMPORTS = List.of(
             "java.io.*", "java.math.*", "java.net.*", "java.nio.file.*", "java.util.*", "java.util.concurrent.*",
             "java.util.function.*", "java.util.regex.*", "java.util.stream.*");
+        private static final int STOP_MILLISECONDS = 50;
         private static final Set<Snippet.SubKind> SHOWN = Set.of(
             Snippet.SubKind.TEMP_VAR_EXPRESSION_SUBKIND, Snippet.SubKind.VAR_VALUE_SUBKIND,
             Snippet.SubKind.OTHER_EXPRESSION_SUBKIND, Snippet.SubKind.ASSIGNMENT_SUBKIND);
@@ -368,6 +369,7 @@ public final class Main {
         private volatile boolean interrupted;
         private volatile boolean running;
         private JShell shell;
+        private volatile int cells;
         private int count;
 
         Context(Channel channel) throws ReflectiveOperationException {
@@ -390,7 +392,7 @@ public final class Main {
             InvocationHandler stop = (proxy, method, arguments) -> {
                 if (method.getName().equals("handle") && running) {
                     interrupted = true;
-                    shell.stop();
+                    stopCell();
                 }
                 return switch (method.getName()) {
                     case "hashCode" -> System.identityHashCode(proxy);
@@ -400,6 +402,13 @@ public final class Main {
             };
             signal.getMethod("handle", signal, handler).invoke(null, signal.getConstructor(String.class).newInstance("INT"),
                 Proxy.newProxyInstance(handler.getClassLoader(), new Class<?>[] {handler}, stop));
+        }
+
+        /** JShell ends only what it executes just now, and a cell is several snippets that it compiles in between. */
+        private void stopCell() throws InterruptedException {
+            for (int cell = cells; running && cell == cells; Thread.sleep(STOP_MILLISECONDS)) {
+                shell.stop();
+            }
         }
 
         void handle(Frame frame) {
@@ -428,12 +437,13 @@ public final class Main {
 
         private void execute(Map<String, Object> request) {
             silent = Boolean.TRUE.equals(request.get("silent"));
+            Runnable restore = environment.overlay(strings(request.get("env")));
+            interrupted = false;
+            cells++;
+            running = true; // from the next frame on, the agent may interrupt
             if (!silent) {
                 channel.sendJson('C', Map.of("execution_count", ++count));
             }
-            Runnable restore = environment.overlay(strings(request.get("env")));
-            interrupted = false;
-            running = true;
             try {
                 run((String) request.get("code"));
             } catch (CellError error) {
@@ -460,7 +470,7 @@ public final class Main {
         private void run(String code) throws CellError {
             SnippetEvent last = null;
             String rest = code;
-            while (!rest.isBlank()) {
+            while (!rest.isBlank() && !interrupted) {
                 SourceCodeAnalysis.CompletionInfo info = shell.sourceCodeAnalysis().analyzeCompletion(rest);
                 if (info.completeness() == Completeness.EMPTY) {
                     break;

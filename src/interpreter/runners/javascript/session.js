@@ -4,11 +4,22 @@
 const { createRequire, Module } = require('module');
 const path = require('path');
 const util = require('util');
+const vm = require('vm');
 const { compile, load } = require('./compile');
 const { bundleOf, resultLine, whenReady } = require('./display');
 const { overlayEnvironment } = require('./environment');
 const { Interrupted, SystemExit, errorLine, traceback } = require('./errors');
 const { Watchdog } = require('./watchdog');
+
+// Characters of text that are kept between two cells; more is lost.
+const MAX_HELD = 256 * 1024;
+// vm watches for SIGINT while a script runs, not while a function of it does: this one calls what setGuarded() was given.
+const GUARDED_NAME = Symbol.for('warren.guarded');
+const GUARDED = new vm.Script('globalThis[Symbol.for("warren.guarded")]()');
+
+function setGuarded(value) {
+  Object.defineProperty(globalThis, GUARDED_NAME, { value, configurable: true, enumerable: false });
+}
 
 /** Makes room for a name in the global object. Accessors such as `crypto` would not take another value. */
 function declare(name) {
@@ -48,12 +59,25 @@ class Session {
     this.count = 0;
     this.cell = null;
     this.cwd = null;
+    this.held = [];
+    this.heldLength = 0;
     this.watchdog = new Watchdog(() => this.interrupt());
   }
 
-  /** Text of the user's program. Between cells it belongs to the next one. */
+  /** Text of the user's program. Between cells, where the agent would drop it, it is kept for the next one. */
   write(kind, text) {
-    if (!this.cell?.silent) this.channel.sendText(kind, text);
+    if (this.cell?.hasBegun) {
+      if (!this.cell.silent) this.channel.sendText(kind, text);
+    } else if (this.heldLength + text.length <= MAX_HELD) {
+      this.held.push([kind, text]);
+      this.heldLength += text.length;
+    }
+  }
+
+  #sendHeld() {
+    for (const [kind, text] of this.held) this.channel.sendText(kind, text);
+    this.held = [];
+    this.heldLength = 0;
   }
 
   /** Ends the cell that runs, whatever it waits for. */
@@ -116,52 +140,83 @@ class Session {
     }
   }
 
-  async #evaluate(code, name) {
-    this.#enterDirectory();
-    const file = path.join(this.cwd, name);
-    const cell = compile(code, file, this.language);
-    cell.names.forEach(declare);
-    if (cell.imports.length) await importAll(cell, file);
-    if (cell.isAsync) this.watchdog.start();
+  /**
+   * Runs a script. Once it has begun, the agent may interrupt it at any moment, so `begin` is called where SIGINT is
+   * watched for already: inside the script GUARDED, or with the watchdog on.
+   */
+  #runScript(script, begin) {
+    const options = { displayErrors: false };
+    if (this.watchdog.isStarted) {
+      this.watchdog.enter();
+      begin();
+      return script.runInThisContext(options);
+    }
     let value;
+    setGuarded(() => {
+      begin();
+      value = script.runInThisContext(options);
+    });
     try {
-      value = cell.script.runInThisContext({ breakOnSigint: !this.watchdog.isStarted, displayErrors: false });
+      GUARDED.runInThisContext({ breakOnSigint: true, ...options });
     } catch (error) {
       throw error?.code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED' ? new Interrupted() : error;
     }
-    if (cell.isAsync) value = (await value())?.value;
-    else if (!cell.hasValue) value = undefined;
-    return util.types.isPromise(value) ? { value: await value } : { value };
+    return value;
   }
 
-  async #run(code, name) {
-    const { value } = await this.#evaluate(code, name);
-    await this.cell.suspension;
-    if (value !== undefined && !this.cell.hasResult) this.emit(bundleOf(value), true);
-    await Promise.all(this.cell.pending);
+  async #evaluate(code, cell) {
+    this.#enterDirectory();
+    const file = path.join(this.cwd, `[cell ${cell.count}]`);
+    const program = compile(code, file, this.language);
+    program.names.forEach(declare);
+    if (program.imports.length) {
+      cell.begin();
+      await importAll(program, file);
+      if (cell.isOver) return undefined;
+    }
+    if (program.isAsync) this.watchdog.start();
+    const value = this.#runScript(program.script, cell.begin);
+    if (program.isAsync) return (await value())?.value;
+    return program.hasValue ? value : undefined;
+  }
+
+  async #run(code, cell) {
+    const value = await this.#evaluate(code, cell);
+    await cell.suspension;
+    if (cell.isOver) return;
+    if (value !== undefined && !cell.hasResult) this.emit(bundleOf(value), true);
+    await Promise.all(cell.pending);
+  }
+
+  #newCell(silent) {
+    const cell = { silent, pending: [], suspension: null, hasResult: false, isOver: false, hasBegun: false };
+    cell.count = silent ? this.count : ++this.count;
+    cell.begin = () => {
+      if (cell.hasBegun) return;
+      cell.hasBegun = true;
+      if (silent) return;
+      this.channel.sendJson('C', { execution_count: cell.count });
+      this.#sendHeld();
+    };
+    cell.ended = new Promise((_, reject) => { cell.reject = reject; });
+    cell.ended.catch(() => {});
+    return cell;
   }
 
   async execute({ code, env = {}, silent = false }) {
-    const cell = { silent, pending: [], suspension: null, hasResult: false };
-    const ended = new Promise((_, reject) => { cell.reject = reject; });
-    ended.catch(() => {});
+    const cell = this.#newCell(silent);
     this.cell = cell;
     const restore = overlayEnvironment(env);
-    if (!silent) this.channel.sendJson('C', { execution_count: ++this.count });
     try {
-      await this.watchdog.ready;
-      // In a callback of its own: an interrupt may end everything that is on the stack.
-      const run = new Promise((resolve) => {
-        setImmediate(() => {
-          this.watchdog.enter();
-          resolve(this.#run(code, `[cell ${this.count}]`));
-        });
-      });
-      await Promise.race([ended, run]);
+      // In a callback of its own: the watchdog ends everything that is on the stack.
+      const run = new Promise((resolve) => { setImmediate(() => resolve(this.#run(code, cell))); });
+      await Promise.race([cell.ended, run]);
     } catch (thrown) {
+      cell.begin();
       this.channel.sendLine(errorLine(thrown));
     } finally {
       this.watchdog.leave();
+      cell.isOver = true;
     }
     // Rejections that nobody handles are reported before the cell ends.
     await new Promise(setImmediate);

@@ -18,11 +18,7 @@ class Watchdog {
   constructor(interrupt) {
     this.interrupt = interrupt;
     this.shared = new Int32Array(new SharedArrayBuffer(8));
-    this.ready = null;
-  }
-
-  get isStarted() {
-    return this.ready !== null;
+    this.isStarted = false;
   }
 
   start() {
@@ -31,17 +27,11 @@ class Watchdog {
       workerData: this.shared, execArgv: [], argv: [], env: {}, resourceLimits: { maxOldGenerationSizeMb: 16 },
     });
     worker.unref();
-    this.ready = new Promise((resolve) => {
-      worker.on('message', (message) => {
-        if (message === 'ready') {
-          resolve();
-        } else {
-          Atomics.store(this.shared, HEARD, 1);
-          this.interrupt();
-        }
-      });
-      worker.on('error', resolve);
+    worker.on('message', () => {
+      Atomics.store(this.shared, HEARD, 1);
+      this.interrupt();
     });
+    this.isStarted = true;
   }
 
   enter() {

@@ -42,6 +42,5 @@ globalThis.watchdogWatch = () => {
   }
 };
 
-parentPort.postMessage('ready');
 // One inside the other: between two pauses the outer one keeps the handler, without which the signal ends the process.
 for (;;) runUntilSignal(watch);

@@ -1,8 +1,9 @@
 # Evaluates the cells that main.py sends, in the global environment.
 #
 # Both directions carry records: a number of texts, then for each its length and its bytes; numbers have 4 bytes, little
-# endian. Commands are (silent or "", code, name, value, name, value, ...). Reports are ("result", MIME type, content, ...),
-# ("error", name, value, traceback) and, once per command, ("done").
+# endian. Commands are ("silent" or "", code, name, value, name, value, ...). The answer is ("ready"), upon which an empty
+# record comes, then any number of ("result", MIME type, content, ...), at most one ("error", name, value, traceback), and
+# ("done").
 
 local({
   commands <- file("/dev/fd/250", "rb", raw = TRUE)
@@ -169,6 +170,8 @@ local({
     command <- receive()
     # An interrupt that came too late for the cell before is not for this one.
     tryCatch(allowInterrupts(NULL), interrupt = function(condition) NULL)
+    report("ready")
+    receive()
     silent <- command[[1L]] == "silent"
     if (silent) sink(nullfile())
     restore <- overlay(command[-(1:2)])

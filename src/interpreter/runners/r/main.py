@@ -61,16 +61,19 @@ class R(Child):
         (count,) = struct.unpack("<i", self._read(4))
         return [self._read(struct.unpack("<i", self._read(4))[0]) for _ in range(count)]
 
-    def run(self, code, env, silent, emit):
+    def run(self, code, env, silent, begin, emit):
         pairs = [text for pair in env.items() for text in pair]
         if not self.tell(record("silent" if silent else "", code, *pairs)):
             raise Ended
         error = None
         while True:
             kind, *fields = self._receive()
-            if kind == b"done":
+            if kind == b"ready":
+                begin()
+                self.tell(record())
+            elif kind == b"done":
                 return error
-            if kind == b"result":
+            elif kind == b"result":
                 emit(result(fields))
             else:
                 error = dict(zip(("name", "value", "traceback"), (field.decode(errors="replace") for field in fields)))

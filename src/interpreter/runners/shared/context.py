@@ -1,8 +1,10 @@
 """What the runners of Bash and R have in common: both drive another program that cannot read frames (frame.h).
 
 A runner gives a class `program(env, cwd)` with
-  run(code, env, silent, emit)   the error of the cell, {"name", "value", "traceback"}, or None; raises Ended
-  close(kill=False)              ends it and returns its exit status as a shell shows it
+  run(code, env, silent, begin, emit)
+                      the error of the cell, {"name", "value", "traceback"}, or None; raises Ended. `begin` is to be called
+                      when the program will not miss an interrupt any more, and has written nothing yet
+  close(kill=False)   ends it and returns its exit status as a shell shows it
 """
 
 import os
@@ -24,6 +26,7 @@ class Context:
         self.program = program
         self.what = what
         self.count = 0
+        self.begun = True
         self.interrupted = False
         self.running = None
         self.env = {}
@@ -46,22 +49,26 @@ class Context:
         self.channel.send_json("L", line)
 
     def _execute(self, request):
-        silent = request.get("silent", False)
-        if not silent:
-            self.count += 1
-            self.channel.send_json("C", {"execution_count": self.count})
+        self.begun = request.get("silent", False)
         self.interrupted = False
-        error = self._run(request["code"], request.get("env") or {}, silent)
+        error = self._run(request["code"], request.get("env") or {}, self.begun)
+        self._begin()
         if error:
             self.emit({"type": "error", **error})
         self.channel.send_json("D", {})
+
+    def _begin(self):
+        if not self.begun:
+            self.count += 1
+            self.channel.send_json("C", {"execution_count": self.count})
+        self.begun = True
 
     def _run(self, code, env, silent):
         if "\0" in code or any("\0" in value for value in env.values()):
             text = "the code and the environment of a cell cannot hold the character NUL"
             return {"name": "ValueError", "value": text, "traceback": f"ValueError: {text}"}
         try:
-            error = self.running.run(code, env, silent, (lambda line: None) if silent else self.emit)
+            error = self.running.run(code, env, silent, self._begin, (lambda line: None) if silent else self.emit)
         except Ended:
             status = self.running.close()
             self.running = self.program(self.env, self.cwd)

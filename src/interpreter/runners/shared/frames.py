@@ -17,7 +17,8 @@ class Channel:
             data = data[os.write(self.descriptor, data):]
 
     def send_json(self, kind, value):
-        self.send(kind, json.dumps(value).encode())
+        # DEL is ASCII, but not printable.
+        self.send(kind, json.dumps(value).replace("\x7f", "\\u007f").encode())
 
     def _read(self, size):
         data = bytearray()

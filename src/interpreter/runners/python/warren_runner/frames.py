@@ -7,6 +7,8 @@ import os
 import struct
 import threading
 
+from .pipes import Pipes
+
 MAX_PAYLOAD = 64 * 1024 * 1024
 MAX_TEXT = 64 * 1024
 READ_SIZE = 64 * 1024
@@ -44,6 +46,7 @@ class Channel:
         self.fd = -1
         self.orphaned = False
         self.lock = threading.RLock()
+        self._pipes = Pipes()
         self._queue = collections.deque()  # of (frame, [sizes of what was written of it])
         self._sending = False
         self._parts = []  # of what was read
@@ -51,6 +54,7 @@ class Channel:
 
     def connect(self, fd):
         os.set_inheritable(fd, False)
+        self._pipes.connect()
         self.fd = fd
 
     def abandon(self):
@@ -81,6 +85,7 @@ class Channel:
                 return  # called by a signal handler or destructor: the call below it on the stack goes on
             self._sending = True
             try:
+                self._pipes.settle()
                 # A function of its own: the interpreter takes signals where a loop goes back, and does not count
                 # that place as inside of `try`.
                 self._write_queue()

@@ -144,7 +144,9 @@ class Shell(InteractiveShell):
         self.register_magics(commands.PackageMagics)
 
     def settle(self):
-        """After the fork or start."""
+        """After the fork or start: whose home it is, and where."""
+        self.ipython_dir = os.path.expanduser("~/.ipython")
+        self.profile_dir.location = f"{self.ipython_dir}/profile_default"
         self.history_manager.dir_hist[:] = [pathlib.Path.cwd()]
 
     def enable_gui(self, gui=None):

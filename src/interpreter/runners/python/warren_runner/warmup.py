@@ -1,6 +1,7 @@
 """Everything that can be done before it is known for whom."""
 
 import contextlib
+import faulthandler
 import gc
 import importlib
 import sys
@@ -75,3 +76,4 @@ def warm():
     if threading.active_count() != 1:
         raise RuntimeError(f"warming up left threads: {threading.enumerate()}")
     gc.freeze()
+    faulthandler.enable(file=2)  # a crash says where
