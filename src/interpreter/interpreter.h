@@ -23,6 +23,7 @@ struct wr_interpreter {
     struct wr_list contexts; /* in the order in which they were created */
     size_t context_count;
     struct wr_list leaving; /* removed contexts whose runners have not ended yet */
+    size_t collected_bytes; /* promised by bodies that are being received */
     size_t queued_bytes;    /* of code that waits */
     struct wr_buf line;     /* scratch for one line of an answer */
     enum wr_prepare_state prepare;

@@ -3,13 +3,15 @@
 
 #include <stddef.h>
 
-#define WR_INTERPRETER_CONNECTIONS 512
+#define WR_INTERPRETER_CONNECTIONS 1024
 #define WR_INTERPRETER_BODY        ((size_t)8 * 1024 * 1024) /* of a request; code is less */
 #define WR_INTERPRETER_CONTEXTS    256
-#define WR_INTERPRETER_QUEUE       1024 /* executions that wait for one context */
-#define WR_INTERPRETER_QUEUED                                                \
-    ((size_t)64 * 1024 * 1024)      /* bytes of code that wait, all together \
-                                     */
+#define WR_INTERPRETER_QUEUE       512 /* executions that wait for one context */
+#define WR_INTERPRETER_QUEUED                                           \
+    ((size_t)64 * 1024 * 1024) /* bytes of code that wait, all together \
+                                */
+#define WR_INTERPRETER_COLLECTED \
+    ((size_t)64 * 1024 * 1024)      /* bodies that are being received, all together */
 #define WR_INTERPRETER_VALUES 65536 /* JSON values of one request */
 
 #define WR_INTERPRETER_KEEPALIVE_MS 5000
@@ -17,7 +19,7 @@
 #define WR_RUNNER_ASSIGN_MS         10000  /* ASSIGN until READY */
 #define WR_RUNNER_END_MS            5000   /* SIGKILL until it is taken for ended */
 #define WR_RUNNER_PROBE_MS          1000   /* while a cell runs: is the process still there? */
-#define WR_RUNNER_END_PROBE_MS      20     /* the same after SIGKILL */
+#define WR_RUNNER_END_PROBE_MS      5      /* the same after SIGKILL */
 #define WR_FORK_RETRY_MS            50     /* the zygote is being started */
 #define WR_FORK_PATIENCE_MS         10000  /* then a runner is started plainly */
 

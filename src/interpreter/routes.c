@@ -106,6 +106,13 @@ static int find_language(struct wr_interpreter *interpreter, const char *name,
     return wr_context_check(interpreter, language, err);
 }
 
+/* The body of a request is there, or will never be. */
+static void release(struct wr_interpreter *interpreter, struct wr_exchange *ex)
+{
+    interpreter->collected_bytes -= wr_exchange_tag(ex);
+    wr_exchange_set_tag(ex, 0);
+}
+
 static void on_context_body(struct wr_exchange *ex, const char *body, size_t len, void *data)
 {
     struct wr_interpreter *interpreter = data;
@@ -116,6 +123,7 @@ static void on_context_body(struct wr_exchange *ex, const char *body, size_t len
     struct wr_error err = {0};
     struct wr_jw w;
 
+    release(interpreter, ex);
     if (!wr_context_options_read(body, len, &options, &text)) {
         unprocessable(ex, &text);
         return;
@@ -149,19 +157,35 @@ static void on_context_body(struct wr_exchange *ex, const char *body, size_t len
         wr_reply_json(ex, 200, &text);
 }
 
+static void on_lost(struct wr_exchange *ex, bool aborted, void *data)
+{
+    (void)aborted;
+    release(data, ex);
+}
+
 /* Takes the body of a request. One that is too large is read to its end before the answer, because
  * a client that is still sending would see a broken connection and not the reason. */
 static void collect(struct wr_exchange *ex,
                     void (*fn)(struct wr_exchange *ex, const char *body, size_t len, void *data),
-                    void *data)
+                    struct wr_interpreter *interpreter)
 {
     const struct wr_h1_head *head = wr_exchange_head(ex);
+    uint64_t size = WR_INTERPRETER_BODY;
 
-    if (head->framing == WR_H1_BODY_LENGTH && head->content_length > WR_INTERPRETER_BODY)
+    if (head->framing == WR_H1_BODY_LENGTH || head->framing == WR_H1_BODY_NONE)
+        size = head->content_length;
+    if (size > WR_INTERPRETER_BODY) {
         wr_reply_error_late(ex, 413, "the request body is too large: at most %zu MiB",
                             (size_t)(WR_INTERPRETER_BODY / WR_MIB));
-    else
-        wr_exchange_collect(ex, WR_INTERPRETER_BODY, fn, NULL, data);
+        return;
+    }
+    if (interpreter->collected_bytes + size > WR_INTERPRETER_COLLECTED) {
+        wr_reply_text(ex, 500, "too many large requests are being received; try again");
+        return;
+    }
+    interpreter->collected_bytes += size;
+    wr_exchange_set_tag(ex, size);
+    wr_exchange_collect(ex, WR_INTERPRETER_BODY, fn, on_lost, interpreter);
 }
 
 static void post_contexts(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
@@ -237,6 +261,7 @@ static void on_execute_body(struct wr_exchange *ex, const char *body, size_t len
     struct wr_execution *execution = NULL;
     struct wr_error err = {0};
 
+    release(interpreter, ex);
     if (!wr_execute_request_read(body, len, &request, &detail)) {
         unprocessable(ex, &detail);
         return;

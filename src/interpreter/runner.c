@@ -298,6 +298,12 @@ static void ended(struct wr_runner *runner)
 {
     struct wr_error err = {0};
 
+    if (runner->state == WR_RUNNER_ENDING) {
+        /* Killed: its descriptors are closed before it is gone, which the timer sees. */
+        wr_source_remove(&runner->source);
+        arm(runner, 0);
+        return;
+    }
     if (in_cell(runner))
         read_pipes(runner);
     if (runner->state == WR_RUNNER_STARTING) {

@@ -188,14 +188,22 @@ static bool is_unix_stream(int fd)
            type == SOCK_STREAM;
 }
 
-/* Ids: root and the like inside are as good as any. What the numbers mean, the sandbox's own user
- * namespace decides. */
+/* Root of the sandbox is as good as any id; others than its own have no meaning inside. */
+static bool ids_are_of_the_sandbox(const struct wr_context_request *request)
+{
+    bool sound = request->uid < WR_SLOT_IDS && request->gid < WR_SLOT_IDS &&
+                 request->group_count <= WR_CONTEXT_MAX_GROUPS;
+
+    for (uint32_t i = 0; sound && i < request->group_count; i++)
+        sound = request->groups[i] < WR_SLOT_IDS;
+    return sound;
+}
+
 static bool request_is_sound(const struct wr_context_request *request, ssize_t len, const int *fds,
                              size_t fd_count)
 {
     return len == (ssize_t)sizeof(*request) && request->magic == WR_CONTEXT_MAGIC &&
-           request->language == WR_ZYGOTE_PYTHON && request->uid < WR_SLOT_IDS &&
-           request->gid < WR_SLOT_IDS && request->group_count <= WR_CONTEXT_MAX_GROUPS &&
+           request->language == WR_ZYGOTE_PYTHON && ids_are_of_the_sandbox(request) &&
            memchr(request->cwd, '\0', sizeof(request->cwd)) && request->cwd[0] == '/' &&
            fd_count == CONTEXT_FDS && is_unix_stream(fds[0]) && is_fifo(fds[1]) && is_fifo(fds[2]);
 }

@@ -60,11 +60,12 @@ def measure(control, template, counts):
                 made += 1
             time.sleep(SETTLE_S)
             runners = _runners([sandbox.id for sandbox in sandboxes])
+            if len(runners) != count:
+                raise ConnectionError(f"{len(runners)} processes for {count} contexts")
             rows.append({
                 "n": count,
-                "found": len(runners),
-                "pss_kib": sum(pss for pss, _ in runners) / max(1, len(runners)),
-                "private_kib": sum(private for _, private in runners) / max(1, len(runners)),
+                "pss_kib": sum(pss for pss, _ in runners) / count,
+                "private_kib": sum(private for _, private in runners) / count,
                 "available_kib": (before - _available_kib()) / count,
                 "per_s": (made - earlier) / busy if busy else 0,
             })

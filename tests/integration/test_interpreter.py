@@ -362,11 +362,11 @@ def test_cells_of_one_context_run_in_order(sandbox, context):
 def test_contexts_run_in_parallel(fresh):
     sandbox = fresh()
     made = [interpreter.new_context(sandbox) for _ in range(20)]
-    meet = "import time, os\nopen('/tmp/meet-{}', 'w').close()\nend = time.time() + 60\n" \
+    meet = "import time, os\nopen('/tmp/meet-{}', 'w').close()\nend = time.time() + 120\n" \
            "while len([n for n in os.listdir('/tmp') if n.startswith('meet-')]) < 20 and time.time() < end: time.sleep(0.01)\n" \
            "print(len([n for n in os.listdir('/tmp') if n.startswith('meet-')]))"
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda i: value(sandbox, meet.format(i), 120, context_id=made[i]), range(20)))
+        answers = list(pool.map(lambda i: value(sandbox, meet.format(i), 200, context_id=made[i]), range(20)))
     assert answers == ["20\n"] * 20
 
 
@@ -383,6 +383,24 @@ def test_a_client_that_leaves_before_its_cell_begins(sandbox, context):
     for _ in range(5):
         interpreter.start(sandbox, "import time\ntime.sleep(300)", context_id=context).close()
     assert execute_within(sandbox, 20, "len(ran)", context_id=context).text == "0"
+
+
+def test_the_queue_has_an_end(sandbox, context):
+    execute(sandbox, "ran = 0", context_id=context)
+    first = interpreter.start(sandbox, "import time\ntime.sleep(300)", context_id=context)
+    streams = []
+    try:
+        for _ in range(1200):
+            streams.append(interpreter.start(sandbox, "ran += 1", context_id=context))
+            if streams[-1].status != 200:
+                break
+        assert len(streams) == 513
+        assert streams[-1].status == 500 and b"wait for context" in streams[-1].response.read()
+    finally:
+        for stream in streams:
+            stream.close()
+        first.close()
+    assert execute_within(sandbox, 60, "ran", context_id=context).text == "0"
 
 
 def test_a_queued_cell_whose_client_leaves_never_runs(sandbox, context):

@@ -250,6 +250,15 @@ def test_interrupts(shared, language, kind):
     assert context.run(second).stdout == "42\n", "the state is still there"
 
 
+@pytest.mark.parametrize("language, code", [
+    ("javascript", "'x'.repeat(65 * 2 ** 20)"), ("r", "strrep('x', 65 * 2 ** 20)"), ("java", '"x".repeat(65 << 20)')])
+def test_results_that_are_too_large(shared, language, code):
+    cell = shared(language).run(code)
+    assert cell.results == []
+    assert "larger than 64 MiB" in cell.error["value"]
+    assert shared(language).run(HELLO[language]).stdout == "hi\n"
+
+
 @every
 def test_interrupts_at_the_very_beginning(shared, language):
     """The agent may send the signal as soon as it has read that the cell begins."""
@@ -266,6 +275,8 @@ def test_interrupts_at_the_very_beginning(shared, language):
 def test_ends_with_its_agent(fresh, language):
     context = fresh(language)
     context.run(HELLO[language])
+    if language == "javascript":
+        context.run("await new Promise((done) => setTimeout(done, 200))")  # its thread for interrupts is there
     context.runner.socket.shutdown(2)
     context.runner.process.wait(20)
 

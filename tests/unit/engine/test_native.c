@@ -154,7 +154,7 @@ static void check_assignment(void)
     make_blank(sock, id);
     make_blank(sock, old);
     snprintf(json, sizeof(json), "{\"id\":\"%s\",\"memoryBytes\":%llu,\"diskBytes\":%llu}", id,
-             64 * WR_MIB, 32 * WR_MIB);
+             (unsigned long long)(64 * WR_MIB), (unsigned long long)(32 * WR_MIB));
     CHECK_INT(peer_code(sock, WR_ACTION_ASSIGN, json), 0);
     CHECK_INT(peer_code(sock, WR_ACTION_ASSIGN, json), WR_E_FAILED_PRECONDITION);
     snprintf(json, sizeof(json), "{\"id\":\"%s\"}", id);

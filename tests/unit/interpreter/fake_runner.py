@@ -34,10 +34,10 @@ def main():
                 exec(os.environ["STARTS_WITH"])
             send("R", json.dumps({"pid": os.getpid()}).encode())
             continue
-        if not message["silent"]:
-            count += 1
-            send("C", json.dumps({"execution_count": count}).encode())
         try:
+            if not message["silent"]:
+                count += 1
+                send("C", json.dumps({"execution_count": count}).encode())
             exec(message["code"], globals())
         except KeyboardInterrupt:
             send("e", b"interrupted")

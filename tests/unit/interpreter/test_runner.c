@@ -279,33 +279,40 @@ TEST(death_is_seen_although_a_child_holds_the_socket)
 TEST(an_interrupt_comes_after_the_begin)
 {
     begin();
-    /* Before COUNT was read: a signal now could be lost. */
-    execute("signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-            "import time\n"
-            "time.sleep(60)",
-            false);
+    run("signal.signal(signal.SIGINT, signal.default_int_handler)");
+    execute("import time; time.sleep(60)", false);
+    /* Before COUNT was read: between two cells the signal would end the fake. */
     wr_runner_interrupt(runner);
     CHECK_INT(runner->interrupt, true);
-    while (count == 0)
-        step_for(1);
-    /* The fake ignores the signal until its cell runs, so it may need one more. */
-    for (int i = 0; i < 50 && done == 0; i++) {
-        wr_runner_interrupt(runner);
-        step_for(20);
-    }
-    CHECK_INT(done, 1);
+    CHECK(step_until(&done, 2));
+    CHECK_INT(runner->interrupt, false);
     CHECK_STR(text_of(&err_text), "interrupted");
     finish();
+}
+
+TEST(an_interrupt_goes_to_the_whole_group)
+{
+    begin();
+    run("signal.signal(signal.SIGINT, signal.default_int_handler)");
+    execute("import subprocess\nsend('o', b'.')\nsubprocess.run(['sleep', '60'])", false);
+    for (uint64_t end = wr_mono_ms() + WAIT_MS; out.len == 0 && wr_mono_ms() < end;)
+        step_for(5);
+    wr_runner_interrupt(runner);
+    CHECK(step_until(&done, 2));
+    finish(); /* waits for all children */
 }
 
 TEST(the_end_is_waited_for)
 {
     begin();
     execute("import time; time.sleep(60)", false);
+    pid_t pid = runner->pid;
     wr_runner_end(runner);
     wr_runner_end(runner);
+    step_for(100);
+    CHECK_INT(gone, 0); /* not reaped yet: this is no PID 1 */
+    CHECK_INT(waitpid(pid, NULL, 0), pid);
     CHECK(step_until(&gone, 1));
-    CHECK_INT(kill(runner->pid, 0), 0); /* not reaped yet: this is no PID 1 */
     finish();
 }
 

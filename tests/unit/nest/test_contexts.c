@@ -192,6 +192,7 @@ TEST(what_is_not_a_request_is_refused)
     REFUSED(bad.uid = 65536);
     REFUSED(bad.gid = 65536);
     REFUSED(bad.group_count = WR_CONTEXT_MAX_GROUPS + 1);
+    REFUSED(bad.groups[0] = 65536);
     REFUSED(bad.cwd[0] = 'x');
     REFUSED(memset(bad.cwd, '/', sizeof(bad.cwd)));
     CHECK(!at_zygote(&request, &fd_count));

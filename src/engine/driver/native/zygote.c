@@ -35,14 +35,20 @@ void wr_native_zygote_drop(struct wr_native_template *t)
     t->zygote = (struct wr_native_zygote){.state = WR_NATIVE_ZYGOTE_WANTED};
 }
 
-static void give_up(struct wr_native_template *t, const struct wr_error *why)
+/* Contexts start plainly at once instead of waiting for it. */
+static void announce_none(struct wr_native_template *t)
 {
     struct wr_error err;
 
-    t->zygote.state = WR_NATIVE_ZYGOTE_NONE;
-    t->zygote.reason = *why;
     if (wr_nest_link_alive(t->nest) && wr_nest_link_no_zygote(t->nest, &err) < 0)
         wr_log(WR_LOG_WARN, err.msg, NULL);
+}
+
+static void give_up(struct wr_native_template *t, const struct wr_error *why)
+{
+    t->zygote.state = WR_NATIVE_ZYGOTE_NONE;
+    t->zygote.reason = *why;
+    announce_none(t);
 }
 
 static void on_rest_over(struct wr_timer *timer, void *data)
@@ -62,6 +68,8 @@ static void rest(struct wr_native_template *t, unsigned times)
     for (unsigned i = 1; i < times && delay_ms < REST_MAX_MS; i++)
         delay_ms *= 2;
     t->zygote.state = WR_NATIVE_ZYGOTE_RESTING;
+    if (delay_ms > REST_FIRST_MS)
+        announce_none(t);
     if (wr_timer_start(t->driver->loop, &t->zygote.rest, WR_MIN(delay_ms, (uint64_t)REST_MAX_MS),
                        on_rest_over, t, &err) < 0)
         give_up(t, &err);

@@ -3,6 +3,9 @@
 
 const util = require('util');
 
+// Characters; a longer text is no help, and would not fit into a frame.
+const MAX_TRACEBACK = 1024 * 1024;
+
 class Interrupted extends Error {
   constructor() {
     super('the cell was interrupted');
@@ -27,6 +30,7 @@ function traceback(thrown) {
     text = 'the thrown value cannot be shown';
   }
   const lines = [];
+  if (text.length > MAX_TRACEBACK) text = `${text.slice(0, MAX_TRACEBACK)}\n... (${text.length} characters)`;
   for (const line of text.split('\n')) {
     if (!/^\s+at /.test(line) || !(line.includes(__dirname) || /\(?node:(vm|internal)[:/]/.test(line))) lines.push(line);
     else if (line.endsWith(' {') && lines.length) lines[lines.length - 1] += ' {'; // properties of the error follow
@@ -50,7 +54,7 @@ function errorLine(thrown) {
   return {
     type: 'error',
     name: (isObject && property(thrown, 'name')) || typeof thrown,
-    value: isObject && util.types.isNativeError(thrown) ? property(thrown, 'message') ?? '' : text,
+    value: isObject && util.types.isNativeError(thrown) ? (property(thrown, 'message') ?? '').slice(0, MAX_TRACEBACK) : text,
     traceback: text,
   };
 }

@@ -28,7 +28,6 @@ function transpile(code, file) {
   try {
     return transformSync(code.replace(IMPORT_REQUIRE, '$1const $2 ='), { ...OPTIONS, filename: file }).code;
   } catch (error) {
-    // eslint-disable-next-line no-control-regex
     const shown = String(error.message ?? error).replace(/\x1b\[[0-9;]*m/g, '').split('\n\nCaused by')[0].trimEnd();
     const [, what = 'the code is not TypeScript'] = /^\s*x (.*)/m.exec(shown) || [];
     const syntax = new SyntaxError(what);

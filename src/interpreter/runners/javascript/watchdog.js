@@ -6,7 +6,6 @@
 // It costs some 10 MB, so it is started by the first cell that uses `await`; till then the vm module is enough.
 
 const path = require('path');
-const { Worker } = require('worker_threads');
 
 // Without this option Node takes the end of a callback by another thread for a bug of its own, and aborts.
 const OPTION = '--no-force-async-hooks-checks';
@@ -23,6 +22,7 @@ class Watchdog {
 
   start() {
     if (this.isStarted || !process.execArgv.includes(OPTION)) return;
+    const { Worker } = require('worker_threads'); // here: most contexts do without
     const worker = new Worker(path.join(__dirname, 'watchdog_thread.js'), {
       workerData: this.shared, execArgv: [], argv: [], env: {}, resourceLimits: { maxOldGenerationSizeMb: 16 },
     });

@@ -15,6 +15,7 @@ LIBRARY = "/.warren/zygote.so"
 SOCKET_FD = 3
 TEXT_SIZE = 256
 IS_CHILD = 1
+IMMORTAL = 0xFFFFFFFF
 
 _here = os.path.dirname(os.path.abspath(__file__))
 
@@ -63,12 +64,34 @@ def forget_files():
         fonts._get_font.cache_clear()
 
 
+def immortalize():
+    """Makes every object that exists immortal (PEP 683): the interpreter then no longer counts references to it.
+
+    Counting is what writes to shared memory most: a fork that only looks at an object would copy its page. These
+    objects are never freed, which the zygote never does anyway. Before Python 3.12 there is no such mark, and Python
+    without a global lock counts in other places.
+    """
+    if sys.version_info < (3, 12) or not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return
+    count_of = ctypes.c_uint32.from_address  # the lower half of the count, the first field of every object
+    objects = gc.get_objects()
+    while objects:
+        mortal = []
+        for one in objects:
+            count = count_of(id(one))
+            if count.value != IMMORTAL:
+                count.value = IMMORTAL
+                mortal.append(one)
+        objects = gc.get_referents(*mortal)
+
+
 def settle():
     """What exists now stays: no collection in a context looks at it again, which would copy all of it."""
     forget_files()
     sys.stdout.flush()
     sys.stderr.flush()
     gc.collect()
+    immortalize()
     gc.freeze()
 
 

@@ -74,7 +74,9 @@ class R(Child):
             elif kind == b"done":
                 return error
             elif kind == b"result":
-                emit(result(fields))
+                if not emit(result(fields)):
+                    text = "the result is larger than 64 MiB"
+                    error = {"name": "ValueError", "value": text, "traceback": f"ValueError: {text}"}
             else:
                 error = dict(zip(("name", "value", "traceback"), (field.decode(errors="replace") for field in fields)))
 

@@ -46,7 +46,8 @@ class Context:
         self.channel.send_json("R", {"pid": os.getpid()})
 
     def emit(self, line):
-        self.channel.send_json("L", line)
+        """False if the line is too long; nothing was sent then."""
+        return self.channel.send_json("L", line)
 
     def _execute(self, request):
         self.begun = request.get("silent", False)
@@ -68,7 +69,7 @@ class Context:
             text = "the code and the environment of a cell cannot hold the character NUL"
             return {"name": "ValueError", "value": text, "traceback": f"ValueError: {text}"}
         try:
-            error = self.running.run(code, env, silent, self._begin, (lambda line: None) if silent else self.emit)
+            error = self.running.run(code, env, silent, self._begin, (lambda line: True) if silent else self.emit)
         except Ended:
             status = self.running.close()
             self.running = self.program(self.env, self.cwd)

@@ -4,6 +4,7 @@ import json
 import os
 
 HEADER = 8
+MAX_PAYLOAD = 64 * 1024 * 1024
 
 
 class Channel:
@@ -17,8 +18,13 @@ class Channel:
             data = data[os.write(self.descriptor, data):]
 
     def send_json(self, kind, value):
+        """False if it is too long for a frame; nothing was sent then."""
         # DEL is ASCII, but not printable.
-        self.send(kind, json.dumps(value).replace("\x7f", "\\u007f").encode())
+        payload = json.dumps(value).replace("\x7f", "\\u007f").encode()
+        if len(payload) > MAX_PAYLOAD:
+            return False
+        self.send(kind, payload)
+        return True
 
     def _read(self, size):
         data = bytearray()

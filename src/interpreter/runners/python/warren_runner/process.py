@@ -10,7 +10,7 @@ import tempfile
 import time
 import uuid
 
-from . import figures
+from . import blas, figures
 
 # User code may put something else in the place of os.environ; this is the one that C code and children see.
 ENVIRONMENT = os.environ
@@ -100,9 +100,17 @@ def reseed_numpy():
         module.seed()
 
 
+def set_threads(request):
+    """As many as the sandbox may use processors, rounded up."""
+    mine = len(os.sched_getaffinity(0))
+    allowed = -(-request["cpu_millis"] // 1000) if request.get("cpu_millis") else mine
+    blas.set_threads(ENVIRONMENT, min(allowed, mine))
+
+
 def begin(request):
     """INIT."""
     replace_environment(request["env"])
+    set_threads(request)
     enter(request["cwd"])
     reseed()
     sys.argv = [""]
@@ -115,6 +123,7 @@ def begin(request):
 def assign(request):
     """ASSIGN."""
     replace_environment(request["env"])
+    set_threads(request)
     reseed()
     reseed_numpy()
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 
-from . import context, figures, renewal  # noqa: F401  (context is for serve(), which must find it imported)
+from . import blas, context, figures, renewal  # noqa: F401  (context is for serve(), which must find it imported)
 from .runner import Runner
 
 # Used by many cells; what the template lacks is skipped.
@@ -67,7 +67,9 @@ def forget(runner):
 def warm():
     """Imports, makes the shell, runs cells, and leaves no thread and no open descriptor behind."""
     warnings.filterwarnings("ignore", "To exit: use 'exit', 'quit'", UserWarning)
-    import_modules()
+    with blas.single_thread():
+        import_modules()
+    blas.remember()
     runner = Runner.current = Runner()
     rehearse(runner)
     forget(runner)
