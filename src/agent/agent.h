@@ -24,7 +24,8 @@ struct wr_agent_config {
     int interpreter_fd; /* the same, of the interpreter service; -1: none */
     const struct wr_agent_service *interpreter; /* serves interpreter_fd; NULL: nobody */
     bool blank; /* prepare for a user who is not known yet (docs/internals/interpreter.md) */
-    uint64_t log_max_bytes;   /* memory that the output log may take */
+    uint64_t cpu_millis;    /* thousandths of a processor that the sandbox may use; 0: not known */
+    uint64_t log_max_bytes; /* memory that the output log may take */
     const char *access_token; /* what callers have to know; NULL: anybody may call */
 };
 

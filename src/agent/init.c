@@ -7,14 +7,16 @@
 #include "json/jread.h"
 #include "json/jwrite.h"
 
-#define BODY_MAX   ((size_t)2 * 1024 * 1024) /* an environment has at most 1 MiB */
-#define ANSWER_MAX ((size_t)2048)
-#define TOKEN_MAX  256
+#define BODY_MAX       ((size_t)2 * 1024 * 1024) /* an environment has at most 1 MiB */
+#define ANSWER_MAX     ((size_t)2048)
+#define TOKEN_MAX      256
+#define CPU_MILLIS_MAX 1000000
 
 /* What a request says; everything is borrowed from its JSON. */
 struct init_request {
     json_t *env; /* NULL: none */
     const char *token;
+    uint64_t cpu_millis; /* 0: as before */
 };
 
 static bool is_ready(const struct wr_agent *agent, const char **ret_failed)
@@ -89,6 +91,7 @@ static int parse(const json_t *json, struct init_request *ret, struct wr_error *
         {.name = "envVars", .kind = WR_JSON_OBJECT, .ret = &ret->env},
         {.name = "accessToken", .kind = WR_JSON_STRING, .ret = &ret->token, .max = TOKEN_MAX},
         {.name = "timestamp", .kind = WR_JSON_STRING, .ret = &timestamp, .max = 64},
+        {.name = "cpuMillis", .kind = WR_JSON_U64, .ret = &ret->cpu_millis, .max = CPU_MILLIS_MAX},
     };
 
     int rc = wr_json_read(json, fields, WR_ARRAY_SIZE(fields), WR_JSON_REFUSE_UNKNOWN, err);
@@ -120,6 +123,8 @@ static int adopt(struct wr_agent *agent, const struct init_request *request, str
     config->env = env;
     config->access_token = token;
     config->blank = false;
+    if (request->cpu_millis > 0)
+        config->cpu_millis = request->cpu_millis;
     return 0;
 }
 

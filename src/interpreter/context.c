@@ -244,6 +244,7 @@ int wr_context_start(struct wr_context *context, struct wr_error *err)
         .user = &user,
         .env = &env,
         .cwd = context->cwd ? context->cwd : user.home,
+        .cpu_millis = context->interpreter->agent->config->cpu_millis,
         .plain = context->plain,
     };
     return wr_runner_new(&opts, &ops, context, &context->runner, err);
@@ -351,5 +352,6 @@ bool wr_context_assign(struct wr_context *context)
         return false;
     return find_user(context->interpreter, &user, &err) == 0 &&
            build_env(context->interpreter, &user, &env, &err) == 0 &&
-           wr_runner_assign(context->runner, &env, &err) == 0;
+           wr_runner_assign(context->runner, &env, context->interpreter->agent->config->cpu_millis,
+                            &err) == 0;
 }

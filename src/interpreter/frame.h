@@ -19,16 +19,17 @@
 enum wr_frame_kind {
     /* Agent to runner. */
 
-    /* {"cwd": "/home/user", "env": {"NAME": "value", ...}}: once, first. The complete environment;
-       the runner replaces its own by it, applies TZ and locale, enters cwd (a failure is ignored
-       when it is there already) and answers READY. */
+    /* {"cwd": "/home/user", "env": {"NAME": "value", ...}, "cpu_millis": 2000}: once, first. The
+       complete environment; the runner replaces its own by it, applies TZ and locale, enters cwd (a
+       failure is ignored when it is there already) and answers READY. `cpu_millis`: thousandths of
+       a processor that the sandbox may use, 0 when nobody knows. */
     WR_FRAME_INIT = 'I',
     /* {"code": "...", "env": {"NAME": "value"}, "silent": false}: one cell. `env` is set for this
        cell and put back afterwards exactly, whatever the cell did. A silent cell stores nothing,
        counts nothing, and shows nothing but errors. The next EXECUTE comes only after DONE. */
     WR_FRAME_EXECUTE = 'X',
-    /* {"env": {...}}: a new complete environment, and new randomness: a prepared context was
-       assigned to its user. Only between cells. Answered by READY. */
+    /* {"env": {...}, "cpu_millis": 2000}: a new complete environment, and new randomness: a
+       prepared context was assigned to its user. Only between cells. Answered by READY. */
     WR_FRAME_ASSIGN = 'A',
 
     /* Runner to agent. */

@@ -38,7 +38,7 @@ static int end(struct wr_jw *w, struct wr_buf *out, size_t start)
     return 0;
 }
 
-static void put_env(struct wr_jw *w, const struct wr_env *env)
+static void put_surroundings(struct wr_jw *w, const struct wr_env *env, uint64_t cpu_millis)
 {
     wr_jw_key(w, "env");
     wr_jw_object(w);
@@ -49,27 +49,29 @@ static void put_env(struct wr_jw *w, const struct wr_env *env)
         wr_jw_str(w, value + 1);
     }
     wr_jw_end(w);
+    wr_jw_ku64(w, "cpu_millis", cpu_millis);
 }
 
-int wr_frame_init(struct wr_buf *out, const char *cwd, const struct wr_env *env)
+int wr_frame_init(struct wr_buf *out, const char *cwd, const struct wr_env *env,
+                  uint64_t cpu_millis)
 {
     size_t start = out->len;
     struct wr_jw w;
 
     if (begin(&w, out, WR_FRAME_INIT) == 0) {
         wr_jw_kstr(&w, "cwd", cwd);
-        put_env(&w, env);
+        put_surroundings(&w, env, cpu_millis);
     }
     return end(&w, out, start);
 }
 
-int wr_frame_assign(struct wr_buf *out, const struct wr_env *env)
+int wr_frame_assign(struct wr_buf *out, const struct wr_env *env, uint64_t cpu_millis)
 {
     size_t start = out->len;
     struct wr_jw w;
 
     if (begin(&w, out, WR_FRAME_ASSIGN) == 0)
-        put_env(&w, env);
+        put_surroundings(&w, env, cpu_millis);
     return end(&w, out, start);
 }
 

@@ -449,7 +449,7 @@ static int launch(struct wr_runner *runner, const struct wr_start_opts *opts, st
     if (rc < 0)
         return rc;
     rc = watch(runner, &channels, err);
-    if (rc == 0 && wr_frame_init(&runner->out, opts->cwd, opts->env) < 0)
+    if (rc == 0 && wr_frame_init(&runner->out, opts->cwd, opts->env, opts->cpu_millis) < 0)
         rc = wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for a runner");
     if (rc == 0)
         rc = wr_timer_start(opts->loop, &runner->timer, WR_RUNNER_READY_MS, on_timer, runner, err);
@@ -516,9 +516,10 @@ int wr_runner_execute(struct wr_runner *runner, const struct wr_buf *frame, bool
     return send_frame(runner, WR_RUNNER_BUSY, WR_RUNNER_PROBE_MS);
 }
 
-int wr_runner_assign(struct wr_runner *runner, const struct wr_env *env, struct wr_error *err)
+int wr_runner_assign(struct wr_runner *runner, const struct wr_env *env, uint64_t cpu_millis,
+                     struct wr_error *err)
 {
-    if (wr_frame_assign(&runner->out, env) < 0)
+    if (wr_frame_assign(&runner->out, env, cpu_millis) < 0)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for the environment");
     return send_frame(runner, WR_RUNNER_ASSIGNING, WR_RUNNER_ASSIGN_MS);
 }

@@ -75,8 +75,8 @@ struct wr_runner *wr_runner_free(struct wr_runner *runner);
 int wr_runner_execute(struct wr_runner *runner, const struct wr_buf *frame, bool silent,
                       struct wr_error *err) WR_MUST_CHECK;
 /* IDLE only: `ready` is called when it is confirmed. */
-int wr_runner_assign(struct wr_runner *runner, const struct wr_env *env, struct wr_error *err)
-    WR_MUST_CHECK;
+int wr_runner_assign(struct wr_runner *runner, const struct wr_env *env, uint64_t cpu_millis,
+                     struct wr_error *err) WR_MUST_CHECK;
 /* SIGINT to the process group of a running cell, once it has begun. */
 void wr_runner_interrupt(struct wr_runner *runner);
 /* SIGKILL to the process group; `gone` follows, within WR_RUNNER_END_MS. Idempotent. */

@@ -17,6 +17,7 @@ struct wr_start_opts {
     const struct wr_user *user; /* copied */
     const struct wr_env *env;   /* copied */
     const char *cwd;            /* copied; entered with root's rights */
+    uint64_t cpu_millis;        /* what the sandbox may use; 0: not known */
     bool plain;                 /* do not ask for a fork */
 };
 

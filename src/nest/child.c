@@ -120,6 +120,7 @@ static int read_config(const struct wr_child_plan *plan, struct wr_agent_config 
 {
     json_error_t json_error;
     int blank = 0;
+    json_int_t cpu_millis = 0;
     json_t *json =
         json_loadb(plan->config, plan->request->config_len, JSON_REJECT_DUPLICATES, &json_error);
 
@@ -128,14 +129,16 @@ static int read_config(const struct wr_child_plan *plan, struct wr_agent_config 
     if (!json)
         return wr_fail(err, WR_E_INTERNAL, 0, "the agent's configuration is not JSON: %s",
                        json_error.text);
-    if (json_unpack_ex(json, &json_error, JSON_STRICT, "{s:s, s:s, s:s, s:s, s:o, s?s, s?b}",
+    if (json_unpack_ex(json, &json_error, JSON_STRICT, "{s:s, s:s, s:s, s:s, s:o, s?s, s?b, s?I}",
                        "sandboxId", &config->sandbox_id, "template", &config->template_name, "user",
                        &config->default_user, "workdir", &config->default_workdir, "env",
-                       &config->env, "accessToken", &config->access_token, "blank", &blank) < 0) {
+                       &config->env, "accessToken", &config->access_token, "blank", &blank,
+                       "cpuMillis", &cpu_millis) < 0) {
         json_decref(json);
         return wr_fail(err, WR_E_INTERNAL, 0, "the agent's configuration: %s", json_error.text);
     }
     config->blank = blank != 0;
+    config->cpu_millis = cpu_millis > 0 ? (uint64_t)cpu_millis : 0;
     config->interpreter = &wr_interpreter_service;
     config->log_max_bytes = LOG_MAX_BYTES;
     *ret = json;

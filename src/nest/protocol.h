@@ -9,7 +9,7 @@
 #include "base/str.h"
 
 #define WR_NEST_MAGIC                                                                          \
-    0x57524e32u /* "WRN2": raised on any change, so that engine and nest of different versions \
+    0x57524e33u /* "WRN3": raised on any change, so that engine and nest of different versions \
                    part cleanly */
 #define WR_NEST_MAX_CONFIG   (64 * 1024) /* JSON that the agent of a new sandbox reads */
 #define WR_NEST_MAX_CHILDREN 8192

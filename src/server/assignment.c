@@ -113,6 +113,8 @@ static int write_init(const struct wr_assignment *assignment, struct wr_buf *out
     wr_jw_kstr(&w, "timestamp", time);
     if (*assignment->token)
         wr_jw_kstr(&w, "accessToken", assignment->token);
+    if (assignment->limits.cpu_millis)
+        wr_jw_ku64(&w, "cpuMillis", assignment->limits.cpu_millis);
     if (assignment->env_vars) {
         wr_jw_key(&w, "envVars");
         wr_jw_object(&w);

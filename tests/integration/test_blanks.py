@@ -18,6 +18,7 @@ from test_lifecycle import can_list, crash_engine
 COUNT = 2
 POOL = ("--blanks", f"{warren.TEMPLATE}={COUNT}", "--log-level", "debug")
 READY = re.compile(r'msg="a blank sandbox is ready" sandbox=([a-z0-9]{20})')
+PROCESSORS = len(os.sched_getaffinity(0))
 PREPARE_S = 60  # the first one may have to wait for its template's interpreter
 
 
@@ -73,6 +74,17 @@ def test_a_blank_is_given_out_as_it_was_asked_for(pool):
     assert stranger.http("POST", "/execute", '{"code": "1"}', port=interpreter.PORT)[0] == 401
     made.kill()
     pool.host.assert_gone(made.id)
+
+
+@pytest.mark.parametrize(("millis", "variables", "expected"), [
+    (1000, {}, 1), (2000, {}, min(2, PROCESSORS)), (1000, {"OMP_NUM_THREADS": "3"}, 3)])
+def test_matrix_products_take_the_threads_of_the_user(pool, millis, variables, expected):
+    """The context was there before the limit and the variables."""
+    blanks = full(pool)
+    with pool.sandbox(env=variables, cpuMillis=millis) as made:
+        assert made.id in blanks
+        code = "import os, numpy; numpy.ones((512, 512)) @ numpy.ones((512, 512)); len(os.listdir('/proc/self/task'))"
+        assert interpreter.execute(made, code).text == str(expected)
 
 
 def test_without_secure_nobody_needs_a_token(pool):

@@ -29,9 +29,10 @@ TEST(init_has_the_whole_environment)
 
     CHECK_INT(wr_env_set(&env, "A", "1=2", &err), 0);
     CHECK_INT(wr_env_set(&env, "N\xc3\xa4me", "line\nbreak \xf0\x9f\x98\x80", &err), 0);
-    CHECK_INT(wr_frame_init(&frame, "/home/user", &env), 0);
+    CHECK_INT(wr_frame_init(&frame, "/home/user", &env, 1500), 0);
     wr_auto_json *json = payload(&frame, 'I');
     CHECK_STR(json_string_value(json_object_get(json, "cwd")), "/home/user");
+    CHECK_INT(json_integer_value(json_object_get(json, "cpu_millis")), 1500);
     const json_t *vars = json_object_get(json, "env");
     CHECK_INT(json_object_size(vars), 2);
     CHECK_STR(json_string_value(json_object_get(vars, "A")), "1=2");

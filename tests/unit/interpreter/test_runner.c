@@ -332,7 +332,7 @@ TEST(assignment_replaces_the_environment)
 
     begin();
     CHECK_INT(wr_env_set(&env, "SECOND", "2", &err), 0);
-    CHECK_INT(wr_runner_assign(runner, &env, &err), 0);
+    CHECK_INT(wr_runner_assign(runner, &env, 0, &err), 0);
     CHECK(step_until(&ready, 2));
     run("send('o', repr(sorted(os.environ)).encode())");
     CHECK_STR(text_of(&out), "['SECOND']");

@@ -267,8 +267,9 @@ static char *agent_config(const struct wr_native_template *t, const struct wr_sp
     wr_template_id(t->t.name, template_id);
     json_t *env = json_loads(t->t.env_json, JSON_REJECT_DUPLICATES, &json_error);
     json_t *config =
-        env ? json_pack("{s:s, s:s, s:s, s:s, s:o}", "sandboxId", spec->id, "template", template_id,
-                        "user", t->t.user, "workdir", t->t.workdir, "env", env)
+        env ? json_pack("{s:s, s:s, s:s, s:s, s:o, s:I}", "sandboxId", spec->id, "template",
+                        template_id, "user", t->t.user, "workdir", t->t.workdir, "env", env,
+                        "cpuMillis", (json_int_t)spec->cpu_millis)
             : NULL;
     char *text = NULL;
 

@@ -35,28 +35,36 @@ class Library:
 
 
 _libraries = []
+_threads = 1
 
 
 @contextlib.contextmanager
 def single_thread():
-    """OpenBLAS that is loaded in here starts no thread, unless the environment, which is a user's then, says so."""
-    if any(name in os.environ for name in VARIABLES):
-        yield
-        return
-    os.environ[VARIABLES[0]] = "1"
+    """OpenBLAS that is loaded in here starts no thread."""
+    name = VARIABLES[0]
+    before = os.environ.get(name)
+    os.environ[name] = "1"
     try:
         yield
     finally:
-        del os.environ[VARIABLES[0]]
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def remember():
-    """Looks for what is loaded, while memory has names of files."""
+    """Looks for what is loaded, while memory still has names of files."""
     with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
         paths = set(re.findall(r"/\S*openblas\S*\.so\S*$", file.read(), re.MULTILINE))
     for path in sorted(paths):
         with contextlib.suppress(AttributeError, ValueError, OSError):
             _libraries.append(Library(path))
+    apply()
+
+
+def apply():
+    for library in _libraries:
+        library.set_threads(_threads)
 
 
 def wanted(environment, processors):
@@ -70,5 +78,7 @@ def wanted(environment, processors):
 
 
 def set_threads(environment, processors):
-    for library in _libraries:
-        library.set_threads(wanted(environment, processors))
+    """For what is loaded, and for what remember() will find."""
+    global _threads
+    _threads = wanted(environment, processors)
+    apply()
