@@ -190,21 +190,26 @@ print(some, numpy.random.random())
     assert interpreter.value(sandbox, code, context_id=context) == "1000 0.417022004702574\n"
 
 
-def resident_kib(pid):
-    rollup = warren.proc_read(pid, "smaps_rollup")
-    return int(next(line.split()[1] for line in rollup.splitlines() if line.startswith("Rss:")))
+def memory_kib(pid, kind):
+    lines = warren.proc_read(pid, "smaps_rollup").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(kind))
+
+
+def test_it_shares_nearly_all_of_its_memory(sandbox, context):
+    pid = context_pid(sandbox, context)
+    assert 0 < memory_kib(pid, "Private") < memory_kib(pid, "Rss:") / 8
 
 
 def test_forks_leave_nothing_in_the_zygote(fresh):
     box = fresh()
     pid = zygote_pid(box.server)
     forked(box)
-    memory, descriptors = resident_kib(pid), warren.descriptors(pid)
+    memory, descriptors = memory_kib(pid, "Rss:"), warren.descriptors(pid)
     for _ in range(40):
         interpreter.call(box, "DELETE", f"/contexts/{forked(box)}")
     assert zygote_pid(box.server) == pid
     warren.wait_for(lambda: warren.descriptors(pid) == descriptors, 5, "its descriptors are as before")
-    assert resident_kib(pid) - memory < 512
+    assert memory_kib(pid, "Rss:") - memory < 512
     assert status(pid)["Threads"].strip() == "1"
     assert not [child for child in warren.all_pids() if status(child).get("PPid", "").strip() == str(pid)]
 

@@ -19,7 +19,7 @@ def threads():
     return len(os.listdir('/proc/self/task'))
 def right(number):
     some = numpy.arange(512 * 512, dtype=float).reshape(512, 512) + number
-    return bool((some @ numpy.eye(512) == some).all()) and numpy.linalg.det(numpy.eye(300) * 2) == 2.0 ** 300
+    return bool((some @ numpy.eye(512) == some).all()) and bool((numpy.linalg.inv(numpy.eye(300) * 2) == numpy.eye(300) / 2).all())
 """
 MINE = len(os.sched_getaffinity(0))
 
