@@ -39,8 +39,8 @@ enum wr_action {
      * "createdMs"} + n sockets. Only template is required; without an id the engine chooses one,
      * which is fast because sandboxes are prepared under ids of their own. 0 or absent limits take
      * the template's or built-in defaults. The sandbox's agent demands the access token; the engine
-     * hands it over and forgets it. A blank prepares itself for
-     * whoever gets it by ASSIGN (docs/internals/blanks.md). */
+     * hands it over and forgets it. A blank, which needs one, prepares itself for whoever gets it
+     * by ASSIGN (docs/internals/blanks.md). */
     WR_ACTION_CREATE = 2,
     /* {"id"} -> {} when every process is gone. Idempotent while the sandbox is being removed;
      * NOT_FOUND afterwards. A CREATE that has no answer yet gets ABORTED. */

@@ -116,6 +116,9 @@ int wr_spec_read(const json_t *payload, struct wr_spec *ret, struct wr_error *er
     };
     int rc = wr_json_read(payload, fields, WR_ARRAY_SIZE(fields), WR_JSON_REFUSE_UNKNOWN, err);
 
+    /* Whoever reaches its agent first would be its user. */
+    if (rc == 0 && spec.blank && !raw.access_token)
+        rc = wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "a blank sandbox needs an accessToken");
     if (rc == 0)
         rc = adopt(&raw, &spec, err);
     return finish(rc, &spec, ret);

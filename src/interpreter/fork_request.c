@@ -28,8 +28,8 @@ static void on_reply(struct wr_source *source, uint32_t events, void *data)
     ssize_t n = recv(request->fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_TRUNC);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (n == 0)
-        result = -EAGAIN; /* the nest had no time for it */
+    if (n <= 0)
+        result = -EAGAIN; /* the nest had no time for it, and closed with or without a look at it */
     if (n == (ssize_t)sizeof(reply) && reply.magic == WR_CONTEXT_MAGIC && reply.result <= 0)
         result = reply.result;
     wr_fork_cancel(request);
@@ -71,7 +71,7 @@ int wr_fork_begin(struct wr_fork_request *request, struct wr_loop *loop,
         return fd;
     int rc = wr_message_send(fd, &message, sizeof(message), fds, 3);
     if (rc < 0)
-        return rc == -EPIPE ? -EAGAIN : rc;
+        return rc == -EPIPE || rc == -ECONNRESET ? -EAGAIN : rc;
     if (wr_source_add(loop, &request->source, fd, EPOLLIN, on_reply, request, &err) < 0)
         return -ENOMEM;
     request->fd = wr_steal_fd(&fd);

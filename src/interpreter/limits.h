@@ -4,7 +4,10 @@
 #include <stddef.h>
 
 #define WR_INTERPRETER_CONNECTIONS 1024
-#define WR_INTERPRETER_BODY        ((size_t)8 * 1024 * 1024) /* of a request; code is less */
+#define WR_INTERPRETER_BODY        ((size_t)8 * 1024 * 1024) /* of an execution */
+/* The same of a new context: a directory and a language. So little, because nobody has to show a
+ * token here, and what is announced is set aside (WR_INTERPRETER_COLLECTED). */
+#define WR_INTERPRETER_OPTIONS     ((size_t)16 * 1024)
 #define WR_INTERPRETER_CONTEXTS    256
 #define WR_INTERPRETER_QUEUE       512 /* executions that wait for one context */
 #define WR_INTERPRETER_QUEUED                                           \
@@ -20,7 +23,7 @@
 #define WR_RUNNER_END_MS            5000   /* SIGKILL until it is taken for ended */
 #define WR_RUNNER_PROBE_MS          1000   /* while a cell runs: is the process still there? */
 #define WR_RUNNER_END_PROBE_MS      5      /* the same after SIGKILL */
-#define WR_FORK_RETRY_MS            50     /* the zygote is being started */
+#define WR_FORK_RETRY_MS            20     /* the zygote is being started */
 #define WR_FORK_PATIENCE_MS         10000  /* then a runner is started plainly */
 
 /* One read of a runner's socket, and the most that is kept of it. A frame of text fits whole. */

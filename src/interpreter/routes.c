@@ -163,20 +163,20 @@ static void on_lost(struct wr_exchange *ex, bool aborted, void *data)
     release(data, ex);
 }
 
-/* Takes the body of a request. One that is too large is read to its end before the answer, because
- * a client that is still sending would see a broken connection and not the reason. */
-static void collect(struct wr_exchange *ex,
+/* Takes the body of a request, up to `max` bytes. One that is too large is read to its end before
+ * the answer, because a client that is still sending would see a broken connection and not the
+ * reason. */
+static void collect(struct wr_exchange *ex, size_t max,
                     void (*fn)(struct wr_exchange *ex, const char *body, size_t len, void *data),
                     struct wr_interpreter *interpreter)
 {
     const struct wr_h1_head *head = wr_exchange_head(ex);
-    uint64_t size = WR_INTERPRETER_BODY;
+    uint64_t size = max;
 
     if (head->framing == WR_H1_BODY_LENGTH || head->framing == WR_H1_BODY_NONE)
         size = head->content_length;
-    if (size > WR_INTERPRETER_BODY) {
-        wr_reply_error_late(ex, 413, "the request body is too large: at most %zu MiB",
-                            (size_t)(WR_INTERPRETER_BODY / WR_MIB));
+    if (size > max) {
+        wr_reply_error_late(ex, 413, "the request body is too large: at most %zu KiB", max / 1024);
         return;
     }
     if (interpreter->collected_bytes + size > WR_INTERPRETER_COLLECTED) {
@@ -185,13 +185,13 @@ static void collect(struct wr_exchange *ex,
     }
     interpreter->collected_bytes += size;
     wr_exchange_set_tag(ex, size);
-    wr_exchange_collect(ex, WR_INTERPRETER_BODY, fn, on_lost, interpreter);
+    wr_exchange_collect(ex, max, fn, on_lost, interpreter);
 }
 
 static void post_contexts(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
 {
     (void)match;
-    collect(ex, on_context_body, data);
+    collect(ex, WR_INTERPRETER_OPTIONS, on_context_body, data);
 }
 
 static void end_context(struct wr_exchange *ex, const char *id, void *data, bool remove)
@@ -288,7 +288,7 @@ static void post_execute(struct wr_exchange *ex, const struct wr_route_match *ma
     if (!wr_auth_has_token(interpreter->agent->config, ex))
         unauthorized(ex);
     else
-        collect(ex, on_execute_body, interpreter);
+        collect(ex, WR_INTERPRETER_BODY, on_execute_body, interpreter);
 }
 
 static const struct wr_route routes[] = {

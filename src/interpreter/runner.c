@@ -4,11 +4,13 @@
 #include <limits.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/exec/spawn.h"
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/str.h"
 #include "interpreter/channels.h"
 #include "interpreter/frame.h"
 #include "interpreter/frame_writer.h"
@@ -123,6 +125,21 @@ static int out_of_order(struct wr_error *err, uint8_t kind)
                    kind);
 }
 
+/* Signals go to that group with root's rights: it has to be one, and our own child's when there is
+ * one. A fork of the zygote is told by its word alone, which must not hit another user's. */
+static bool leads_group(const struct wr_runner *runner, pid_t pid)
+{
+    char path[32];
+    struct stat st;
+
+    if (getpgid(pid) != pid)
+        return false;
+    if (runner->pid > 0)
+        return pid == runner->pid;
+    return wr_strformat(path, sizeof(path), "/proc/%d", pid) && stat(path, &st) == 0 &&
+           st.st_uid == runner->uid;
+}
+
 static int on_ready(struct wr_runner *runner, const struct wr_frame_piece *piece,
                     struct wr_error *err)
 {
@@ -132,11 +149,11 @@ static int on_ready(struct wr_runner *runner, const struct wr_frame_piece *piece
         int rc = wr_payload_number(piece, "pid", 2, INT32_MAX, &pid, err);
         if (rc < 0)
             return rc;
-        /* Signals go to this group: it has to be one, and our own child's when there is one. */
-        if ((runner->pid > 0 && runner->pid != pid) || getpgid((pid_t)pid) != pid)
-            return wr_fail(err, WR_E_INTERNAL, 0,
-                           "the runner's READY names process %d, which leads no group of its own",
-                           (int)pid);
+        if (!leads_group(runner, (pid_t)pid))
+            return wr_fail(
+                err, WR_E_INTERNAL, 0,
+                "the runner's READY names process %d, which leads no group of its own or is another user's",
+                (int)pid);
         runner->pid = (pid_t)pid;
         if (runner->forked)
             wr_spawn_oom_victim(runner->pid);
@@ -474,6 +491,7 @@ int wr_runner_new(const struct wr_start_opts *opts, const struct wr_runner_ops *
         .loop = opts->loop,
         .ops = ops,
         .owner = owner,
+        .uid = opts->user->uid,
         .fd = -1,
         .in = WR_BUF(IN_MAX),
         .out = WR_BUF(OUT_MAX),

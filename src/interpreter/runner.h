@@ -52,6 +52,7 @@ struct wr_runner {
     bool silent;    /* the cell under way */
     bool began;     /* its COUNT was read */
     bool interrupt; /* SIGINT is due as soon as it has begun */
+    uid_t uid;      /* of its process */
     pid_t pid;      /* leader of its group; 0: not known yet */
     int fd;         /* -1: gone */
     struct wr_source source;

@@ -26,7 +26,7 @@ struct wr_child {
     struct wr_nest_rlimits rlimits;
     uint64_t layers;
     uint64_t tokens_ms; /* when its budget of requests was last counted */
-    uint32_t tokens;    /* thousandths of requests that it may make at once */
+    int64_t tokens;     /* thousandths of requests that it may make at once; below 0: a debt */
     uint32_t open_requests;
     bool paused; /* its budget is used up: its listener is not looked at */
 };

@@ -22,6 +22,7 @@
 #define BURST      64
 #define PER_SECOND 50
 #define TOKEN      1000 /* one connection; so PER_SECOND is also what a millisecond brings */
+#define CHARGED_MS 10   /* shorter rounds are nobody's fault: others had the processor */
 
 /* Context socket, standard output, standard error. */
 #define CONTEXT_FDS 3
@@ -103,10 +104,21 @@ void wr_contexts_unwatch(struct wr_nest *nest, struct wr_child *child)
 
 static void count_tokens(struct wr_child *child)
 {
-    const uint64_t now = wr_mono_ms(), gained = (now - child->tokens_ms) * PER_SECOND;
+    const uint64_t now = wr_mono_ms();
+    const int64_t gained = (int64_t)(now - child->tokens_ms) * PER_SECOND;
 
-    child->tokens = (uint32_t)WR_MIN((uint64_t)BURST * TOKEN, child->tokens + gained);
+    child->tokens = WR_MIN((int64_t)BURST * TOKEN, child->tokens + gained);
     child->tokens_ms = now;
+}
+
+/* Closing what came with a message may take until the clock of main.c ends it. A millisecond of
+ * that costs as much as a connection, so a sandbox gets a twentieth of the nest's time. */
+static void charge(struct wr_child *child, uint64_t began_ms)
+{
+    const uint64_t took_ms = wr_mono_ms() - began_ms;
+
+    if (took_ms >= CHARGED_MS)
+        child->tokens -= (int64_t)took_ms * TOKEN;
 }
 
 /* As the kernel noted it when the connection was made, in ids of the nest's pid namespace. */
@@ -146,6 +158,20 @@ static bool begin_call(struct wr_nest *nest, struct wr_child *child, int fd)
     return true;
 }
 
+static void accept_one(struct wr_nest *nest, struct wr_child *child)
+{
+    wr_auto_close int fd = accept4(child->context_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    child->tokens -= TOKEN;
+    if (!is_first_process(fd, child))
+        return;
+    if (begin_call(nest, child, fd))
+        (void)wr_steal_fd(&fd);
+    else
+        answer(fd, -EAGAIN);
+}
+
 void wr_contexts_on_connect(struct wr_nest *nest, size_t place)
 {
     struct wr_child *child = &nest->children.table[place];
@@ -157,16 +183,8 @@ void wr_contexts_on_connect(struct wr_nest *nest, size_t place)
         set_paused(nest, child, true);
         return;
     }
-    wr_auto_close int fd = accept4(child->context_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
-        return;
-    child->tokens -= TOKEN;
-    if (!is_first_process(fd, child))
-        return;
-    if (begin_call(nest, child, fd))
-        (void)wr_steal_fd(&fd);
-    else
-        answer(fd, -EAGAIN);
+    accept_one(nest, child);
+    charge(child, child->tokens_ms);
 }
 
 /* ---- One message ---- */
@@ -220,15 +238,12 @@ static void close_untrusted(const int *fds, size_t count)
     }
 }
 
-void wr_contexts_on_message(struct wr_nest *nest, size_t place)
+static void receive(struct wr_nest *nest, struct wr_context_call *call)
 {
-    struct wr_context_call *call = &nest->contexts.calls[place];
     struct wr_context_request request;
     int fds[WR_MESSAGE_MAX_FDS];
     size_t fd_count = 0;
 
-    if (!call->fd)
-        return; /* it ended in the same round */
     ssize_t len = wr_message_recv(call->fd, &request, sizeof(request), fds, &fd_count);
     if (len == -EAGAIN)
         return;
@@ -246,6 +261,18 @@ void wr_contexts_on_message(struct wr_nest *nest, size_t place)
         answer_call(nest, call, result);
     else
         end_call(nest, call);
+}
+
+void wr_contexts_on_message(struct wr_nest *nest, size_t place)
+{
+    struct wr_context_call *call = &nest->contexts.calls[place];
+    const uint64_t began_ms = wr_mono_ms();
+
+    if (!call->fd)
+        return; /* it ended in the same round */
+    struct wr_child *child = &nest->children.table[call->child];
+    receive(nest, call);
+    charge(child, began_ms);
 }
 
 /* ---- Answers and time ---- */

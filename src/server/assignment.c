@@ -18,6 +18,8 @@ static void assignment_over(struct wr_blank *blank, const struct wr_error *error
     void *data = blank->data;
     struct wr_sandbox *sandbox = NULL;
     struct wr_blank_pool *pool = blank->pool;
+    /* It may lie in what is freed here. */
+    const struct wr_error failure = error ? *error : (struct wr_error){0};
 
     if (error) {
         wr_log(WR_LOG_WARN, "a blank sandbox could not be used", "sandbox", blank->sandbox->id,
@@ -28,7 +30,7 @@ static void assignment_over(struct wr_blank *blank, const struct wr_error *error
         wr_blank_let_go(blank);
     }
     wr_blanks_plan(pool->blanks, 0);
-    fn(sandbox, error, data);
+    fn(sandbox, failure.code ? &failure : NULL, data);
 }
 
 static void on_initialised(struct wr_agent_call *call, int status, const struct wr_error *error)

@@ -7,6 +7,7 @@ import os
 import interpreter
 import pytest
 import warren
+from runner import Runner
 
 from test_checkpoint import SPARE_SLOTS, criu_binary, dump_of, health, restored  # noqa: F401  (a fixture)
 from test_forked_context import forked, write_go, zygote_pid
@@ -59,6 +60,14 @@ def test_the_users_variables_come_first(fresh, variables, expected):
     assert threads_of(box, context) == (1, expected)
     code = "print(sorted((name, value) for name, value in os.environ.items() if 'NUM_THREADS' in name))"
     assert interpreter.value(box, code, context_id=context) == f"{sorted(variables.items())}\n"
+
+
+@pytest.mark.parametrize(("variables", "expected"), [({}, min(MINE, 64)), ({"OMP_NUM_THREADS": "3"}, 3)])
+def test_a_context_that_was_not_forked(tmp_path, variables, expected):
+    """It imports numpy before it knows, too. Here nobody has told it a limit."""
+    with Runner(tmp_path, env=variables) as runner:
+        cell = runner.run(CODE + "before = threads(); print(right(1), before, threads())")
+    assert cell.error is None and cell.stdout == f"True 1 {expected}\n"
 
 
 def test_the_number_can_be_changed_later(fresh):

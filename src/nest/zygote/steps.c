@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "nest/checkpointable.h"
+#include "nest/hostile_close.h"
 #include "nest/privilege_table.h"
 
 /* What /proc/PID/cmdline shows: the command by which a template without a zygote starts the same
@@ -48,6 +49,19 @@ static int as_errno(long result)
     return result < 0 ? -errno : 0;
 }
 
+/* The kernel counts who moves into a v1 group and refuses nobody: only what is born there has to
+ * find room. So one more is born, and ends at once. Own function, never inlined, because of
+ * vfork(). */
+static __attribute__((noinline)) int check_room(void)
+{
+    // NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork): a copy would cost a millisecond
+    pid_t pid = vfork();
+
+    if (pid == 0)
+        _exit(0);
+    return pid < 0 ? -errno : 0;
+}
+
 /* First: what the rest costs is the sandbox's. The v2 group is the one that the fork was born in.
  */
 static int join_groups(const struct plan *plan)
@@ -55,7 +69,7 @@ static int join_groups(const struct plan *plan)
     for (unsigned i = 0; i < plan->request->v1_count; i++)
         if (write(plan->fds->tasks[i], "0", 1) != 1)
             return -errno;
-    return 0;
+    return plan->request->v1_count > 0 ? check_room() : 0;
 }
 
 static int start_session(const struct plan *plan)
@@ -259,6 +273,7 @@ void wr_zygote_steps_run(struct wr_zygote_image *image, const struct wr_zygote_r
                            steps[i].what, -rc);
         /* Number 2 is the zygote's own until the descriptors are arranged. */
         int fd = fcntl(fds->stderr_fd, F_GETFD) >= 0 ? fds->stderr_fd : STDERR_FILENO;
+        wr_hostile_close_limit(true); /* a pipe that nobody reads holds it no longer than that */
         if (len > 0)
             (void)!write(fd, text, (size_t)len);
         _exit(1);

@@ -107,8 +107,11 @@ TEST(assign)
 {
     struct peer_reply reply;
     start();
-    peer_call(sock, WR_ACTION_CREATE,
-              "{\"template\":\"base\",\"id\":\"" ID("a") "\",\"blank\":true,\"pids\":99}", &reply);
+    peer_call(
+        sock, WR_ACTION_CREATE,
+        "{\"template\":\"base\",\"id\":\"" ID(
+            "a") "\",\"blank\":true,\"pids\":99,\"accessToken\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}",
+        &reply);
     CHECK_INT(reply.header.flags, 0);
     json_int_t made_ms = number_of(&reply, "createdMs");
     create(ID("b"));

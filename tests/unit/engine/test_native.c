@@ -138,8 +138,11 @@ TEST(a_changed_template)
 static void make_blank(int sock, char id[WR_ID_LEN + 1])
 {
     struct peer_reply reply;
-    peer_call(sock, WR_ACTION_CREATE, "{\"template\":\"" LIVE_TEMPLATE "\",\"blank\":true}",
-              &reply);
+    peer_call(
+        sock, WR_ACTION_CREATE,
+        "{\"template\":\"" LIVE_TEMPLATE
+        "\",\"blank\":true,\"accessToken\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}",
+        &reply);
     CHECK_INT(reply.header.flags, 0);
     CHECK(wr_strcopy(id, WR_ID_LEN + 1, peer_str(&reply, "id")));
 }

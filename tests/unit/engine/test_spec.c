@@ -66,6 +66,7 @@ TEST(only_the_template_is_required)
 TEST(wrong_fields_are_refused)
 {
     check_refused("{\"template\":\"base\",\"colour\":1}", "colour");
+    check_refused("{\"template\":\"base\",\"blank\":true}", "accessToken");
     check_refused("{\"template\":\"base\",\"id\":\"ABCDEFGHIJ0123456789\"}",
                   "ABCDEFGHIJ0123456789");
     check_refused("{\"template\":\"base\",\"id\":\"abcdefghij012345678\"}", "id");
@@ -191,7 +192,10 @@ TEST(the_record_of_a_blank)
     WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0}, back = {0};
     wr_auto_buf text = WR_BUF(4096);
 
-    CHECK_INT(read_text("{\"id\":\"" ID "\",\"template\":\"base\",\"blank\":true}", &spec), 0);
+    CHECK_INT(read_text("{\"id\":\"" ID "\",\"template\":\"base\",\"accessToken\":\"" TOKEN
+                        "\",\"blank\":true}",
+                        &spec),
+              0);
     CHECK_INT(wr_spec_write_record(&spec, &text), 0);
     CHECK_INT(read_record(wr_buf_cstr(&text), &back), 0);
     CHECK(back.blank);

@@ -1,6 +1,7 @@
 /* Requests for contexts, with this process as the sandbox's first process and as the zygote. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -323,6 +324,44 @@ TEST(connections_are_counted)
     serve();
     CHECK_INT(child->open_requests, 1);
     close(sock);
+}
+
+/* A full TCP connection whose close waits for a second; *ret_peer keeps it open. */
+static int lingering_socket(int *ret_peer)
+{
+    static const char bytes[65536];
+    const struct linger linger = {.l_onoff = 1, .l_linger = 1};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(to);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(bind(listener, (struct sockaddr *)&to, len) == 0 && listen(listener, 1) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&to, &len) == 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(connect(fd, (struct sockaddr *)&to, len) == 0);
+    *ret_peer = accept(listener, NULL, NULL);
+    while (send(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        ;
+    CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) == 0);
+    close(listener);
+    return fd;
+}
+
+TEST(time_that_a_close_takes_is_charged)
+{
+    int peer = -1;
+    start();
+    child->pid++; /* so that the message is never looked at */
+    int sock = dial(), fd = lingering_socket(&peer);
+    CHECK_INT(wr_message_send(sock, "x", 1, &fd, 1), 0);
+    close(fd);
+    close(sock);
+    CHECK(turn());
+    CHECK(child->tokens < 0);
+    sock = dial();
+    CHECK(turn()); /* it is not taken */
+    CHECK(child->paused);
+    close(sock);
+    close(peer);
 }
 
 TEST(time_runs_out)

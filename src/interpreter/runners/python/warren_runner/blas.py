@@ -14,6 +14,7 @@ import re
 
 # In the order in which OpenBLAS looks; it does not know MKL's, whose users mean the same by it.
 VARIABLES = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+PROCESSORS = len(os.sched_getaffinity(0))  # of the host; forks inherit what they may use
 MOST = 64  # what the smallest build in use has room for (MAX_THREADS)
 
 
@@ -67,18 +68,18 @@ def apply():
         library.set_threads(_threads)
 
 
-def wanted(environment, processors):
-    """Number of threads: what the user says, else one per processor that the sandbox may use."""
+def wanted(environment, cpu_millis):
+    """Number of threads: what the user says, else as many as keep busy what the sandbox may use."""
     for name in VARIABLES:
         text = environment.get(name, "")
-        if text.isascii() and text.isdigit() and int(text) > 0:
-            processors = int(text)
-            break
-    return max(1, min(processors, MOST))
+        if text.isascii() and text.isdigit() and len(text) < 20 and int(text) > 0:
+            return min(int(text), MOST)
+    allowed = -(-cpu_millis // 1000) if cpu_millis else PROCESSORS
+    return min(allowed, PROCESSORS, MOST)
 
 
-def set_threads(environment, processors):
-    """For what is loaded, and for what remember() will find."""
+def set_threads(environment, cpu_millis):
+    """For what is loaded, and for what remember() will find. cpu_millis: thousandths of a processor, 0: not known."""
     global _threads
-    _threads = wanted(environment, processors)
+    _threads = wanted(environment, cpu_millis)
     apply()

@@ -100,17 +100,10 @@ def reseed_numpy():
         module.seed()
 
 
-def set_threads(request):
-    """As many as the sandbox may use processors, rounded up."""
-    mine = len(os.sched_getaffinity(0))
-    allowed = -(-request["cpu_millis"] // 1000) if request.get("cpu_millis") else mine
-    blas.set_threads(ENVIRONMENT, min(allowed, mine))
-
-
 def begin(request):
     """INIT."""
     replace_environment(request["env"])
-    set_threads(request)
+    blas.set_threads(request["env"], request.get("cpu_millis", 0))
     enter(request["cwd"])
     reseed()
     sys.argv = [""]
@@ -123,7 +116,7 @@ def begin(request):
 def assign(request):
     """ASSIGN."""
     replace_environment(request["env"])
-    set_threads(request)
+    blas.set_threads(request["env"], request.get("cpu_millis", 0))
     reseed()
     reseed_numpy()
 

@@ -138,6 +138,8 @@ class Shell(InteractiveShell):
         super().init_user_ns()
         self.user_ns["exit"] = self.user_ns["quit"] = self.exiter
         del self.user_ns["open"]  # IPython's adds a frame to every FileNotFoundError
+        for name in ("__doc__", "__loader__", "__package__", "__spec__"):
+            self.user_ns.setdefault(name, None)  # %reset takes them, and multiprocessing looks at them
 
     def init_magics(self):
         super().init_magics()

@@ -3,7 +3,7 @@
 import codecs
 import io
 import os
-import time
+from time import monotonic  # user code may replace the attributes of the module
 
 from .frames import MAX_TEXT, STDERR, STDOUT
 
@@ -94,7 +94,7 @@ class Stream(io.TextIOBase):
                 output.holder = self
             self._parts.append(text)
             self._held += len(text)
-            if "\n" in text or self._held > MAX_HELD or time.monotonic() - output.sent > QUIET_SECONDS:
+            if "\n" in text or self._held > MAX_HELD or monotonic() - output.sent > QUIET_SECONDS:
                 self.flush()
         return len(text)
 
@@ -133,4 +133,4 @@ class Output:
             return
         for piece in pieces(data):
             self.channel.send(kind, piece)
-        self.sent = time.monotonic()
+        self.sent = monotonic()
