@@ -246,6 +246,7 @@ int wr_context_start(struct wr_context *context, struct wr_error *err)
         .cwd = context->cwd ? context->cwd : user.home,
         .cpu_millis = context->interpreter->agent->config->cpu_millis,
         .plain = context->plain,
+        .queue = &context->interpreter->starts,
     };
     return wr_runner_new(&opts, &ops, context, &context->runner, err);
 }

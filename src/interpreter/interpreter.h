@@ -3,6 +3,7 @@
 
 #include "agent/state.h"
 #include "base/buf.h"
+#include "interpreter/start.h"
 #include "loop/loop.h"
 
 struct wr_context;
@@ -23,6 +24,7 @@ struct wr_interpreter {
     struct wr_list contexts; /* in the order in which they were created */
     size_t context_count;
     struct wr_list leaving; /* removed contexts whose runners have not ended yet */
+    struct wr_start_queue starts;
     size_t collected_bytes; /* promised by bodies that are being received */
     size_t queued_bytes;    /* of code that waits */
     struct wr_buf line;     /* scratch for one line of an answer */

@@ -23,6 +23,7 @@
 #define WR_RUNNER_END_MS            5000   /* SIGKILL until it is taken for ended */
 #define WR_RUNNER_PROBE_MS          1000   /* while a cell runs: is the process still there? */
 #define WR_RUNNER_END_PROBE_MS      5      /* the same after SIGKILL */
+#define WR_FORKS                    4      /* requests at a time, as many as the nest takes */
 #define WR_FORK_RETRY_MS            20     /* the zygote is being started */
 #define WR_FORK_PATIENCE_MS         10000  /* then a runner is started plainly */
 

@@ -63,6 +63,7 @@ static int start(struct wr_agent *agent, int listen_fd, void **ret, struct wr_er
     interpreter->loop = agent->loop;
     wr_list_init(&interpreter->contexts);
     wr_list_init(&interpreter->leaving);
+    wr_list_init(&interpreter->starts.waiting);
     wr_buf_init(&interpreter->line, LINE_MAX_BYTES);
     int rc = wr_http_server_new(agent->loop, listen_fd, &opts, &interpreter->server, err);
     if (rc == 0)

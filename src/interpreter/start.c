@@ -21,15 +21,52 @@ struct wr_start {
     bool plain;
     uint64_t begun_ms;
     struct wr_timer timer; /* the next try */
+    struct wr_start_queue *queue;
+    struct wr_list link; /* while it waits for its turn */
+    bool has_turn;       /* from its first try to its end */
     struct wr_fork_request fork;
     wr_start_fn fn;
     void *data;
 };
 
+static void on_timer(struct wr_timer *timer, void *data);
+
+static bool take_turn(struct wr_start *start)
+{
+    if (!start->has_turn && start->queue->open >= WR_FORKS) {
+        wr_list_append(&start->queue->waiting, &start->link);
+        return false;
+    }
+    if (!start->has_turn)
+        start->queue->open++;
+    start->has_turn = true;
+    return true;
+}
+
+/* Whoever waits longest is next. */
+static void leave_queue(struct wr_start *start)
+{
+    struct wr_error err;
+
+    wr_list_remove(&start->link);
+    if (!start->has_turn)
+        return;
+    start->has_turn = false;
+    start->queue->open--;
+    if (wr_list_empty(&start->queue->waiting))
+        return;
+    struct wr_start *next = wr_list_entry(start->queue->waiting.next, struct wr_start, link);
+    wr_list_remove(&next->link);
+    /* From the loop, because this may be inside a call of another context. Without memory for a
+     * timer it ends by its runner's deadline. */
+    (void)!wr_timer_start(next->loop, &next->timer, 0, on_timer, next, &err);
+}
+
 struct wr_start *wr_start_cancel(struct wr_start *start)
 {
     if (!start)
         return NULL;
+    leave_queue(start);
     wr_timer_stop(&start->timer);
     wr_fork_cancel(&start->fork);
     for (size_t i = 0; i < WR_ARRAY_SIZE(start->fds); i++)
@@ -86,14 +123,6 @@ static void start_plain(struct wr_start *start)
     finish(start, &result, rc < 0 ? &err : NULL);
 }
 
-static void attempt(struct wr_start *start);
-
-static void on_timer(struct wr_timer *timer, void *data)
-{
-    (void)timer;
-    attempt(data);
-}
-
 static void on_fork(int result, void *data)
 {
     struct wr_start *start = data;
@@ -113,13 +142,22 @@ static void on_fork(int result, void *data)
 
 static void attempt(struct wr_start *start)
 {
+    const bool asks = start->language->zygote != 0 && !start->plain;
     int result = -ENOENT;
 
-    if (start->language->zygote != 0 && !start->plain)
+    if (asks && !take_turn(start))
+        return;
+    if (asks)
         result = wr_fork_begin(&start->fork, start->loop, start->language, &start->user, start->cwd,
                                start->fds);
     if (result < 0)
         on_fork(result, start);
+}
+
+static void on_timer(struct wr_timer *timer, void *data)
+{
+    (void)timer;
+    attempt(data);
 }
 
 static int copy_env(struct wr_env *to, const struct wr_env *from, struct wr_error *err)
@@ -153,6 +191,7 @@ int wr_start_begin(const struct wr_start_opts *opts, const int fds[static 3], wr
         .user = *opts->user,
         .fds = {fds[0], fds[1], fds[2]},
         .plain = opts->plain,
+        .queue = opts->queue,
         .begun_ms = wr_loop_now_ms(opts->loop),
         .fork = {.fd = -1, .fn = on_fork, .data = start},
         .fn = fn,

@@ -6,19 +6,28 @@
 
 #include "agent/env.h"
 #include "agent/user.h"
+#include "base/list.h"
 #include "interpreter/language.h"
 #include "loop/loop.h"
 
 struct wr_start;
 
+/* Whose turn it is at the zygote. The nest turns away what is too much at a time, and counts it
+ * like the rest: many that come again and again would leave no room for each other. */
+struct wr_start_queue {
+    struct wr_list waiting; /* in the order in which they began */
+    size_t open;            /* of those whose turn it is */
+};
+
 struct wr_start_opts {
     struct wr_loop *loop;
     const struct wr_language *language;
-    const struct wr_user *user; /* copied */
-    const struct wr_env *env;   /* copied */
-    const char *cwd;            /* copied; entered with root's rights */
-    uint64_t cpu_millis;        /* what the sandbox may use; 0: not known */
-    bool plain;                 /* do not ask for a fork */
+    const struct wr_user *user;   /* copied */
+    const struct wr_env *env;     /* copied */
+    const char *cwd;              /* copied; entered with root's rights */
+    uint64_t cpu_millis;          /* what the sandbox may use; 0: not known */
+    bool plain;                   /* do not ask for a fork */
+    struct wr_start_queue *queue; /* outlives the start; not looked at when there is no zygote */
 };
 
 struct wr_start_result {

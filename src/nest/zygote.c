@@ -1,13 +1,16 @@
 #include "nest/zygote.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "nest/clone.h"
 #include "nest/nest.h"
 #include "nest/zygote_child.h"
@@ -16,6 +19,10 @@
 #include "sys/syscall.h"
 
 #define WARM_TIMEOUT_MS 60000
+
+/* A zygote that has grown by this factor since it was ready is exchanged: its memory is nobody's
+ * limit, and every fork copies its page tables. */
+#define GROWTH_MAX 2
 
 /* The engine that is connected. One that is not asks for a new zygote when it comes. */
 static void tell_engine(struct wr_nest *nest, const struct wr_error *error)
@@ -56,6 +63,26 @@ void wr_zygote_kill(struct wr_nest *nest, const char *why)
         (void)wr_fail(&z->reason, WR_E_UNAVAILABLE, 0, "the zygote %s", why);
     close_socket(nest); /* nothing that it still says counts */
     (void)!wr_pidfd_send_signal(z->pidfd, SIGKILL);
+}
+
+/* 0 when it cannot be told. */
+static uint64_t resident_pages(pid_t pid)
+{
+    char path[32], text[128];
+
+    if (!wr_strformat(path, sizeof(path), "/proc/%d/statm", pid) ||
+        wr_file_read_line(AT_FDCWD, path, text, sizeof(text)) <= 0)
+        return 0;
+    const char *second = strchr(text, ' ');
+    return second ? strtoull(second, NULL, 10) : 0;
+}
+
+static void check_growth(struct wr_nest *nest)
+{
+    const struct wr_zygote *z = &nest->zygote;
+
+    if (z->pid != 0 && z->ready_pages > 0 && resident_pages(z->pid) > GROWTH_MAX * z->ready_pages)
+        wr_zygote_kill(nest, "has grown to twice its size");
 }
 
 static void run_zygote(const void *arg)
@@ -170,6 +197,7 @@ void wr_zygote_on_reply(struct wr_nest *nest)
         wr_zygote_kill(nest, "sent something else than answers");
     } else if (reply.sequence != 0) {
         wr_contexts_answer(nest, reply.sequence, reply.result);
+        check_growth(nest);
     } else if (reply.result < 0) {
         reply.text[sizeof(reply.text) - 1] = '\0';
         (void)wr_fail(&z->reason,
@@ -178,6 +206,7 @@ void wr_zygote_on_reply(struct wr_nest *nest)
         wr_zygote_kill(nest, reply.text);
     } else if (z->state == WR_ZYGOTE_WARMING) {
         z->state = WR_ZYGOTE_READY;
+        z->ready_pages = resident_pages(z->pid);
         tell_engine(nest, &(struct wr_error){0});
     }
 }

@@ -31,6 +31,7 @@ struct wr_zygote {
     int sock;
     uint32_t sequence;
     uint64_t deadline_ms;   /* of the warming */
+    uint64_t ready_pages;   /* resident when it was ready */
     struct wr_error reason; /* why it ends, once that is known */
 };
 

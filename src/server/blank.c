@@ -259,8 +259,10 @@ void wr_blank_make(struct wr_blank_pool *pool)
     struct wr_blank *blank = wr_calloc(1, sizeof *blank);
     struct wr_error error = {0};
 
-    if (!blank)
+    if (!blank) {
+        wr_blanks_plan(blanks, RETRY_FIRST_MS);
         return;
+    }
     blank->pool = pool;
     blank->ask_ms = ASK_FIRST_MS;
     blank->began_ms = wr_loop_now_ms(blanks->server->loop);

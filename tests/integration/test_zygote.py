@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 
@@ -184,6 +185,38 @@ def test_a_template_that_cannot_be_warmed(restarted, kind):  # noqa: F811
         assert made.check("echo alive") == "alive\n"
         finding = next(entry for entry in json.loads(restarted.cli("doctor", "--json").out) if entry["check"] == "forked interpreters")
         assert finding["status"] == "warn" and "unwarmed" in finding["found"] and "plainly" in finding["cost"]
+        made.kill()
+
+
+# A zygote that is ready at once and keeps 100 MB of each request.
+HOARDER = """#!/bin/sh
+case "$*" in *zygote.py*) exec /usr/bin/python3.13 -I -c '
+import os, socket, struct
+nest, hoard = socket.socket(fileno=3), []
+def answer(sequence, result): nest.send(struct.pack("<IIi256s", MAGIC, sequence, result, b""))
+answer(0, 0)
+while True:
+    data, fds, _, _ = socket.recv_fds(nest, 65536, 16)
+    if not data: break
+    for fd in fds: os.close(fd)
+    hoard.append(b"x" * 100_000_000)
+    answer(struct.unpack_from("<I", data, 4)[0], -5)
+' ;; esac
+exec /usr/bin/python3.13 "$@"
+"""
+
+
+def test_a_zygote_that_grows(restarted):  # noqa: F811
+    """It is exchanged; whoever asked gets a context all the same."""
+    header = (warren.REPOSITORY / "src/nest/zygote_protocol.h").read_text()
+    magic = re.search(r"WR_CONTEXT_MAGIC\s+(0x\w+)u", header).group(1)
+    with template_with(restarted, "hoarder", HOARDER.replace("MAGIC", magic)):
+        before = warmed(restarted)
+        made = restarted.create(template="hoarder")
+        ready(restarted, before)
+        assert interpreter.value(made, "print(6 * 7)") == "42\n"
+        warren.wait_for(lambda: warmed(restarted) >= before + 2, 60, "another zygote is warmed")
+        assert "has grown" in restarted.full_log()
         made.kill()
 
 

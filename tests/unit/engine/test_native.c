@@ -164,7 +164,7 @@ static void check_assignment(void)
     peer_call(sock, WR_ACTION_STATS, json, &reply);
     CHECK_INT(json_integer_value(json_object_get(reply.json, "memoryLimitBytes")), 64 * WR_MIB);
     CHECK_INT(json_integer_value(json_object_get(reply.json, "diskLimitBytes")), 32 * WR_MIB);
-    CHECK(live_works(sock, id));
+    CHECK(live_processes(id) > 0);
     live_template(LIVE_LAYER, 64 * WR_MIB);
     check_code(sock, WR_ACTION_ASSIGN, old, WR_E_FAILED_PRECONDITION);
     live_template(LIVE_LAYER, 0);
