@@ -260,8 +260,13 @@ int wr_recorder_write(struct wr_recorder *recorder, const char *path, struct wr_
 
     if (!text)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "executed notebook");
-    if (stat(target, &st) == 0)
+    if (stat(target, &st) == 0) {
+        /* It is replaced, which root can do to a device too. */
+        if (!S_ISREG(st.st_mode))
+            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                           "write %.160s: it is no regular file; name another one", path);
         mode = st.st_mode & 0777;
+    }
     size_t len = strlen(text);
     text[len] = '\n'; /* in place of the NUL: the length is given below */
     int r = wr_file_replace(AT_FDCWD, target, text, len + 1, mode, WR_DURABLE);

@@ -215,7 +215,9 @@ static int write_request(struct wr_buf *out, const struct wr_cell_request *reque
         wr_jw_kstr(&w, "language", request->language);
     wr_jw_end(&w);
     int r = wr_jw_finish(&w);
-    return r < 0 ? wr_fail(err, WR_E_INVALID_ARGUMENT, -r, "the cell is too large") : 0;
+    return r < 0 ? wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the cell is larger than %zu MiB",
+                           MAX_CODE / WR_MIB)
+                 : 0;
 }
 
 int wr_interpreter_execute(const struct wr_interpreter *interpreter,

@@ -102,11 +102,17 @@ static bool in_path(const char *program, const char *path)
 
 int wr_language_check(const struct wr_language *language, const char *path, struct wr_error *err)
 {
-    if (in_path(language->program, path) && access(language->runner, R_OK) == 0)
+    const char *missing = NULL;
+
+    if (!in_path(language->program, path) || access(language->runner, R_OK) != 0)
+        missing = language->what;
+    else if (!in_path(language->argv[0], path)) /* what its runner is written in */
+        missing = language->argv[0];
+    if (!missing)
         return 0;
     return wr_fail(
         err, WR_E_UNIMPLEMENTED, 0,
         "this sandbox cannot run %s: its template has no %s; use a template that has it, "
         "such as code-interpreter-full",
-        language->name, language->what);
+        language->name, missing);
 }

@@ -20,7 +20,7 @@
 
 /* Connections per sandbox: so many at once, then so many per second. */
 #define BURST      64
-#define PER_SECOND 50
+#define PER_SECOND 20
 #define TOKEN      1000 /* one connection; so PER_SECOND is also what a millisecond brings */
 #define CHARGED_MS 10   /* shorter rounds are nobody's fault: others had the processor */
 

@@ -87,6 +87,22 @@ def test_it_looks_like_a_python_that_was_started_plainly(sandbox, context):
     assert shown == f"['python3', '-I', '{PROGRAM}main.py'] False\n"
 
 
+def test_it_has_no_children_of_its_own(sandbox):
+    code = "import os\ntry:\n    print(os.waitpid(-1, os.WNOHANG))\nexcept ChildProcessError:\n    print('none')"
+    for _ in range(10):  # one that the fork has not reaped would be seen in some
+        made = forked(sandbox)
+        assert interpreter.value(sandbox, code, context_id=made) == "none\n"
+        interpreter.call(sandbox, "DELETE", f"/contexts/{made}")
+
+
+def test_many_that_start_at_once_are_all_forked(fresh):
+    sandbox = fresh()
+    forked(sandbox)
+    made = [interpreter.new_context(sandbox) for _ in range(90)]
+    code = "print('memfd:python' in open('/proc/self/maps').read())"
+    assert {interpreter.value(sandbox, code, context_id=one) for one in made} == {"True\n"}
+
+
 def test_programs_that_it_starts_find_signals_as_usual(sandbox, context):
     found = status(context_pid(sandbox, context))
     assert int(found["SigBlk"], 16) == 0

@@ -137,6 +137,12 @@ def test_multiprocessing(shared):
                          "with multiprocessing.Pool(2) as pool: squares = pool.map(square, [1, 2, 3])\nsquares") == "[1, 4, 9]"
 
 
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_multiprocessing_that_starts_a_python_of_its_own(shared, method):
+    code = f"import multiprocessing\nwith multiprocessing.get_context({method!r}).Pool(2) as pool: lengths = pool.map(len, ['a', 'bc'])\nlengths"
+    assert value(shared, code) == "[1, 2]"
+
+
 # Errors
 
 

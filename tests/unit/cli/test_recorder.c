@@ -137,6 +137,9 @@ TEST(the_file_is_replaced_as_a_whole)
     wr_auto_json *back = json_load_file(path, 0, NULL);
     CHECK(json_equal(back, recorder.json));
     CHECK_INT(wr_recorder_write(&recorder, "/nonexistent/n.ipynb", &err), -WR_E_NOT_FOUND);
+    CHECK(unlink(path) == 0 && mkfifo(path, 0600) == 0);
+    CHECK_INT(wr_recorder_write(&recorder, path, &err), -WR_E_INVALID_ARGUMENT);
+    CHECK(stat(path, &st) == 0 && S_ISFIFO(st.st_mode));
     wr_recorder_done(&recorder);
     CHECK(unlink(link_path) == 0 && unlink(path) == 0 && rmdir(dir) == 0);
 }

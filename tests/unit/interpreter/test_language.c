@@ -43,3 +43,13 @@ TEST(what_is_missing_is_told)
     CHECK_INT(wr_language_check(wr_language_find("r"), "/nowhere:/bin", &err), -WR_E_UNIMPLEMENTED);
     CHECK(strstr(err.msg, "code-interpreter-full") != NULL);
 }
+
+TEST(a_runner_needs_its_own_program_too)
+{
+    const struct wr_language language = {
+        .name = "sh", .what = "Sh", .program = "sh", .runner = "/dev/null", .argv = {"no-program"}};
+    struct wr_error err;
+
+    CHECK_INT(wr_language_check(&language, "/nowhere:/bin", &err), -WR_E_UNIMPLEMENTED);
+    CHECK(strstr(err.msg, "no no-program;") != NULL);
+}

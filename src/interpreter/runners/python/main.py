@@ -18,13 +18,21 @@ import warren_runner  # noqa: E402  (the path has to be set first)
 sys.path.remove(_here)
 
 
+def warm():
+    try:
+        warren_runner.warm()
+    except ImportError as error:
+        # The beginning of what stands here is all that the user sees.
+        sys.exit(f"this template's Python lacks what contexts need ({error}); use a template that has it, such as base")
+
+
 def main(arguments):
     if arguments:
         socket, request = map(int, arguments)
         warren_runner.take(request)
-        warren_runner.warm()
+        warm()
         warren_runner.serve(socket, renewed=True)
-    warren_runner.warm()
+    warm()
     warren_runner.serve(SOCKET_FD)
 
 
