@@ -74,7 +74,7 @@ struct scan {
     const struct syntax *syntax;
     const char *at, *end;
     long depth;         /* open brackets */
-    long words;         /* open words of the shell: if, case, do */
+    long words;         /* open words of the shell: if, case, for */
     bool open;          /* the text ends inside a string or a comment */
     bool block;         /* a line ended with a colon */
     bool line_start;    /* only blanks since the line began */
@@ -178,7 +178,8 @@ static void count_word(struct scan *scan, bool command)
     static const struct {
         const char *word;
         long change;
-    } words[] = {{"if", 1}, {"fi", -1}, {"case", 1}, {"esac", -1}, {"do", 1}, {"done", -1}};
+    } words[] = {{"if", 1},    {"fi", -1},   {"case", 1},   {"esac", -1}, {"for", 1},
+                 {"while", 1}, {"until", 1}, {"select", 1}, {"done", -1}};
     static const char *const before[] = {"if", "then", "elif", "else", "while", "until", "do"};
     const char *start = scan->at;
 

@@ -39,6 +39,8 @@ TEST(states_of_texts)
         {"typescript", "const x: {a: number} = {\n", 'o'},
         {"bash", "if true; then\n", 'o'},
         {"bash", "if true; then\necho x\nfi\n", 'c'},
+        {"bash", "for i in 1 2\n", 'o'},
+        {"bash", "while read x\ndo echo $x\ndone\n", 'c'},
         {"bash", "for i in 1 2\ndo echo $i\n", 'o'},
         {"bash", "for i in 1 2; do echo $i; done\n", 'c'},
         {"bash", "case x in\n x) echo;;\n", 'o'},
