@@ -12,7 +12,7 @@ import sys
 ALLOWED = set("""
 __errno_location _exit chdir close closedir dirfd dup3 fchmod fcntl getpid getsockopt memcpy memset mmap mprotect mremap
 madvise munmap open opendir prctl read readdir readlink recvmsg sbrk sendmsg setitimer setsid sigaction sigemptyset
-sigprocmask snprintf socketpair strchr strlen strnlen strrchr syscall umask vfork write
+sigprocmask snprintf socketpair strchr strlen strnlen strrchr syscall umask vfork waitpid write
 """.split())
 EXPORTED = {"wr_zygote_prepare", "wr_zygote_report", "wr_zygote_serve"}
 

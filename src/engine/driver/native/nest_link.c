@@ -150,6 +150,7 @@ void wr_nest_link_end(struct wr_nest_link *link, const char *why)
     (void)wr_fail(&error, WR_E_UNAVAILABLE, 0, "the nest %s ended", link->nest_name);
     wr_list_foreach(it, &link->waiting)
         finish(wr_list_entry(it, struct waiting, link), NULL, &error);
+    wr_native_zygote_nest_gone(link->driver, link);
 }
 
 static struct waiting *find_waiting(struct wr_nest_link *link, uint32_t sequence)

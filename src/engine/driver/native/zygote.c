@@ -35,6 +35,15 @@ void wr_native_zygote_drop(struct wr_native_template *t)
     t->zygote = (struct wr_native_zygote){.state = WR_NATIVE_ZYGOTE_WANTED};
 }
 
+void wr_native_zygote_nest_gone(struct wr_driver *driver, const struct wr_nest_link *nest)
+{
+    wr_list_foreach(it, &driver->templates) {
+        struct wr_native_template *t = wr_list_entry(it, struct wr_native_template, link);
+        if (t->nest == nest)
+            wr_native_zygote_drop(t);
+    }
+}
+
 /* Contexts start plainly at once instead of waiting for it. */
 static void announce_none(struct wr_native_template *t)
 {

@@ -35,6 +35,8 @@ struct wr_native_zygote {
 void wr_native_zygote_start(struct wr_native_template *t);
 /* Ends the one that there is; another one is wanted. For other layers, another nest, or the end. */
 void wr_native_zygote_drop(struct wr_native_template *t);
+/* The nest has ended, and its zygote with it: nothing of that stays. */
+void wr_native_zygote_nest_gone(struct wr_driver *driver, const struct wr_nest_link *nest);
 struct wr_driver_zygote;
 /* wr_driver_ops.zygote */
 void wr_native_zygote_state(struct wr_driver *driver, const char *template_name,
