@@ -77,7 +77,7 @@ def test_lists_of_templates(raw, box):
     for path in ("/templates", "/v2/templates"):
         [base] = [one for one in json_of(raw.api("GET", path)) if "base" in one["aliases"]]
         assert base["templateID"] == box.fields["templateID"] and re.fullmatch(UUID, base["buildID"])
-        assert base["names"] == ["base"] and base["public"] is True and base["buildStatus"] == "ready"
+        assert base["names"] == base["aliases"] == ["base", "code-interpreter-v1"] and base["public"] is True and base["buildStatus"] == "ready"
         for field in ("cpuCount", "memoryMB", "diskSizeMB", "spawnCount", "buildCount"):
             assert isinstance(base[field], int), field
         assert re.fullmatch(TIME, base["createdAt"]) and re.fullmatch(TIME, base["updatedAt"])

@@ -98,7 +98,7 @@ def test_cli_template_list(cli):
     code, out, err = cli("template", "list", "--format", "json")
     assert code == 0, (out, err)
     templates = json.loads(out)
-    assert ["base"] in [one["aliases"] for one in templates]
+    assert ["base", "code-interpreter-v1"] in [one["aliases"] for one in templates]
     code, out, err = cli("template", "list")
     assert code == 0 and "base" in out, (out, err)
 
