@@ -4,7 +4,7 @@
 
 /* What of a language matters here. */
 struct syntax {
-    const char *language;
+    const char *languages[2];
     const char *quotes;       /* characters that begin a string */
     const char *long_quotes;  /* of these, strings that may hold line breaks */
     const char *raw_quotes;   /* of these, strings without escapes */
@@ -23,7 +23,7 @@ static const char *const python_trailing[] = {"\\", NULL};
 static const char *const no_trailing[] = {NULL};
 
 static const struct syntax syntaxes[] = {
-    {.language = "python",
+    {.languages = {"python"},
      .quotes = "'\"",
      .long_quotes = "",
      .raw_quotes = "",
@@ -31,7 +31,7 @@ static const struct syntax syntaxes[] = {
      .line_comment = "#",
      .blocks = true,
      .trailing = python_trailing},
-    {.language = "javascript",
+    {.languages = {"javascript", "typescript"},
      .quotes = "'\"`",
      .long_quotes = "`",
      .raw_quotes = "",
@@ -39,28 +39,20 @@ static const struct syntax syntaxes[] = {
      .block_comment = true,
      .regex = true,
      .trailing = no_trailing},
-    {.language = "typescript",
-     .quotes = "'\"`",
-     .long_quotes = "`",
-     .raw_quotes = "",
-     .line_comment = "//",
-     .block_comment = true,
-     .regex = true,
-     .trailing = no_trailing},
-    {.language = "bash",
+    {.languages = {"bash"},
      .quotes = "'\"`",
      .long_quotes = "'\"`",
      .raw_quotes = "'",
      .line_comment = "#",
      .shell = true,
      .trailing = shell_trailing},
-    {.language = "r",
+    {.languages = {"r"},
      .quotes = "'\"`",
      .long_quotes = "'\"`",
      .raw_quotes = "`",
      .line_comment = "#",
      .trailing = r_trailing},
-    {.language = "java",
+    {.languages = {"java"},
      .quotes = "'\"",
      .long_quotes = "",
      .raw_quotes = "",
@@ -329,8 +321,9 @@ static bool ends_with_one_of(const char *text, const char *last, const char *con
 static const struct syntax *syntax_of(const struct wr_cell_language *language)
 {
     for (size_t i = 0; i < WR_ARRAY_SIZE(syntaxes); i++)
-        if (wr_streq(syntaxes[i].language, language->name))
-            return &syntaxes[i];
+        for (size_t j = 0; j < WR_ARRAY_SIZE(syntaxes[i].languages); j++)
+            if (syntaxes[i].languages[j] && wr_streq(syntaxes[i].languages[j], language->name))
+                return &syntaxes[i];
     return &syntaxes[0];
 }
 

@@ -1,7 +1,6 @@
 #include "interpreter/runner.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,7 +17,8 @@
 #include "interpreter/payload.h"
 
 #define IN_MAX      (WR_FRAME_HEADER + WR_RUNNER_TEXT + WR_RUNNER_READ)
-/* Reads of the socket before a pipe is read: what a cell has sent meanwhile. */
+/* Reads of the socket before a pipe is read, or after the process has ended: more than a socket
+ * holds. */
 #define FRAME_READS 16
 #define OUT_MAX     (WR_FRAME_HEADER + (size_t)WR_FRAME_MAX + (size_t)8 * 1024 * 1024)
 
@@ -386,7 +386,7 @@ static void probe(struct wr_runner *runner)
         arm(runner, WR_RUNNER_PROBE_MS);
         return;
     }
-    if (!read_frames(runner, UINT_MAX))
+    if (!read_frames(runner, FRAME_READS))
         return;
     if (runner->paused || !in_cell(runner))
         arm(runner, WR_RUNNER_PROBE_MS);

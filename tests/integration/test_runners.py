@@ -65,7 +65,7 @@ class Context:
 def context(directory, language, **options):
     command, template = LANGUAGES[language]
     if template == FULL and not (pathlib.Path(warren.data_dir()) / "templates" / f"{FULL}.json").exists():
-        pytest.skip(f"there is no template {FULL}")
+        pytest.fail(f"there is no template {FULL}: `warren template make {FULL}` makes it")
     with Runner(directory, command=command, template=template, **options) as runner:
         yield Context(runner)
 

@@ -179,7 +179,7 @@ def test_pip_replaces_what_debian_installed(fresh):
 def full(server):
     manifest = pathlib.Path(server.data) / "templates" / f"{FULL}.json"
     if not manifest.exists():
-        pytest.skip(f"there is no template {FULL}: `warren template make {FULL}` makes it")
+        pytest.fail(f"there is no template {FULL}: `warren template make {FULL}` makes it")
     with server.sandbox(template=FULL, memoryBytes=2 << 30) as made:
         yield made
 

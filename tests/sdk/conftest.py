@@ -90,45 +90,46 @@ def interpreter(request, served):
     made.stop()
 
 
+def one_sandbox(package):
+    made = package.Sandbox.create(timeout=600)
+    yield made
+    made.kill()
+
+
+def maker(package):
+    """Gives create(timeout=...), whose sandboxes end with the test."""
+    with contextlib.ExitStack() as stack:
+        def create(*arguments, **options):
+            made = package.Sandbox.create(*arguments, **options)
+            stack.callback(package.Sandbox.kill, made.sandbox_id, **{
+                name: options[name] for name in ("api_key",) if name in options})
+            return made
+
+        yield create
+
+
 @pytest.fixture(scope="module")
 def box(interpreter):
     """A sandbox of the code interpreter that the tests of a file share."""
-    made = interpreter.Sandbox.create(timeout=600)
-    yield made
-    made.kill()
+    yield from one_sandbox(interpreter)
 
 
 @pytest.fixture
 def fresh(interpreter):
     """Makes sandboxes of the code interpreter that end with the test."""
-    with contextlib.ExitStack() as stack:
-        def create(*arguments, **options):
-            made = interpreter.Sandbox.create(*arguments, **options)
-            stack.callback(interpreter.Sandbox.kill, made.sandbox_id)
-            return made
-
-        yield create
+    yield from maker(interpreter)
 
 
 @pytest.fixture(scope="module")
 def sandbox(sdk):
     """One that the tests of a file share."""
-    made = sdk.Sandbox.create(timeout=600)
-    yield made
-    made.kill()
+    yield from one_sandbox(sdk)
 
 
 @pytest.fixture
 def make(sdk):
     """Makes sandboxes that end with the test: make(timeout=...)."""
-    with contextlib.ExitStack() as stack:
-        def create(*arguments, **options):
-            made = sdk.Sandbox.create(*arguments, **options)
-            stack.callback(sdk.Sandbox.kill, made.sandbox_id, **{
-                name: options[name] for name in ("api_key",) if name in options})
-            return made
-
-        yield create
+    yield from maker(sdk)
 
 
 @pytest.fixture
