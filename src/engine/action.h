@@ -34,13 +34,15 @@ enum wr_action {
     /* {} -> {"version": "0.1.0", "pid": n} */
     WR_ACTION_PING = 1,
     /* {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles", "envVars":
-     * {}, "accessToken": "<64 hex characters>", "sockets": n, "blank": bool}
+     * {}, "accessToken": "<64 hex characters>", "sockets": n, "egress": bool, "blank": bool,
+     * "volumes": [{"volume": "<uuid>", "path": "/absolute/path", "readOnly": bool}]}
      * -> {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles",
-     * "createdMs"} + n sockets. Only template is required; without an id the engine chooses one,
-     * which is fast because sandboxes are prepared under ids of their own. 0 or absent limits take
-     * the template's or built-in defaults. The sandbox's agent demands the access token; the engine
-     * hands it over and forgets it. A blank, which needs one, prepares itself for whoever gets it
-     * by ASSIGN (docs/internals/blanks.md). */
+     * "createdMs", "sockets": n, "egress": m} + n sockets, then the m sockets of EGRESS. Only
+     * template is required; without an id the engine chooses one, which is fast because sandboxes
+     * are prepared under ids of their own. 0 or absent limits take the template's or built-in
+     * defaults. The sandbox's agent demands the access token; the engine hands it over and forgets
+     * it. A blank, which needs one, prepares itself for whoever gets it by ASSIGN
+     * (docs/internals/blanks.md). */
     WR_ACTION_CREATE = 2,
     /* {"id"} -> {} when every process is gone. Idempotent while the sandbox is being removed;
      * NOT_FOUND afterwards. A CREATE that has no answer yet gets ABORTED. */
@@ -66,6 +68,16 @@ enum wr_action {
      * sockets: a blank becomes an ordinary sandbox that was created now. Absent or 0 limits stay.
      * FAILED_PRECONDITION when it is no blank, or its template has changed since. */
     WR_ACTION_ASSIGN = 9,
+    /* {"id"} -> {} + the sockets that take what leaves the sandbox (docs/internals/network.md), all
+     * non-blocking: TCP IPv4, UDP IPv4, and on a host with IPv6 TCP IPv6, UDP IPv6. */
+    WR_ACTION_EGRESS = 10,
+    /* {"volume": "<uuid>", "sizeBytes": n} -> {}: an empty volume with a hard limit. Idempotent. */
+    WR_ACTION_VOLUME_CREATE = 11,
+    /* {"volume"} -> {}. FAILED_PRECONDITION while a sandbox has it mounted, NOT_FOUND. */
+    WR_ACTION_VOLUME_REMOVE = 12,
+    /* {"after": "<uuid>"} -> {"volumes": [{"volume", "sizeBytes", "usedBytes", "sandboxes": n}],
+     * "more": bool}; ids ascend; "" starts. */
+    WR_ACTION_VOLUMES = 13,
 };
 
 enum wr_action_event {
@@ -78,10 +90,13 @@ enum wr_action_event {
     WR_EVENT_READY = 2,
 };
 
-#define WR_ACTION_MAX_ENV     (32 * 1024) /* all names and values together */
-#define WR_ACTION_TOKEN_LEN   64          /* hex characters of an access token */
-#define WR_ACTION_MAX_SOCKETS 16
-#define WR_ACTION_LIST_PAGE   128 /* sandboxes or templates in one reply */
+#define WR_ACTION_MAX_ENV        (32 * 1024) /* all names and values together */
+#define WR_ACTION_TOKEN_LEN      64          /* hex characters of an access token */
+#define WR_ACTION_MAX_SOCKETS    16
+#define WR_ACTION_EGRESS_SOCKETS 4
+#define WR_ACTION_MAX_VOLUMES    8   /* mounted in one sandbox */
+#define WR_ACTION_VOLUME_PATH    255 /* bytes of a mount's path */
+#define WR_ACTION_LIST_PAGE      128 /* sandboxes or templates in one reply */
 
 /* Limits of one sandbox and their defaults. */
 #define WR_CPU_MILLIS_MIN       50u

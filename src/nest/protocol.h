@@ -9,7 +9,7 @@
 #include "base/str.h"
 
 #define WR_NEST_MAGIC                                                                          \
-    0x57524e33u /* "WRN3": raised on any change, so that engine and nest of different versions \
+    0x57524e34u /* "WRN4": raised on any change, so that engine and nest of different versions \
                    part cleanly */
 #define WR_NEST_MAX_CONFIG   (64 * 1024) /* JSON that the agent of a new sandbox reads */
 #define WR_NEST_MAX_CHILDREN 8192
@@ -24,8 +24,9 @@ enum wr_nest_kind {
     /* Once per connection, before anything else. Descriptors: memfd with the seccomp program, the
        nest's own v1 tasks files. */
     WR_NEST_SETUP = 1,
-    /* Descriptors: overlay mount, v1 tasks files (v1_count), v2 directory (if has_v2). Answer:
-       result 0 with pidfd, network namespace, status pipe. */
+    /* Descriptors: overlay mount, v1 tasks files (v1_count), v2 directory (if has_v2), volumes
+       (volume_count, detached mounts). Answer: result 0 with pidfd, network namespace, status pipe,
+       and the sandbox's egress sockets (WR_NEST_EGRESS). */
     WR_NEST_SPAWN = 2,
     /* `after` in id. Answer: up to WR_NEST_LIST_PAGE entries with pidfd and network namespace each.
      */
@@ -39,6 +40,18 @@ enum wr_nest_kind {
      * sequence 0 and entries[0].id: code 0 once it is warmed, else why it ended.
      */
     WR_NEST_ZYGOTE = 5,
+    /* `id`. Answer: the sockets that take what leaves that sandbox: TCP and UDP IPv4, then, if the
+       host has IPv6, TCP and UDP IPv6. The nest keeps them as long as the sandbox lives. */
+    WR_NEST_EGRESS = 6,
+};
+
+#define WR_NEST_EGRESS_SOCKETS 4
+#define WR_NEST_MAX_VOLUMES    8
+
+/* Where a volume is mounted in a sandbox: made below the sandbox's root if it is missing. */
+struct wr_nest_volume {
+    char path[256]; /* absolute, clean */
+    uint8_t read_only;
 };
 
 struct wr_nest_rlimits {
@@ -54,12 +67,13 @@ struct wr_nest_request {
     char id[WR_ID_LEN + 1];
     uint8_t v1_count;
     uint8_t has_v2;
-    uint8_t pad;
+    uint8_t volume_count;
     uint32_t count;
     uint32_t shm_mib; /* size limit of /dev/shm */
     uint64_t layers;  /* SPAWN, ZYGOTE: stands for the stack of layers; a zygote serves sandboxes of
                          the same stack */
     struct wr_nest_rlimits rlimits;
+    struct wr_nest_volume volumes[WR_NEST_MAX_VOLUMES];
     uint32_t config_len; /* bytes of JSON behind this struct (SPAWN) */
 };
 

@@ -38,6 +38,16 @@ struct wr_blank_pool_config {
 };
 #define WR_MAX_BLANK_POOLS 8
 
+/* What sandboxes may use of the network; the texts were checked by the command line. */
+struct wr_egress_config {
+    bool off;                 /* nothing gets out of any sandbox */
+    const char *open;         /* ranges that the guard leaves open (egress/guard.h), or NULL */
+    const char *dns_servers;  /* see egress/resolver.h; NULL: those of the host */
+    const char *ca_pem;       /* further roots for servers behind a transform, PEM, or NULL */
+    uint32_t max_connections; /* of one sandbox */
+    uint64_t bandwidth_bytes_per_s; /* of one sandbox, both directions together; 0: no limit */
+};
+
 struct wr_server_config {
     const char *state_dir;     /* directory of warren.db, owned by the server's user */
     const char *domain;        /* base domain, may carry ":port"; NULL without domain mode */
@@ -53,4 +63,7 @@ struct wr_server_config {
     uint32_t max_connections_per_sandbox; /* through the ingress */
     struct wr_blank_pool_config blank_pools[WR_MAX_BLANK_POOLS];
     size_t blank_pool_count;
+    struct wr_egress_config egress;
+    uint64_t volume_default_bytes; /* size limit of a volume whose creator gives none */
+    uint64_t volume_max_bytes;
 };

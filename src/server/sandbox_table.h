@@ -68,6 +68,13 @@ struct wr_sandbox {
     size_t connection_count;    /* connections and dials */
     uint16_t v6_ports[4];       /* ports that were found on ::1 and not on 127.0.0.1; 0: none */
     uint8_t v6_next;            /* the place for the next one */
+
+    /* Egress: the listening sockets of its namespace until the egress takes them (-1: none). */
+    int egress_fds[WR_ACTION_EGRESS_SOCKETS];
+    struct wr_egress_sandbox *egress; /* owned; NULL before its start */
+    /* Made by the server for itself (the content of a volume): clients do not see it, it counts for
+     * no team, and it has no row in the store. */
+    bool internal;
 };
 
 struct wr_sandbox_table;

@@ -11,6 +11,7 @@ struct wr_server;
 struct wr_store;
 struct wr_auth;
 struct wr_blanks;
+struct wr_egress;
 struct wr_sampler;
 struct wr_templates;
 
@@ -35,6 +36,7 @@ struct wr_server {
     struct wr_sampler *sampler;
     struct wr_events events;
     struct wr_blanks *blanks;
+    struct wr_egress *egress;
     struct wr_templates *templates; /* owned; NULL until somebody has asked for them */
     uint64_t request_number;        /* of the last request of the control API */
     struct wr_listener listeners[WR_MAX_LISTENERS];

@@ -74,6 +74,27 @@ static const char *const steps[] = {
     " PRIMARY KEY (team_id, at_ms)"
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX team_metrics_age ON team_metrics (at_ms);",
+    /* 3: data that outlives sandboxes */
+    "CREATE TABLE volumes ("
+    " id TEXT PRIMARY KEY,"
+    " team_id TEXT NOT NULL REFERENCES teams (id),"
+    " name TEXT NOT NULL,"
+    " size_bytes INTEGER NOT NULL,"
+    " created_ms INTEGER NOT NULL,"
+    " removing INTEGER NOT NULL DEFAULT 0,"
+    " UNIQUE (team_id, name)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE secrets ("
+    " id TEXT PRIMARY KEY,"
+    " team_id TEXT NOT NULL REFERENCES teams (id) ON DELETE CASCADE,"
+    " name TEXT NOT NULL,"
+    " value BLOB NOT NULL,"
+    " version INTEGER NOT NULL,"
+    " metadata TEXT NOT NULL,"
+    " created_ms INTEGER NOT NULL,"
+    " updated_ms INTEGER NOT NULL,"
+    " UNIQUE (team_id, name)"
+    ") STRICT, WITHOUT ROWID;",
 };
 
 uint64_t wr_schema_newest(void)
