@@ -25,17 +25,18 @@ ALLOWED = {
     "engine": BASE | {"template", "nest"},
     "server": WIRE | {"template", "engine"},
     "client": WIRE | {"engine"},
-    "cli": WIRE | {"template", "engine", "server", "client"},
+    "cli": WIRE | {"nest", "template", "engine", "server", "client"},
 }
 # Of these folders only the interface is visible from outside.
 INTERFACES = {
     ("interpreter", "nest"): {"nest/zygote_protocol.h"},
     ("nest", "interpreter"): {"interpreter/service.h"},
-    ("engine", "nest"): {"nest/protocol.h"},
+    ("engine", "nest"): {"nest/egress_sockets.h", "nest/protocol.h"},
     ("server", "engine"): {"engine/action.h"},
     ("client", "engine"): {"engine/action.h"},
     ("cli", "engine"): {"engine/main.h", "engine/action.h"},
-    ("cli", "server"): {"server/config.h", "server/main.h", "server/setup.h"},
+    ("cli", "nest"): {"nest/netns.h"},
+    ("cli", "server"): {"server/config.h", "server/egress/name_servers.h", "server/main.h", "server/setup.h"},
 }
 
 

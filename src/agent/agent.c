@@ -108,5 +108,6 @@ int wr_agent_run(const struct wr_agent_config *config)
     agent.loop = wr_loop_free(agent.loop);
     json_decref(agent.env);
     free(agent.token);
+    free(agent.trust.pem);
     return rc < 0 ? 1 : 0;
 }

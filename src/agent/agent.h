@@ -13,6 +13,9 @@
 #include "agent/service.h"
 #include "base/error.h"
 
+/* The content_root of a sandbox that has one. */
+#define WR_CONTENT_ROOT "/volume"
+
 struct wr_agent_config {
     const char *sandbox_id; /* borrowed, like all texts here */
     const char *template_name;
@@ -24,6 +27,7 @@ struct wr_agent_config {
     int interpreter_fd; /* the same, of the interpreter service; -1: none */
     const struct wr_agent_service *interpreter; /* serves interpreter_fd; NULL: nobody */
     bool blank; /* prepare for a user who is not known yet (docs/internals/interpreter.md) */
+    const char *content_root; /* serve the files below it (fs/content.h); NULL: no such routes */
     uint64_t cpu_millis;    /* thousandths of a processor that the sandbox may use; 0: not known */
     uint64_t log_max_bytes; /* memory that the output log may take */
     const char *access_token; /* what callers have to know; NULL: anybody may call */

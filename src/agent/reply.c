@@ -106,17 +106,19 @@ static void free_late(struct wr_exchange *ex, bool aborted, void *data)
     free(late);
 }
 
-void wr_reply_error_late(struct wr_exchange *ex, int status, const char *fmt, ...)
+void wr_reply_wrong(struct wr_exchange *ex, int status, struct wr_buf *body)
+{
+    wr_exchange_begin(ex, status);
+    send_error(ex, body);
+    wr_buf_done(body);
+}
+
+void wr_reply_wrong_late(struct wr_exchange *ex, int status, struct wr_buf *body)
 {
     static const struct wr_exchange_ops ops = {.on_body_end = send_late, .on_close = free_late};
     const struct wr_h1_head *head = wr_exchange_head(ex);
-    wr_auto_buf body = WR_BUF(ERROR_BODY_MAX);
     struct wr_error err;
-    va_list ap;
 
-    va_start(ap, fmt);
-    write_error(&body, status, fmt, ap);
-    va_end(ap);
     /* Nothing to wait for, or a client that asks before it sends. */
     bool now = head->framing == WR_H1_BODY_NONE || head->expect_continue;
     struct late *late = now ? NULL : wr_calloc(1, sizeof(*late));
@@ -126,13 +128,23 @@ void wr_reply_error_late(struct wr_exchange *ex, int status, const char *fmt, ..
         late = NULL;
     }
     if (!late) {
-        wr_exchange_begin(ex, status);
-        send_error(ex, &body);
+        wr_reply_wrong(ex, status, body);
         return;
     }
     late->ex = ex;
     late->status = status;
-    late->body = body;
-    body = (struct wr_buf){0};
+    late->body = *body;
+    *body = (struct wr_buf){0};
     wr_exchange_set_ops(ex, &ops, late);
+}
+
+void wr_reply_error_late(struct wr_exchange *ex, int status, const char *fmt, ...)
+{
+    wr_auto_buf body = WR_BUF(ERROR_BODY_MAX);
+    va_list ap;
+
+    va_start(ap, fmt);
+    write_error(&body, status, fmt, ap);
+    va_end(ap);
+    wr_reply_wrong_late(ex, status, &body);
 }

@@ -12,5 +12,9 @@ void wr_reply_error_with(struct wr_exchange *ex, int status, const char *name, c
  * would see a broken connection and not the reason. After ten seconds it is sent all the same. For
  * handlers that have set no callbacks; what comes is dropped. */
 void wr_reply_error_late(struct wr_exchange *ex, int status, const char *fmt, ...) WR_PRINTF(3, 4);
+/* Sends a body of JSON that says what is wrong, as the above do; it is taken over. */
+void wr_reply_wrong(struct wr_exchange *ex, int status, struct wr_buf *body);
+/* The same as wr_reply_error_late() does it. */
+void wr_reply_wrong_late(struct wr_exchange *ex, int status, struct wr_buf *body);
 /* A complete JSON answer. */
 void wr_reply_json(struct wr_exchange *ex, int status, const struct wr_buf *json);

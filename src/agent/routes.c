@@ -4,6 +4,7 @@
 #include "agent/cors.h"
 #include "agent/exec/rpc_process.h"
 #include "agent/fs/compose.h"
+#include "agent/fs/content.h"
 #include "agent/fs/files_get.h"
 #include "agent/fs/files_put.h"
 #include "agent/fs/rpc_filesystem.h"
@@ -11,6 +12,7 @@
 #include "agent/logs.h"
 #include "agent/reply.h"
 #include "agent/state.h"
+#include "agent/trust.h"
 #include "http/router.h"
 #include "json/jwrite.h"
 
@@ -99,6 +101,18 @@ static void post_init(struct wr_exchange *ex, const struct wr_route_match *match
     wr_init_post(data, ex);
 }
 
+static void put_trust(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
+{
+    (void)match;
+    wr_trust_put(data, ex);
+}
+
+static void delete_trust(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
+{
+    (void)match;
+    wr_trust_delete(data, ex);
+}
+
 static const struct wr_route routes[] = {
     {"GET", "/health", get_health},
     {"GET", "/envs", get_envs},
@@ -109,6 +123,8 @@ static const struct wr_route routes[] = {
     {"POST", "/files/compose", post_files_compose},
     {"GET", "/init", get_init},
     {"POST", "/init", post_init},
+    {"PUT", "/trust", put_trust},
+    {"DELETE", "/trust", delete_trust},
 };
 
 void wr_routes_handle(struct wr_exchange *ex, void *data)
@@ -124,6 +140,8 @@ void wr_routes_handle(struct wr_exchange *ex, void *data)
                        "signing if supported");
         return;
     }
+    if (agent->config->content_root && wr_content_handle(agent, ex))
+        return;
     if (wr_rpc_process(agent, ex) || wr_rpc_filesystem(agent, ex))
         return;
     switch (wr_route_dispatch(routes, WR_ARRAY_SIZE(routes), ex, agent)) {

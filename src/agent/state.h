@@ -7,6 +7,7 @@
 #include "agent/log.h"
 #include "agent/metrics.h"
 #include "agent/pid1.h"
+#include "agent/trust_store.h"
 
 struct wr_http_server;
 
@@ -23,5 +24,6 @@ struct wr_agent {
     struct wr_filesystem filesystem;
     struct wr_pid1 pid1;
     struct wr_cpu_sample cpu; /* of the last GET /metrics */
+    struct wr_trust_certificate trust;
     struct wr_idle markers;   /* writes the files that name sandbox and template */
 };

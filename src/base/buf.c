@@ -8,6 +8,26 @@
 
 #define MIN_CAPACITY 64
 
+static void give_back(struct wr_buf *b)
+{
+    if (b->wipe && b->data)
+        explicit_bzero(b->data, b->cap);
+    free(b->data);
+}
+
+/* realloc() would leave the old bytes behind. */
+static char *move(struct wr_buf *b, size_t cap)
+{
+    char *data = malloc(cap);
+
+    if (!data)
+        return NULL;
+    if (b->len > 0)
+        memcpy(data, b->data, b->len);
+    give_back(b);
+    return data;
+}
+
 /* Makes room for `len` bytes of content and `extra` bytes behind it (a NUL that is not counted). */
 static int ensure(struct wr_buf *b, size_t len, size_t extra)
 {
@@ -30,7 +50,7 @@ static int ensure(struct wr_buf *b, size_t len, size_t extra)
     if (b->max < cap)
         cap = b->max + 1;
     cap = WR_MAX(cap, WR_MAX(need, (size_t)1));
-    char *data = realloc(b->data, cap);
+    char *data = b->wipe ? move(b, cap) : realloc(b->data, cap);
     if (!data)
         return -ENOMEM;
     b->data = data;
@@ -47,8 +67,8 @@ void wr_buf_done(struct wr_buf *b)
 {
     if (!b)
         return;
-    free(b->data);
-    wr_buf_init(b, b->max);
+    give_back(b);
+    *b = (struct wr_buf){.max = b->max, .wipe = b->wipe};
 }
 
 int wr_buf_append(struct wr_buf *b, const void *data, size_t len)

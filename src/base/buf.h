@@ -12,6 +12,7 @@ struct wr_buf {
     size_t len;   /* bytes of content */
     size_t cap;   /* allocated bytes */
     size_t max;   /* maximum of len, fixed at init */
+    bool wipe;    /* holds secrets: memory is overwritten before it is given back; set after init */
 };
 
 #define WR_BUF(maximum)  \
@@ -20,8 +21,8 @@ struct wr_buf {
     }
 
 void wr_buf_init(struct wr_buf *b, size_t max);
-/* Frees the memory; the maximum stays, so the buffer is usable again. Accepts NULL and a zeroed
- * struct. */
+/* Frees the memory; the maximum and `wipe` stay, so the buffer is usable again. Accepts NULL and a
+ * zeroed struct. */
 void wr_buf_done(struct wr_buf *b);
 #define wr_auto_buf WR_CLEANUP(wr_buf_done) struct wr_buf
 

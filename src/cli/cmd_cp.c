@@ -9,9 +9,9 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
-#include "base/rand.h"
 #include "base/str.h"
 #include "cli/guest_stream.h"
+#include "cli/new_file.h"
 #include "cli/program.h"
 #include "cli/tar_extract.h"
 #include "cli/tar_pack.h"
@@ -111,50 +111,35 @@ static int upload_directory(const struct job *job, struct wr_error *err)
 
 /* ---- out of the sandbox ---- */
 
-/* A new file beside its final name, so that a failed copy leaves the old content alone. */
-static int download_to(const struct job *job, const char *final, struct wr_error *err)
+static int fill(int fd, void *data, struct wr_error *err)
 {
+    const struct job *job = data;
     struct wr_file_at at = {.sandbox_id = job->id, .path = job->remote, .user = job->values->user};
-    char suffix[9];
 
-    wr_random_id(suffix, 8);
-    wr_auto_free char *temporary = wr_asprintf("%s.%s", final, suffix);
-    if (!temporary)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "copy");
-    wr_auto_close int fd =
-        open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return wr_fail_errno(err, wr_code_from_errno(errno), "create %.150s", temporary);
-    int r = wr_file_download(job->client, &at, fd, job->values->max_size, err);
-    if (r == 0 && rename(temporary, final) < 0)
-        r = wr_fail_errno(err, wr_code_from_errno(errno), "replace %.150s", final);
-    if (r < 0)
-        (void)unlink(temporary);
-    return r;
+    return wr_file_download(job->client, &at, fd, job->values->max_size, err);
 }
 
-static int download_file(const struct job *job, struct wr_error *err)
+static int download_file(struct job *job, struct wr_error *err)
 {
-    struct wr_file_at at = {.sandbox_id = job->id, .path = job->remote, .user = job->values->user};
     const char *name = base_name(job->remote);
     struct stat st;
 
     if (wr_streq(job->host, "-"))
-        return wr_file_download(job->client, &at, STDOUT_FILENO, job->values->max_size, err);
+        return fill(STDOUT_FILENO, job, err);
     bool exists = stat(job->host, &st) == 0;
     if (exists && S_ISDIR(st.st_mode)) {
         if (!*name || wr_streq(name, ".") || wr_streq(name, ".."))
             return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%.100s has no file name", job->remote);
         wr_auto_free char *path = wr_asprintf("%s/%s", job->host, name);
-        return path ? download_to(job, path, err)
+        return path ? wr_new_file(path, fill, job, err)
                     : wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "copy");
     }
     if (!exists || S_ISREG(st.st_mode))
-        return download_to(job, job->host, err);
+        return wr_new_file(job->host, fill, job, err);
     wr_auto_close int fd = open(job->host, O_WRONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return wr_fail_errno(err, wr_code_from_errno(errno), "open %.150s", job->host);
-    return wr_file_download(job->client, &at, fd, job->values->max_size, err);
+    return fill(fd, job, err);
 }
 
 static ssize_t read_from_guest(void *data, const void **ret, struct wr_error *err)

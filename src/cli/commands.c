@@ -6,10 +6,12 @@
 #include "cli/cmd_doctor.h"
 #include "cli/cmd_env.h"
 #include "cli/cmd_exec.h"
+#include "cli/cmd_forward.h"
 #include "cli/cmd_help.h"
 #include "cli/cmd_key.h"
 #include "cli/cmd_kill.h"
 #include "cli/cmd_logs.h"
+#include "cli/cmd_net.h"
 #include "cli/cmd_ps.h"
 #include "cli/cmd_repl.h"
 #include "cli/cmd_run.h"
@@ -17,13 +19,15 @@
 #include "cli/cmd_team.h"
 #include "cli/cmd_template.h"
 #include "cli/cmd_version.h"
+#include "cli/cmd_volume.h"
 #include "cli/command.h"
 
 const struct wr_command *const wr_commands[] = {
-    &wr_cmd_run,  &wr_cmd_repl, &wr_cmd_create,   &wr_cmd_exec,       &wr_cmd_ps,      &wr_cmd_logs,
-    &wr_cmd_kill, &wr_cmd_cp,   &wr_cmd_template, &wr_cmd_doctor,     &wr_cmd_serve,   &wr_cmd_env,
-    &wr_cmd_key,  &wr_cmd_team, &wr_cmd_dev_cert, &wr_cmd_completion, &wr_cmd_version, &wr_cmd_help,
-    NULL,
+    &wr_cmd_run,      &wr_cmd_repl,   &wr_cmd_create,   &wr_cmd_exec,       &wr_cmd_ps,
+    &wr_cmd_logs,     &wr_cmd_net,    &wr_cmd_kill,     &wr_cmd_forward,    &wr_cmd_cp,
+    &wr_cmd_template, &wr_cmd_volume, &wr_cmd_doctor,   &wr_cmd_serve,      &wr_cmd_env,
+    &wr_cmd_key,      &wr_cmd_team,   &wr_cmd_dev_cert, &wr_cmd_completion, &wr_cmd_version,
+    &wr_cmd_help,     NULL,
 };
 
 const struct wr_command *wr_command_find(const char *name)

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/parse.h"
 #include "base/str.h"
+#include "cli/doctor_network.h"
 #include "cli/doctor_zygotes.h"
 #include "client/start.h"
 
@@ -63,7 +64,7 @@ static void check_kernel(const struct wr_doctor_place *place, struct wr_finding 
         say(f, WR_HEALTH_FAIL, "no overlay of id-mapped layers", "boot Linux 5.19 or newer");
 }
 
-static int map_own_ids(void)
+int wr_doctor_enter_userns(void)
 {
     char uids[48], gids[48];
     (void)snprintf(uids, sizeof uids, "0 %u 1", (unsigned)geteuid());
@@ -83,7 +84,7 @@ static int map_own_ids(void)
  */
 static int try_userns(void)
 {
-    int r = map_own_ids();
+    int r = wr_doctor_enter_userns();
 
     if (r == 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
         r = -errno;
@@ -269,12 +270,6 @@ static void check_criu(const struct wr_doctor_place *place, struct wr_finding *f
     FOUND(f, "criu %s", have_tool("criu") ? "is installed" : "is not installed (optional)");
 }
 
-static void check_nft(const struct wr_doctor_place *place, struct wr_finding *f)
-{
-    (void)place;
-    FOUND(f, "nft %s", have_tool("nft") ? "is installed" : "is not installed (optional)");
-}
-
 /* Bit 24 of the bounding set: a container, or a hardened host, may withhold it from root. */
 static void check_limits(const struct wr_doctor_place *place, struct wr_finding *f)
 {
@@ -367,7 +362,8 @@ const struct wr_doctor_check wr_doctor_checks[] = {
     {"template tool", check_mmdebstrap},
     {"base template", check_template},
     {"checkpoints", check_criu},
-    {"packet filter", check_nft},
+    {"way out", wr_doctor_check_redirect},
+    {"name servers", wr_doctor_check_resolvers},
     {"resource limits", check_limits},
     {"inotify", check_inotify},
     {"disk space", check_disk},

@@ -30,5 +30,9 @@ struct wr_doctor_check {
 extern const struct wr_doctor_check wr_doctor_checks[];
 extern const size_t wr_doctor_check_count;
 
+/* Moves the calling process into a user namespace of its own, in which it is root. 0 or a negative
+ * errno. */
+int wr_doctor_enter_userns(void);
+
 /* "6.1.0-13-amd64" -> 6, 1. False when it is no version. */
 bool wr_kernel_version(const char *release, unsigned *ret_major, unsigned *ret_minor);

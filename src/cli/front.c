@@ -148,6 +148,27 @@ static int plan_domain(const struct wr_serve_values *values, struct wr_front *fr
                                 tls, err);
 }
 
+static int plan_egress(const struct wr_serve_values *values, struct wr_front *front,
+                       struct wr_error *err)
+{
+    struct wr_egress_config *egress = &front->config.egress;
+
+    *egress = (struct wr_egress_config){
+        .off = values->egress == WR_SERVE_EGRESS_OFF,
+        .open = values->egress_open,
+        .dns_servers = values->dns_servers,
+        .max_connections = (uint32_t)values->egress_connections,
+        .bandwidth_bytes_per_s = values->egress_bandwidth,
+    };
+    if (values->egress_ca) {
+        int r = read_pem("egress-ca", values->egress_ca, &front->egress_ca, err);
+        if (r < 0)
+            return r;
+        egress->ca_pem = wr_buf_ptr(&front->egress_ca);
+    }
+    return wr_server_check_egress(egress, err);
+}
+
 int wr_front_plan(const struct wr_serve_values *values, struct wr_front *ret, struct wr_error *err)
 {
     const struct wr_front_listener api = {.kind = WR_LISTEN_API, .name = "api-listen"};
@@ -160,10 +181,13 @@ int wr_front_plan(const struct wr_serve_values *values, struct wr_front *ret, st
                    .creates_per_s = (uint32_t)values->rate_creates,
                    .max_sandboxes = (uint32_t)values->max_sandboxes},
         .max_connections_per_sandbox = (uint32_t)values->max_connections,
+        .volume_default_bytes = values->new_volume_size,
+        .volume_max_bytes = values->max_volume_size,
     };
-    if (values->private)
-        return 0;
-    int r = wr_blank_pools_parse(values->blanks, &ret->config, err);
+    int r = plan_egress(values, ret, err);
+    if (r < 0 || values->private)
+        return r;
+    r = wr_blank_pools_parse(values->blanks, &ret->config, err);
     if (r == 0)
         r = add_listener(ret, &api, values->api_listen, err);
     if (r == 0)
@@ -245,6 +269,7 @@ void wr_front_done(struct wr_front *front)
         explicit_bzero(front->key.data, front->key.cap);
     wr_buf_done(&front->key);
     wr_buf_done(&front->cert);
+    wr_buf_done(&front->egress_ca);
     free(front->state_dir);
     front->state_dir = NULL;
     free(front->ca_path);

@@ -23,6 +23,7 @@ struct wr_front {
     size_t count;
     struct wr_server_config config; /* its strings are those below, or the settings' */
     struct wr_buf cert, key;        /* PEM with NUL; the key is wiped at the end */
+    struct wr_buf egress_ca;        /* PEM with NUL */
     char public_domain[WR_FRONT_URL_MAX], api_url[WR_FRONT_URL_MAX], sandbox_url[WR_FRONT_URL_MAX];
     char *state_dir, *ca_path; /* owned */
 };

@@ -11,6 +11,10 @@ struct wr_sandbox_values {
     const char *template_name;
     uint64_t cpu_millis, memory_bytes, disk_bytes, pids;
     struct wr_opt_list envs;
+    struct wr_opt_list volumes;
+    bool no_internet;
+    struct wr_opt_list allow_out, deny_out;
+    const char *group;
 };
 
 /* Rows for an option table; `base` is the offset of the struct wr_sandbox_values in the command's
@@ -57,6 +61,43 @@ struct wr_sandbox_values {
          "N",         "processes and threads (512)",                                              \
          WR_PIDS_MIN, WR_PIDS_MAX,                                                                \
          false},                                                                                  \
+        {"no-internet",                                                                           \
+         0,                                                                                       \
+         WR_OPT_FLAG,                                                                             \
+         (base) + offsetof(struct wr_sandbox_values, no_internet),                                \
+         NULL,                                                                                    \
+         "deny all connections but those of --allow-out",                                         \
+         0,                                                                                       \
+         0,                                                                                       \
+         false},                                                                                  \
+        {"allow-out", 0,                                                                          \
+         WR_OPT_LIST, (base) + offsetof(struct wr_sandbox_values, allow_out),                     \
+         "DEST",      "allow an address, range, domain or *.domain (repeatable)",                 \
+         0,           0,                                                                          \
+         false},                                                                                  \
+        {"deny-out",  0,                                                                          \
+         WR_OPT_LIST, (base) + offsetof(struct wr_sandbox_values, deny_out),                      \
+         "DEST",      "deny an address or range; 0.0.0.0/0 is everything (repeatable)",           \
+         0,           0,                                                                          \
+         false},                                                                                  \
+        {"group",                                                                                 \
+         0,                                                                                       \
+         WR_OPT_STRING,                                                                           \
+         (base) + offsetof(struct wr_sandbox_values, group),                                      \
+         "NAME",                                                                                  \
+         "reach other sandboxes of the group as ID.internal",                                     \
+         0,                                                                                       \
+         0,                                                                                       \
+         false},                                                                                  \
+        {"volume",                                                                                \
+         0,                                                                                       \
+         WR_OPT_LIST,                                                                             \
+         (base) + offsetof(struct wr_sandbox_values, volumes),                                    \
+         "NAME:/PATH[:ro]",                                                                       \
+         "mount a volume there (repeatable)",                                                     \
+         0,                                                                                       \
+         0,                                                                                       \
+         false},                                                                                  \
     {                                                                                             \
         "env", 'e', WR_OPT_LIST, (base) + offsetof(struct wr_sandbox_values, envs), "NAME=VALUE", \
             "variable of every process (repeatable)", 0, 0, false                                 \
@@ -73,5 +114,13 @@ static inline struct wr_sandbox_opts wr_sandbox_opts_of(const struct wr_sandbox_
         .pids = values->pids,
         .envs = values->envs.items,
         .env_count = values->envs.count,
+        .volumes = values->volumes.items,
+        .volume_count = values->volumes.count,
+        .no_internet = values->no_internet,
+        .allow_out = values->allow_out.items,
+        .allow_out_count = values->allow_out.count,
+        .deny_out = values->deny_out.items,
+        .deny_out_count = values->deny_out.count,
+        .group = values->group,
     };
 }

@@ -48,6 +48,8 @@ int wr_sdk_env_make(const char *key, const struct wr_sdk_target *target, struct 
         r = add(ret, "E2B_API_URL", target->api_url, err);
     if (r == 0 && !by_domain && target->sandbox_url)
         r = add(ret, "E2B_SANDBOX_URL", target->sandbox_url, err);
+    if (r == 0 && !by_domain && target->api_url)
+        r = add(ret, "E2B_VOLUME_API_URL", target->api_url, err);
     if (r == 0 && target->ca_file)
         r = add_authority(ret, target->ca_file, err);
     return r;

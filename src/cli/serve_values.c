@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "client/sandbox.h"
+#include "engine/action.h"
 
 #define AT(member) offsetof(struct wr_serve_values, member)
 
@@ -34,6 +35,23 @@ const struct wr_opt wr_serve_opts[WR_SERVE_OPT_COUNT] = {
      "sandboxes of one team at a time, 0: any number", 0, MAX_SANDBOXES, false, "2000"},
     {"max-connections", 0, WR_OPT_U64, AT(max_connections), "N",
      "connections into one sandbox at a time", 1, MAX_CONNECTIONS, false, "1024"},
+    {"egress", 0, WR_OPT_CHOICE, AT(egress), "on|off", "whether sandboxes reach other hosts", 0, 0,
+     false, "on"},
+    {"egress-open", 0, WR_OPT_STRING, AT(egress_open), "RANGE,...",
+     "private ranges that sandboxes may reach, e.g. 10.1.0.0/16", 0, 0, false, ""},
+    {"dns-servers", 0, WR_OPT_STRING, AT(dns_servers), "ADDR[:PORT],...",
+     "resolvers for the names of sandboxes (those of the host)", 0, 0, false, ""},
+    {"egress-ca", 0, WR_OPT_STRING, AT(egress_ca), "FILE",
+     "further roots for servers that get headers by network.rules, PEM", 0, 0, false, ""},
+    {"egress-connections", 0, WR_OPT_U64, AT(egress_connections), "N",
+     "connections out of one sandbox at a time", 1, MAX_CONNECTIONS, false, "1024"},
+    {"egress-bandwidth", 0, WR_OPT_SIZE, AT(egress_bandwidth), "SIZE",
+     "bytes per second of one sandbox, both directions together, 0: any number", 0, 0, false, "0"},
+    {"new-volume-size", 0, WR_OPT_SIZE, AT(new_volume_size), "SIZE",
+     "limit of a volume whose creator says nothing", WR_ACTION_VOLUME_BYTES_MIN,
+     WR_ACTION_VOLUME_BYTES_MAX, false, "1G"},
+    {"max-volume-size", 0, WR_OPT_SIZE, AT(max_volume_size), "SIZE", "largest limit of a volume",
+     WR_ACTION_VOLUME_BYTES_MIN, WR_ACTION_VOLUME_BYTES_MAX, false, "64G"},
     {"blanks", 0, WR_OPT_STRING, AT(blanks), "TEMPLATE=N,...|off",
      "sandboxes kept ready with an interpreter that runs", 0, 0, false, "base=2"},
     {"lenient", 0, WR_OPT_FLAG, AT(lenient), NULL,

@@ -12,7 +12,11 @@ struct wr_serve_values {
     uint64_t timeout_max_ms;
     uint64_t rate_requests, rate_creates, max_sandboxes; /* 0: no limit */
     uint64_t max_connections;                            /* of one sandbox */
-    const char *blanks;                                  /* see blank_pools.h */
+    uint64_t egress;                                     /* enum wr_serve_egress */
+    const char *egress_open, *dns_servers, *egress_ca;
+    uint64_t egress_connections, egress_bandwidth; /* of one sandbox; bytes per second, 0: any */
+    uint64_t new_volume_size, max_volume_size;     /* limits of volumes, bytes */
+    const char *blanks;                            /* see blank_pools.h */
     bool lenient;
     uint64_t log_format; /* enum wr_serve_log_format */
     uint64_t log_level;  /* enum wr_log_level */
@@ -28,5 +32,7 @@ struct wr_serve_values {
 
 enum wr_serve_log_format { WR_LOG_FORMAT_LOGFMT = 0, WR_LOG_FORMAT_JSON = 1 };
 
-#define WR_SERVE_OPT_COUNT 24
+enum wr_serve_egress { WR_SERVE_EGRESS_ON = 0, WR_SERVE_EGRESS_OFF = 1 };
+
+#define WR_SERVE_OPT_COUNT 32
 extern const struct wr_opt wr_serve_opts[WR_SERVE_OPT_COUNT];

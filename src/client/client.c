@@ -244,6 +244,10 @@ static int add_headers(struct wr_http_call *http, const struct wr_client_request
         wr_http_call_header(http, "X-Access-Token", request->access_token);
     if (request->traffic_token)
         wr_http_call_header(http, "E2B-Traffic-Access-Token", request->traffic_token);
+    if (request->upgrade) {
+        wr_http_call_header(http, "Connection", "Upgrade");
+        wr_http_call_header(http, "Upgrade", request->upgrade);
+    }
     return request->user ? add_basic_user(http, request->user, err) : 0;
 }
 
@@ -301,6 +305,19 @@ void wr_client_pause(struct wr_client_call *call, bool paused)
 {
     if (call->call)
         wr_http_call_pause(call->call, paused);
+}
+
+int wr_client_hijack(struct wr_client_call *call, struct wr_buf *ret_rest, struct wr_buf *ret_out)
+{
+    struct connection *connection = call->connection;
+    int fd = wr_http_call_hijack(call->call, ret_rest, ret_out);
+
+    if (fd < 0)
+        return fd;
+    wr_list_remove(&connection->link);
+    free(connection);
+    call_free(call);
+    return fd;
 }
 
 /* Gives the HTTP call up, and its connection, which is in the middle of something. */

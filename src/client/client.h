@@ -22,6 +22,7 @@ struct wr_client_request {
     uint64_t connect_timeout_ms; /* 0, or sent as Connect-Timeout-Ms */
     const char *access_token;    /* NULL, or the sandbox's: X-Access-Token */
     const char *traffic_token;   /* NULL, or the one for ports: E2B-Traffic-Access-Token */
+    const char *upgrade;         /* NULL, or the protocol that the connection should switch to */
     bool text_errors;            /* error answers may be plain text */
     const void *body;            /* copied */
     size_t body_len;
@@ -59,5 +60,8 @@ int wr_client_begin(struct wr_client *client, const struct wr_client_request *re
 enum wr_http_flow wr_client_write(struct wr_client_call *call, const void *bytes, size_t len);
 void wr_client_end(struct wr_client_call *call);
 void wr_client_pause(struct wr_client_call *call, bool paused);
+/* In on_head with status 101: gives up the socket, with what was read or not yet written ahead. The
+ * call is gone without on_end. A negative errno changes nothing. */
+int wr_client_hijack(struct wr_client_call *call, struct wr_buf *ret_rest, struct wr_buf *ret_out);
 /* Cuts the call without further callback. Accepts NULL. */
 void wr_client_cancel(struct wr_client_call *call);

@@ -40,11 +40,15 @@ static bool encode_query(const char *s, char *out, size_t cap)
 
 static int files_target(const struct wr_file_at *at, char *out, size_t cap, struct wr_error *err)
 {
-    char path[TARGET_MAX - 512], user[256] = "";
+    char path[TARGET_MAX - 512], user[256] = "", root[64] = "";
 
     if (!encode_query(at->path, path, sizeof path) ||
         (at->user && !encode_query(at->user, user, sizeof user)) ||
-        !wr_strformat(out, cap, "/files?path=%s%s%s", path, at->user ? "&username=" : "", user))
+        (!at->sandbox_id &&
+         !wr_strformat(root, sizeof root, "/volumecontent/%.40s", at->volume_id)) ||
+        !wr_strformat(out, cap, "%s%s?path=%s%s%s%s", root, at->sandbox_id ? "/files" : "/file",
+                      path, at->user ? "&username=" : "", user,
+                      at->sandbox_id ? "" : "&force=true"))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "path %.60s...: too long", at->path);
     return 0;
 }
@@ -169,7 +173,7 @@ int wr_file_upload(struct wr_client *client, const struct wr_file_at *at,
                                 .fd_is_source = true,
                                 .answer = WR_BUF(WR_FILE_PATH_MAX + (size_t)4096)};
     struct wr_client_call *call = NULL;
-    struct wr_client_request request = {.method = "POST",
+    struct wr_client_request request = {.method = at->sandbox_id ? "POST" : "PUT",
                                         .target = target,
                                         .sandbox_id = at->sandbox_id,
                                         .port = WR_AGENT_PORT,

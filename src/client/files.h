@@ -1,11 +1,14 @@
-/* Single files in and out of a sandbox, streamed, through the agent's /files. Blocking. */
+/* Single files in and out of a sandbox, streamed, through the agent's /files; or of a volume,
+ * through the server's /volumecontent. Blocking. */
 #pragma once
 
 #include "client/client.h"
 
 struct wr_file_at {
-    const char *sandbox_id;
-    const char *path; /* inside the sandbox; relative ones start at the user's home */
+    const char *sandbox_id; /* NULL: of the volume */
+    const char *volume_id;  /* a UUID */
+    const char *path; /* inside the sandbox; relative ones start at the user's home, or the volume's
+                         root */
     const char *user; /* NULL: default */
 };
 
@@ -14,7 +17,8 @@ struct wr_file_at {
 struct wr_file_source {
     int fd;          /* a regular file at its current position; borrowed */
     uint64_t length; /* bytes to send */
-    char *ret_path;  /* NULL, or WR_FILE_PATH_MAX bytes for the absolute path inside the sandbox */
+    char *ret_path;  /* NULL, or WR_FILE_PATH_MAX bytes for the absolute path inside the sandbox;
+                        NULL for volumes */
 };
 
 /* Missing directories are made. */

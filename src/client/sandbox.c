@@ -30,6 +30,58 @@ static int write_pairs(struct wr_jw *w, const char *key, const char *const *pair
     return 0;
 }
 
+/* A name has no colon; a path may have some. */
+static int write_volumes(struct wr_jw *w, const char *const *volumes, size_t count,
+                         struct wr_error *err)
+{
+    if (count == 0)
+        return 0;
+    wr_jw_key(w, "volumeMounts");
+    wr_jw_array(w);
+    for (size_t i = 0; i < count; i++) {
+        const char *colon = strchr(volumes[i], ':');
+        if (!colon || colon == volumes[i] || colon[1] != '/')
+            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "volume: %.60s is not NAME:/PATH",
+                           volumes[i]);
+        bool read_only = wr_ends_with(colon, ":ro");
+        wr_jw_object(w);
+        wr_jw_key(w, "name");
+        wr_jw_strn(w, volumes[i], (size_t)(colon - volumes[i]));
+        wr_jw_key(w, "path");
+        wr_jw_strn(w, colon + 1, strlen(colon + 1) - (read_only ? 3 : 0));
+        if (read_only)
+            wr_jw_kbool(w, "readOnly", true);
+        wr_jw_end(w);
+    }
+    wr_jw_end(w);
+    return 0;
+}
+
+static void write_list(struct wr_jw *w, const char *key, const char *const *items, size_t count)
+{
+    if (count == 0)
+        return;
+    wr_jw_key(w, key);
+    wr_jw_array(w);
+    for (size_t i = 0; i < count; i++)
+        wr_jw_str(w, items[i]);
+    wr_jw_end(w);
+}
+
+static void write_network(struct wr_jw *w, const struct wr_sandbox_opts *opts)
+{
+    if (opts->no_internet)
+        wr_jw_kbool(w, "allow_internet_access", false);
+    if (opts->allow_out_count == 0 && opts->deny_out_count == 0 && !opts->group)
+        return;
+    wr_jw_key(w, "network");
+    wr_jw_object(w);
+    write_list(w, "allowOut", opts->allow_out, opts->allow_out_count);
+    write_list(w, "denyOut", opts->deny_out, opts->deny_out_count);
+    wr_jw_kstr(w, "group", opts->group);
+    wr_jw_end(w);
+}
+
 static int write_create(struct wr_buf *out, const struct wr_sandbox_opts *opts,
                         struct wr_error *err)
 {
@@ -51,8 +103,11 @@ static int write_create(struct wr_buf *out, const struct wr_sandbox_opts *opts,
     int r = write_pairs(&w, "envVars", opts->envs, opts->env_count, err);
     if (r == 0)
         r = write_pairs(&w, "metadata", opts->metadata, opts->metadata_count, err);
+    if (r == 0)
+        r = write_volumes(&w, opts->volumes, opts->volume_count, err);
     if (r < 0)
         return r;
+    write_network(&w, opts);
     wr_jw_key(&w, "limits");
     wr_jw_object(&w);
     for (size_t i = 0; i < WR_ARRAY_SIZE(limits); i++)
@@ -61,7 +116,8 @@ static int write_create(struct wr_buf *out, const struct wr_sandbox_opts *opts,
     wr_jw_end(&w);
     wr_jw_end(&w);
     r = wr_jw_finish(&w);
-    return r < 0 ? wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "variables and metadata are too large")
+    return r < 0 ? wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                           "variables, metadata and volumes are too large")
                  : 0;
 }
 

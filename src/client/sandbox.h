@@ -17,6 +17,12 @@ struct wr_sandbox_opts {
     size_t env_count;
     const char *const *metadata; /* "key=value" */
     size_t metadata_count;
+    bool no_internet;
+    const char *const *allow_out, *const *deny_out; /* entries of network.allowOut, denyOut */
+    size_t allow_out_count, deny_out_count;
+    const char *group;          /* network.group, or NULL */
+    const char *const *volumes; /* "name:/path" or "name:/path:ro" */
+    size_t volume_count;
 };
 
 /* `ret_id` receives the id; *ret (may be NULL) the whole answer, owned by the caller. */

@@ -35,14 +35,17 @@ enum wr_action {
     WR_ACTION_PING = 1,
     /* {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles", "envVars":
      * {}, "accessToken": "<64 hex characters>", "sockets": n, "egress": bool, "blank": bool,
-     * "volumes": [{"volume": "<uuid>", "path": "/absolute/path", "readOnly": bool}]}
+     * "volumes": [{"volume": "<uuid>", "path": "/absolute/path", "readOnly": bool}],
+     * "content": bool}
      * -> {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles",
      * "createdMs", "sockets": n, "egress": m} + n sockets, then the m sockets of EGRESS. Only
      * template is required; without an id the engine chooses one, which is fast because sandboxes
      * are prepared under ids of their own. 0 or absent limits take the template's or built-in
      * defaults. The sandbox's agent demands the access token; the engine hands it over and forgets
      * it. A blank, which needs one, prepares itself for whoever gets it by ASSIGN
-     * (docs/internals/blanks.md). */
+     * (docs/internals/blanks.md). With "content", which needs an access token and a volume at
+     * WR_ACTION_CONTENT_PATH, the agent serves that volume's files
+     * (docs/internals/volumes.md). */
     WR_ACTION_CREATE = 2,
     /* {"id"} -> {} when every process is gone. Idempotent while the sandbox is being removed;
      * NOT_FOUND afterwards. A CREATE that has no answer yet gets ABORTED. */
@@ -90,13 +93,16 @@ enum wr_action_event {
     WR_EVENT_READY = 2,
 };
 
-#define WR_ACTION_MAX_ENV        (32 * 1024) /* all names and values together */
-#define WR_ACTION_TOKEN_LEN      64          /* hex characters of an access token */
-#define WR_ACTION_MAX_SOCKETS    16
-#define WR_ACTION_EGRESS_SOCKETS 4
-#define WR_ACTION_MAX_VOLUMES    8   /* mounted in one sandbox */
-#define WR_ACTION_VOLUME_PATH    255 /* bytes of a mount's path */
-#define WR_ACTION_LIST_PAGE      128 /* sandboxes or templates in one reply */
+#define WR_ACTION_MAX_ENV          (32 * 1024) /* all names and values together */
+#define WR_ACTION_TOKEN_LEN        64          /* hex characters of an access token */
+#define WR_ACTION_MAX_SOCKETS      16
+#define WR_ACTION_EGRESS_SOCKETS   4
+#define WR_ACTION_MAX_VOLUMES      8   /* mounted in one sandbox */
+#define WR_ACTION_VOLUME_PATH      255 /* bytes of a mount's path */
+#define WR_ACTION_VOLUME_BYTES_MIN (8 * WR_MIB)
+#define WR_ACTION_VOLUME_BYTES_MAX (1024 * WR_GIB)
+#define WR_ACTION_CONTENT_PATH     "/volume" /* where the sandbox of a "content" has its volume */
+#define WR_ACTION_LIST_PAGE        128       /* sandboxes or templates in one reply */
 
 /* Limits of one sandbox and their defaults. */
 #define WR_CPU_MILLIS_MIN       50u
@@ -115,5 +121,6 @@ enum wr_action_event {
 #define WR_OPEN_FILES_MAX       1048576u
 #define WR_OPEN_FILES_DEFAULT   8192u
 
-/* TCP port of the agent inside every sandbox. */
-#define WR_AGENT_PORT 49983
+/* TCP ports of the agent and of its interpreter inside every sandbox. */
+#define WR_AGENT_PORT       49983
+#define WR_INTERPRETER_PORT 49999

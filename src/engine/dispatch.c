@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "engine/action.h"
 #include "engine/engine.h"
+#include "engine/share_actions.h"
 #include "json/jread.h"
 #include "json/jwrite.h"
 #include "log/log.h"
@@ -245,6 +246,24 @@ static int do_sockets(const struct request *r, struct wr_error *err)
     return 0;
 }
 
+static int do_egress(const struct request *r, struct wr_error *err)
+{
+    struct wr_engine_sandbox *s = NULL;
+    int rc = find_running(r, NULL, 0, &s, err);
+
+    if (rc == 0 && s->egress_count == WR_ENGINE_MAX_EGRESS)
+        rc = wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
+                     "%d requests wait already for the egress sockets of sandbox %s",
+                     WR_ENGINE_MAX_EGRESS, s->spec.id);
+    /* One question for all who wait. */
+    if (rc == 0 && s->egress_count == 0)
+        rc = r->engine->ops->egress(s->instance, err);
+    if (rc < 0)
+        return rc;
+    s->egress_sequences[s->egress_count++] = r->sequence;
+    return WAITS;
+}
+
 struct template_page {
     struct wr_engine *engine;
     struct wr_jw w;
@@ -329,15 +348,52 @@ static int do_shutdown(const struct request *r, struct wr_error *err)
     return WAITS;
 }
 
+static int run_share_action(const struct request *r, wr_share_action_fn run, struct wr_error *err)
+{
+    wr_auto_buf text = WR_BUF(WR_ACTION_MAX - 256);
+    struct wr_jw w;
+
+    wr_jw_init(&w, &text);
+    wr_jw_object(&w);
+    int rc = run(r->engine, r->payload, &w, err);
+    if (rc < 0)
+        return rc;
+    wr_jw_end(&w);
+    return answer(r, &w, &text, NULL, 0, err);
+}
+
+static int do_volume_create(const struct request *r, struct wr_error *err)
+{
+    return run_share_action(r, wr_share_action_create, err);
+}
+
+static int do_volume_remove(const struct request *r, struct wr_error *err)
+{
+    return run_share_action(r, wr_share_action_remove, err);
+}
+
+static int do_volumes(const struct request *r, struct wr_error *err)
+{
+    return run_share_action(r, wr_share_action_list, err);
+}
+
 static const struct {
     enum wr_action kind;
     int (*run)(const struct request *r, struct wr_error *err);
 } actions[] = {
-    {WR_ACTION_PING, do_ping},           {WR_ACTION_CREATE, do_create},
-    {WR_ACTION_KILL, do_kill},           {WR_ACTION_LIST, do_list},
-    {WR_ACTION_STATS, do_stats},         {WR_ACTION_SOCKETS, do_sockets},
-    {WR_ACTION_TEMPLATES, do_templates}, {WR_ACTION_SHUTDOWN, do_shutdown},
+    {WR_ACTION_PING, do_ping},
+    {WR_ACTION_CREATE, do_create},
+    {WR_ACTION_KILL, do_kill},
+    {WR_ACTION_LIST, do_list},
+    {WR_ACTION_STATS, do_stats},
+    {WR_ACTION_SOCKETS, do_sockets},
+    {WR_ACTION_TEMPLATES, do_templates},
+    {WR_ACTION_SHUTDOWN, do_shutdown},
     {WR_ACTION_ASSIGN, do_assign},
+    {WR_ACTION_EGRESS, do_egress},
+    {WR_ACTION_VOLUME_CREATE, do_volume_create},
+    {WR_ACTION_VOLUME_REMOVE, do_volume_remove},
+    {WR_ACTION_VOLUMES, do_volumes},
 };
 
 void wr_engine_dispatch(struct wr_engine *engine, const struct wr_action_header *header,

@@ -29,17 +29,20 @@ static int hand_out_sockets(struct wr_engine_sandbox *s, int *fds, struct wr_err
     return s->spec.sockets ? s->engine->ops->sockets(s->instance, s->spec.sockets, fds, err) : 0;
 }
 
-static void answer_create(struct wr_engine_sandbox *s)
+static void answer_create(struct wr_engine_sandbox *s, const struct wr_egress_sockets *egress)
 {
     wr_auto_buf text = WR_BUF(4096);
     struct wr_error err = {0};
     struct wr_jw w;
-    int fds[WR_ACTION_MAX_SOCKETS];
+    int fds[WR_ACTION_MAX_SOCKETS + WR_ACTION_EGRESS_SOCKETS];
+    const size_t egress_count = s->spec.egress ? egress->count : 0;
     int rc = hand_out_sockets(s, fds, &err);
 
     wr_jw_init(&w, &text);
     wr_jw_object(&w);
     wr_spec_write_public(&s->spec, &w);
+    wr_jw_ku64(&w, "sockets", s->spec.sockets);
+    wr_jw_ku64(&w, "egress", egress_count);
     wr_jw_end(&w);
     const char *json = wr_jw_finish(&w) == 0 ? wr_buf_cstr(&text) : NULL;
     if (rc == 0 && !json)
@@ -51,7 +54,9 @@ static void answer_create(struct wr_engine_sandbox *s)
         s->engine->ops->kill(s->instance);
         return;
     }
-    wr_engine_reply(s->engine, WR_ACTION_CREATE, s->start_sequence, json, fds, s->spec.sockets);
+    memcpy(fds + s->spec.sockets, egress->fds, egress_count * sizeof(*fds));
+    wr_engine_reply(s->engine, WR_ACTION_CREATE, s->start_sequence, json, fds,
+                    s->spec.sockets + egress_count);
     for (size_t i = 0; i < s->spec.sockets; i++)
         wr_close(fds[i]);
     s->start_sequence = 0;
@@ -63,7 +68,27 @@ static void answer_kills(const struct wr_engine_sandbox *s)
         wr_engine_reply(s->engine, WR_ACTION_KILL, s->kill_sequences[i], "{}", NULL, 0);
 }
 
-static void on_started(void *owner, const struct wr_error *error)
+static void answer_egress(struct wr_engine_sandbox *s, const struct wr_egress_sockets *egress,
+                          const struct wr_error *error)
+{
+    for (size_t i = 0; i < s->egress_count; i++) {
+        if (error)
+            wr_engine_reply_error(s->engine, WR_ACTION_EGRESS, s->egress_sequences[i], error);
+        else
+            wr_engine_reply(s->engine, WR_ACTION_EGRESS, s->egress_sequences[i], "{}", egress->fds,
+                            egress->count);
+    }
+    s->egress_count = 0;
+}
+
+static void on_egress(void *owner, const struct wr_egress_sockets *egress,
+                      const struct wr_error *error)
+{
+    answer_egress(owner, egress, error);
+}
+
+static void on_started(void *owner, const struct wr_egress_sockets *egress,
+                       const struct wr_error *error)
 {
     struct wr_engine_sandbox *s = owner;
     struct wr_engine *engine = s->engine;
@@ -77,7 +102,7 @@ static void on_started(void *owner, const struct wr_error *error)
     }
     s->state = WR_SANDBOX_RUNNING;
     if (s->kill_count == 0 && !engine->shutdown_sequence) {
-        answer_create(s);
+        answer_create(s, egress);
         return;
     }
     struct wr_error killed;
@@ -95,6 +120,10 @@ static void on_gone(void *owner, enum wr_gone_reason reason)
     struct wr_engine_sandbox *s = owner;
     struct wr_engine *engine = s->engine;
 
+    struct wr_error ended;
+
+    (void)wr_fail(&ended, WR_E_NOT_FOUND, 0, "sandbox %s has ended", s->spec.id);
+    answer_egress(s, NULL, &ended);
     answer_kills(s);
     if (s->kill_count == 0)
         wr_engine_event_gone(engine, s->spec.id, names[reason]);
@@ -145,7 +174,7 @@ static void on_message(struct wr_source *source, uint32_t events, void *data)
 static int open_all(struct wr_engine *engine, const struct wr_engine_opts *opts,
                     struct wr_error *err)
 {
-    const struct wr_driver_callbacks callbacks = {on_started, on_gone, on_found, engine};
+    const struct wr_driver_callbacks callbacks = {on_started, on_egress, on_gone, on_found, engine};
     int rc = wr_loop_new(&engine->loop, err);
 
     if (rc == 0)

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "engine/action.h"
+#include "engine/spec_shares.h"
 #include "json/jread.h"
 #include "json/jwrite.h"
 #include "nest/protocol.h"
@@ -22,7 +23,7 @@ void wr_spec_done(struct wr_spec *spec)
 /* What CREATE and the record on disk have in common. */
 struct raw {
     const char *id, *template_name, *access_token;
-    json_t *env;
+    json_t *env, *volumes;
 };
 
 #define LIMIT_FIELDS(spec)                                                          \
@@ -81,6 +82,8 @@ static int adopt(const struct raw *raw, struct wr_spec *spec, struct wr_error *e
     int rc = raw->env ? check_env(raw->env, err) : 0;
     if (rc == 0 && raw->access_token)
         rc = adopt_token(raw->access_token, spec, err);
+    if (rc == 0 && raw->volumes)
+        rc = wr_spec_shares_read(raw->volumes, spec, err);
     if (rc < 0)
         return rc;
     spec->env = raw->env ? json_incref(raw->env) : json_object();
@@ -108,7 +111,10 @@ int wr_spec_read(const json_t *payload, struct wr_spec *ret, struct wr_error *er
         LIMIT_FIELDS(&spec),
         {.name = "envVars", .kind = WR_JSON_OBJECT, .ret = &raw.env},
         {.name = "accessToken", .kind = WR_JSON_STRING, .ret = &raw.access_token},
+        {.name = "volumes", .kind = WR_JSON_ARRAY, .ret = &raw.volumes},
+        {.name = "content", .kind = WR_JSON_BOOL, .ret = &spec.content},
         {.name = "blank", .kind = WR_JSON_BOOL, .ret = &spec.blank},
+        {.name = "egress", .kind = WR_JSON_BOOL, .ret = &spec.egress},
         {.name = "sockets",
          .kind = WR_JSON_U64,
          .ret = &spec.sockets,
@@ -119,8 +125,13 @@ int wr_spec_read(const json_t *payload, struct wr_spec *ret, struct wr_error *er
     /* Whoever reaches its agent first would be its user. */
     if (rc == 0 && spec.blank && !raw.access_token)
         rc = wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "a blank sandbox needs an accessToken");
+    if (rc == 0 && spec.blank && (raw.volumes || spec.content))
+        rc = wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                     "a blank sandbox has no volumes: they are mounted when it is made");
     if (rc == 0)
         rc = adopt(&raw, &spec, err);
+    if (rc == 0 && spec.content)
+        rc = wr_spec_content_check(&spec, err);
     return finish(rc, &spec, ret);
 }
 
@@ -139,6 +150,7 @@ int wr_spec_read_record(const json_t *record, struct wr_spec *ret, struct wr_err
         {.name = "id", .kind = WR_JSON_STRING, .required = true, .ret = &raw.id},
         {.name = "template", .kind = WR_JSON_STRING, .required = true, .ret = &raw.template_name},
         LIMIT_FIELDS(&spec),
+        {.name = "volumes", .kind = WR_JSON_ARRAY, .ret = &raw.volumes},
         {.name = "blank", .kind = WR_JSON_BOOL, .ret = &spec.blank},
         {.name = "createdMs", .kind = WR_JSON_U64, .required = true, .ret = &spec.created_ms},
         {.name = "slot",
@@ -229,6 +241,7 @@ int wr_spec_write_record(const struct wr_spec *spec, struct wr_buf *out)
     wr_jw_ku64(&w, "format", WR_SPEC_FORMAT);
     wr_spec_write_public(spec, &w);
     wr_jw_ku64(&w, "slot", spec->slot);
+    wr_spec_shares_write(spec, &w);
     if (spec->blank)
         wr_jw_kbool(&w, "blank", true);
     wr_jw_end(&w);

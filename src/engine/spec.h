@@ -8,10 +8,18 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "engine/action.h"
+#include "engine/storage/share.h"
 
 struct wr_buf;
 
 #define WR_SPEC_FORMAT 2
+
+/* A volume of the API ("share" in code, storage/share.h) in one sandbox. */
+struct wr_spec_share {
+    char id[WR_SHARE_ID_LEN + 1];
+    char path[WR_ACTION_VOLUME_PATH + 1]; /* absolute, clean */
+    bool read_only;
+};
 
 struct wr_spec {
     char id[WR_ID_LEN + 1]; /* empty: the driver chooses one */
@@ -24,8 +32,12 @@ struct wr_spec {
     uint64_t created_ms;
     uint64_t slot;    /* the driver's */
     uint64_t sockets; /* of a CREATE: how many to hand out; not kept */
-    bool blank;       /* prepared for nobody yet; see WR_ACTION_ASSIGN */
-    json_t *env;      /* owned object of strings; NULL once the agent has it */
+    bool egress;      /* of a CREATE: the egress sockets too; not kept */
+    struct wr_spec_share shares[WR_ACTION_MAX_VOLUMES];
+    size_t share_count;
+    bool content; /* of a CREATE: its agent serves the files of a share; not kept */
+    bool blank;   /* prepared for nobody yet; see WR_ACTION_ASSIGN */
+    json_t *env;  /* owned object of strings; NULL once the agent has it */
     char access_token[WR_ACTION_TOKEN_LEN + 1]; /* "" for none, and once the agent has it */
 };
 

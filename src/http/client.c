@@ -325,6 +325,11 @@ bool wr_http_conn_idle(const struct wr_http_conn *conn)
     return !conn->active && !conn->unusable && !conn->eof && !conn->failed;
 }
 
+void wr_http_conn_wipe_sent(struct wr_http_conn *conn)
+{
+    conn->io.out.wipe = true;
+}
+
 void wr_http_conn_on_lost(struct wr_http_conn *conn,
                           void (*fn)(struct wr_http_conn *conn, void *data), void *data)
 {

@@ -39,6 +39,9 @@ bool wr_http_conn_idle(const struct wr_http_conn *conn);
 void wr_http_conn_on_lost(struct wr_http_conn *conn,
                           void (*fn)(struct wr_http_conn *conn, void *data), void *data);
 
+/* Requests on it hold secrets: what was sent is wiped from memory. */
+void wr_http_conn_wipe_sent(struct wr_http_conn *conn);
+
 /* Starts a call on an idle connection: begin, headers, then send, or stream + write... + end. Host
  * is the caller's to add. */
 int wr_http_call_begin(struct wr_http_conn *conn, const char *method, const char *target,

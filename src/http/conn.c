@@ -38,6 +38,13 @@ static void free_conn(struct wr_server_conn *conn)
     free(conn);
 }
 
+static void server_left(struct wr_http_server *server)
+{
+    server->count--;
+    if (server->opts.on_gone)
+        server->opts.on_gone(server->opts.data);
+}
+
 void wr_server_conn_release(struct wr_server_conn *conn)
 {
     if (conn->dead)
@@ -46,8 +53,7 @@ void wr_server_conn_release(struct wr_server_conn *conn)
     wr_timer_stop(&conn->timer);
     wr_http_io_close(&conn->io);
     wr_list_remove(&conn->link);
-    conn->server->count--;
-    conn->server = NULL;
+    server_left(wr_steal_ptr(&conn->server));
     if (conn->ex) {
         conn->ex->closed = true;
         doom(conn, wr_steal_ptr(&conn->ex));
@@ -121,10 +127,13 @@ static void enter_linger(struct wr_server_conn *conn)
  * no body. */
 static void refuse(struct wr_server_conn *conn, int status, const char *why, bool head_request)
 {
+    const struct wr_http_server_opts *opts = &conn->server->opts;
     wr_auto_buf body = WR_BUF(1024);
     struct wr_buf *out = &conn->io.out;
     struct wr_jw w;
 
+    if (opts->on_refused)
+        opts->on_refused(status, why, opts->data);
     wr_jw_init(&w, &body);
     wr_jw_object(&w);
     wr_jw_ki64(&w, "code", status);

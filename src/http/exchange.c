@@ -370,3 +370,11 @@ void wr_exchange_collect(struct wr_exchange *ex, size_t max,
     ex->body_end_told = false;
     wr_http_io_kick(&ex->conn->io);
 }
+
+void wr_exchange_wipe_body(struct wr_exchange *ex)
+{
+    if (ex->closed)
+        return;
+    ex->collect.buf.wipe = true;
+    ex->conn->io.in.wipe = true;
+}

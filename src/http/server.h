@@ -51,6 +51,12 @@ struct wr_http_server_opts {
      * is aborted. On TCP the end of a client and a half-closed stream look the same; over a unix
      * socket they differ, and a half-closed stream gets its response. */
     bool eof_aborts;
+    /* The server has answered by itself: a head that cannot be read, CONNECT, bad framing, too
+     * slow. `why` is borrowed. May be NULL. */
+    void (*on_refused)(int status, const char *why, void *data);
+    /* A connection is gone, whatever the reason; the server must not be freed inside. May be NULL.
+     */
+    void (*on_gone)(void *data);
 };
 
 /* `listen_fd` becomes owned (also on failure); -1: connections come by wr_http_server_adopt() only.
@@ -98,6 +104,10 @@ void wr_exchange_collect(struct wr_exchange *ex, size_t max,
                                     void *data_ptr),
                          void (*on_close)(struct wr_exchange *ex, bool aborted, void *data_ptr),
                          void *data_ptr);
+
+/* The body that is being collected holds secrets: its memory is wiped, and that of what else comes
+ * over the connection. */
+void wr_exchange_wipe_body(struct wr_exchange *ex);
 
 /*
  * The response. Order: begin, headers, then either send (head only or with a whole body) or

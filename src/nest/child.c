@@ -15,9 +15,12 @@
 #include "interpreter/service.h"
 #include "nest/checkpointable.h"
 #include "nest/descriptors.h"
+#include "nest/hosts.h"
 #include "nest/mount_table.h"
+#include "nest/privilege_table.h"
 #include "nest/privileges.h"
 #include "nest/root.h"
+#include "nest/volumes.h"
 #include "sys/syscall.h"
 
 /* The file that /proc/1/exe names: part of the device layer, the same bytes as the nest's own
@@ -77,7 +80,14 @@ static int set_names(const struct wr_child_plan *plan, struct wr_error *err)
     explicit_bzero(plan->argv0, plan->argv0_len);
     memcpy(plan->argv0, name, WR_MIN(sizeof(name) - 1, plan->argv0_len));
     umask(022);
+    wr_hosts_ensure(plan->request->id);
     return 0;
+}
+
+/* After the other mounts, so that none of them can be covered. */
+static int attach_volumes(const struct wr_child_plan *plan, struct wr_error *err)
+{
+    return wr_volumes_attach(plan->request, plan->volume_fds, err);
 }
 
 /* The nest blocks SIGCHLD for its signalfd and handles SIGALRM. */
@@ -110,6 +120,8 @@ static int reduce_privileges(const struct wr_child_plan *plan, struct wr_error *
 {
     int rc = wr_rlimits_apply(&plan->request->rlimits, err);
 
+    if (rc == 0 && wr_volumes_forbid_clones(plan->request))
+        rc = wr_seccomp_install(wr_no_clones_filter, WR_NO_CLONES_FILTER_LEN, err);
     if (rc == 0)
         rc = wr_seccomp_install(plan->seccomp, plan->seccomp_count, err);
     return rc ? rc : wr_capabilities_reduce(err);
@@ -119,7 +131,7 @@ static int read_config(const struct wr_child_plan *plan, struct wr_agent_config 
                        json_t **ret, struct wr_error *err)
 {
     json_error_t json_error;
-    int blank = 0;
+    int blank = 0, content = 0;
     json_int_t cpu_millis = 0;
     json_t *json =
         json_loadb(plan->config, plan->request->config_len, JSON_REJECT_DUPLICATES, &json_error);
@@ -129,15 +141,17 @@ static int read_config(const struct wr_child_plan *plan, struct wr_agent_config 
     if (!json)
         return wr_fail(err, WR_E_INTERNAL, 0, "the agent's configuration is not JSON: %s",
                        json_error.text);
-    if (json_unpack_ex(json, &json_error, JSON_STRICT, "{s:s, s:s, s:s, s:s, s:o, s?s, s?b, s?I}",
-                       "sandboxId", &config->sandbox_id, "template", &config->template_name, "user",
+    if (json_unpack_ex(json, &json_error, JSON_STRICT,
+                       "{s:s, s:s, s:s, s:s, s:o, s?s, s?b, s?b, s?I}", "sandboxId",
+                       &config->sandbox_id, "template", &config->template_name, "user",
                        &config->default_user, "workdir", &config->default_workdir, "env",
                        &config->env, "accessToken", &config->access_token, "blank", &blank,
-                       "cpuMillis", &cpu_millis) < 0) {
+                       "volumeContent", &content, "cpuMillis", &cpu_millis) < 0) {
         json_decref(json);
         return wr_fail(err, WR_E_INTERNAL, 0, "the agent's configuration: %s", json_error.text);
     }
     config->blank = blank != 0;
+    config->content_root = content ? WR_CONTENT_ROOT : NULL;
     config->cpu_millis = cpu_millis > 0 ? (uint64_t)cpu_millis : 0;
     config->interpreter = &wr_interpreter_service;
     config->log_max_bytes = LOG_MAX_BYTES;
@@ -154,6 +168,7 @@ static const struct {
     {"root file system", enter_root},
     {"mounts", mount_all},
     {"names", set_names},
+    {"volumes", attach_volumes},
     {"signals", reset_signals},
     {"exe link", link_exe},
     {"privileges", reduce_privileges},

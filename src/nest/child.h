@@ -15,12 +15,13 @@ struct wr_child_plan {
     char *config; /* JSON of request->config_len bytes; the child wipes its copy */
     const struct sock_filter *seccomp;
     size_t seccomp_count;
-    int root_fd;        /* detached overlay mount */
-    int listen_fd;      /* agent's socket */
-    int interpreter_fd; /* interpreter service's socket */
-    int go_fd;          /* one byte arrives when the id maps are written */
-    int status_fd;      /* write end of the status pipe */
-    char *argv0;        /* memory of the nest's own command line, overwritten */
+    int root_fd;           /* detached overlay mount */
+    const int *volume_fds; /* detached mounts, request->volume_count of them */
+    int listen_fd;         /* agent's socket */
+    int interpreter_fd;    /* interpreter service's socket */
+    int go_fd;             /* one byte arrives when the id maps are written */
+    int status_fd;         /* write end of the status pipe */
+    char *argv0;           /* memory of the nest's own command line, overwritten */
     size_t argv0_len;
 };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "nest/volumes.h"
 
 static int setup(struct wr_nest *nest, const int *fds, size_t fd_count, struct wr_error *err)
 {
@@ -70,10 +71,31 @@ static int spawn(struct wr_nest *nest, const struct wr_nest_request *request, ch
 
     if (!nest->seccomp)
         return wr_fail(err, WR_E_FAILED_PRECONDITION, 0, "SPAWN before SETUP");
-    if (!names_a_kit(request, fd_count, 0))
+    if (!wr_volumes_are_sound(request) || !names_a_kit(request, fd_count, request->volume_count))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                       "SPAWN with a wrong id, slot or number of descriptors");
+                       "SPAWN with a wrong id, slot, volume or number of descriptors");
     return wr_nest_spawn(nest, request, payload, fds, answer, err);
+}
+
+void wr_nest_answer_egress(struct wr_nest_answer *answer, const struct wr_egress_sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->count; i++)
+        answer->fds[answer->fd_count++] = sockets->fds[i];
+}
+
+static int egress(const struct wr_nest *nest, const struct wr_nest_request *request,
+                  struct wr_nest_answer *answer)
+{
+    const struct wr_child *child = wr_children_find(&nest->children, request->id);
+    const struct wr_error *why = &nest->netns.no_redirect;
+
+    if (!child)
+        return wr_fail(&answer->reply.error, WR_E_NOT_FOUND, 0, "there is no such sandbox");
+    if (child->egress.count == 0)
+        return wr_fail(&answer->reply.error, WR_E_FAILED_PRECONDITION, 0, "%s",
+                       why->code ? why->msg : "its network has no redirect");
+    wr_nest_answer_egress(answer, &child->egress);
+    return 0;
 }
 
 void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request, char *payload,
@@ -93,6 +115,9 @@ void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request,
         break;
     case WR_NEST_LIST:
         rc = list(nest, request, answer);
+        break;
+    case WR_NEST_EGRESS:
+        rc = egress(nest, request, answer);
         break;
     case WR_NEST_POOL:
         nest->netns.wanted = nest->netns.target = WR_MIN(request->count, WR_NETNS_POOL_MAX);

@@ -15,6 +15,8 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "nest/protocol.h"
+#include "nest/redirect.h"
+#include "nest/routes.h"
 #include "nest/zygote_protocol.h"
 
 /* Requests that wait for the nest; what is over is refused at once (EAGAIN). */
@@ -100,15 +102,57 @@ void wr_netns_close(struct wr_netns *netns)
     netns->listen_fd = wr_close(netns->listen_fd);
     netns->interpreter_fd = wr_close(netns->interpreter_fd);
     netns->context_fd = wr_close(netns->context_fd);
+    wr_egress_sockets_close(&netns->egress);
 }
 
-/* Leaves the caller in the new namespace. */
-static int make_here(struct wr_netns *ret, struct wr_error *err)
+int wr_netns_enter_new(struct wr_error *err)
 {
     if (unshare(CLONE_NEWNET) < 0)
         return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED,
                              "make a network namespace (see user.max_net_namespaces)");
-    int rc = loopback_up(err);
+    return loopback_up(err);
+}
+
+int wr_netns_redirect(bool ipv6, struct wr_egress_sockets *ret, struct wr_error *err)
+{
+    WR_CLEANUP(wr_egress_sockets_close) struct wr_egress_sockets made = WR_EGRESS_SOCKETS_NONE;
+    int rc = wr_egress_sockets_open(ipv6, &made, err);
+
+    if (rc == 0)
+        rc = wr_redirect_make(ipv6, err);
+    if (rc == 0)
+        rc = wr_routes_make(ipv6, err);
+    if (rc < 0)
+        return rc;
+    *ret = made;
+    made = WR_EGRESS_SOCKETS_NONE;
+    return 0;
+}
+
+bool wr_netns_has_ipv6(void)
+{
+    wr_auto_close int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    return fd >= 0;
+}
+
+/* A new namespace with the redirect; where it cannot be made, with one for IPv4; where the host
+ * cannot do that either, one that is left as it is, and in which nothing leads out. */
+static int enter_redirected(struct wr_netns_pool *pool, struct wr_egress_sockets *ret,
+                            struct wr_error *err)
+{
+    for (int families = wr_netns_has_ipv6() ? 2 : 1; families > 0; families--) {
+        int rc = wr_netns_enter_new(err);
+        if (rc < 0 || wr_netns_redirect(families == 2, ret, &pool->no_redirect) == 0)
+            return rc;
+    }
+    return wr_netns_enter_new(err); /* what was half made is left behind */
+}
+
+/* Leaves the caller in the new namespace. */
+static int make_here(struct wr_netns_pool *pool, struct wr_netns *ret, struct wr_error *err)
+{
+    int rc = enter_redirected(pool, &ret->egress, err);
     if (rc == 0)
         rc = apply_sysctls(err);
     if (rc < 0)
@@ -123,11 +167,11 @@ static int make_here(struct wr_netns *ret, struct wr_error *err)
     return rc ? rc : listen_for_contexts(&ret->context_fd, err);
 }
 
-static int make(const struct wr_netns_pool *pool, struct wr_netns *ret, struct wr_error *err)
+static int make(struct wr_netns_pool *pool, struct wr_netns *ret, struct wr_error *err)
 {
-    struct wr_netns made = {-1, -1, -1, -1};
+    struct wr_netns made = WR_NETNS_NONE;
     struct wr_error home_error;
-    int rc = make_here(&made, err);
+    int rc = make_here(pool, &made, err);
 
     /* Back home in any case; a nest that cannot go home must not go on. */
     if (wr_netns_enter(pool->home_fd, &home_error) < 0)

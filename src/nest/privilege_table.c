@@ -1,7 +1,12 @@
 #include "nest/privilege_table.h"
 
+#include <errno.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 /* What Docker grants by default, less CAP_NET_RAW (raw sockets are filtered anyway) and
  * CAP_AUDIT_WRITE's neighbours. They act inside the sandbox's user namespace only. CAP_MKNOD makes
@@ -20,6 +25,21 @@ uint64_t wr_kept_capabilities(void)
         mask |= (uint64_t)1 << kept[i];
     return mask;
 }
+
+#define SAME_FS_ONLY (SECCOMP_RET_ERRNO | EXDEV) /* upon which programs copy the bytes */
+
+const struct sock_filter wr_no_clones_filter[WR_NO_CLONES_FILTER_LEN] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_copy_file_range, 6, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 4),
+    /* Little endian: the low half of the command, which is all that the kernel looks at. */
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FICLONE, 3, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FICLONERANGE, 2, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FIDEDUPERANGE, 1, 0),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    BPF_STMT(BPF_RET | BPF_K, SAME_FS_ONLY),
+};
 
 void wr_rlimit_table(const struct wr_nest_rlimits *limits,
                      struct wr_rlimit_row ret[static WR_RLIMIT_COUNT])

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <linux/filter.h>
+
 #include "nest/protocol.h"
 
 #define WR_RLIMIT_COUNT 5
@@ -17,5 +19,9 @@ struct wr_rlimit_row {
 
 /* Bit n: capability n stays in the bounding set, and root of the sandbox has it. */
 uint64_t wr_kept_capabilities(void);
+/* For a sandbox in which several volumes are mounted (volumes.h), besides the engine's filter: no
+ * files that share blocks, EXDEV instead. */
+#define WR_NO_CLONES_FILTER_LEN 9
+extern const struct sock_filter wr_no_clones_filter[WR_NO_CLONES_FILTER_LEN];
 void wr_rlimit_table(const struct wr_nest_rlimits *limits,
                      struct wr_rlimit_row ret[static WR_RLIMIT_COUNT]);

@@ -15,6 +15,7 @@
 #include "nest/clone.h"
 #include "nest/contexts.h"
 #include "nest/nest.h"
+#include "nest/volumes.h"
 #include "sys/syscall.h"
 
 struct pipe_pair {
@@ -81,6 +82,7 @@ static int keep_for_contexts(struct wr_child *child, const struct wr_nest_reques
 {
     child->rlimits = request->rlimits;
     child->layers = request->layers;
+    child->no_clones = wr_volumes_forbid_clones(request);
     for (size_t i = 0; i < request->v1_count; i++) {
         child->tasks[i] = fcntl(fds[1 + i], F_DUPFD_CLOEXEC, 3);
         if (child->tasks[i] < 0)
@@ -125,7 +127,7 @@ int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, c
                   const int *fds, struct wr_nest_answer *answer, struct wr_error *err)
 {
     struct wr_child child = WR_CHILD_NONE;
-    struct wr_netns netns = {-1, -1, -1, -1};
+    struct wr_netns netns = WR_NETNS_NONE;
     WR_CLEANUP(pipe_close) struct pipe_pair go = {-1, -1};
     WR_CLEANUP(pipe_close) struct pipe_pair status = {-1, -1};
     int rc = wr_children_check_free(&nest->children, request->id, err);
@@ -141,6 +143,7 @@ int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, c
     const struct wr_child_plan plan = {.request = request,
                                        .config = payload,
                                        .root_fd = fds[0],
+                                       .volume_fds = fds + 1 + request->v1_count + request->has_v2,
                                        .listen_fd = netns.listen_fd,
                                        .interpreter_fd = netns.interpreter_fd,
                                        .go_fd = go.read_fd,
@@ -154,6 +157,8 @@ int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, c
     child.pid = clone_child(nest, &plan, &netns, fds, &child.pidfd, err);
     child.ns_fd = wr_steal_fd(&netns.ns_fd);
     child.context_fd = wr_steal_fd(&netns.context_fd);
+    child.egress = netns.egress;
+    netns.egress = WR_EGRESS_SOCKETS_NONE;
     wr_netns_close(&netns); /* what is the agent's alone */
     rc = child.pid < 0 ? child.pid : finish(nest, request, fds, &child, go.write_fd, err);
     if (rc < 0) {
@@ -166,5 +171,6 @@ int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, c
     answer->fds[1] = child.ns_fd;
     answer->fds[2] = answer->owned_fd = wr_steal_fd(&status.read_fd);
     answer->fd_count = 3;
+    wr_nest_answer_egress(answer, &child.egress);
     return 0;
 }

@@ -151,6 +151,7 @@ int wr_zygote_forward(struct wr_nest *nest, const struct wr_child *child,
     struct wr_zygote_request request = {.magic = WR_CONTEXT_MAGIC,
                                         .v1_count = child->v1_count,
                                         .has_v2 = child->v2_dir >= 0,
+                                        .no_clones = child->no_clones,
                                         .rlimits = child->rlimits,
                                         .context = *context};
     int all[4 + WR_CHILD_MAX_V1 + 1] = {child->pidfd, fds[0], fds[1], fds[2]};

@@ -54,7 +54,8 @@ struct wr_zygote_request {
     uint32_t sequence;
     uint8_t v1_count;
     uint8_t has_v2;
-    uint8_t pad[2];
+    uint8_t no_clones; /* the sandbox's processes have wr_no_clones_filter (privilege_table.h) */
+    uint8_t pad;
     struct wr_nest_rlimits rlimits; /* of the sandbox */
     struct wr_context_request context;
 };

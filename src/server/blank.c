@@ -216,7 +216,7 @@ static int take_created(struct wr_blank *blank, const struct wr_engine_reply *re
     if (r == 0)
         r = wr_record_fill(blank->sandbox, &seen, err);
     if (r == 0)
-        wr_sandbox_keep_sockets(blank->sandbox, reply->fds, reply->fd_count);
+        wr_record_keep_fds(blank->sandbox, &seen, reply->fds, reply->fd_count);
     return r;
 }
 

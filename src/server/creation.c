@@ -10,11 +10,14 @@
 #include "json/jwrite.h"
 #include "server/assignment.h"
 #include "server/blanks.h"
+#include "server/egress/egress.h"
+#include "server/egress/trust.h"
 #include "server/events.h"
 #include "server/lifecycle.h"
 #include "server/records.h"
 #include "server/server.h"
 #include "server/settings.h"
+#include "server/volume_mounts.h"
 
 struct create_op {
     struct wr_server *server;
@@ -27,6 +30,7 @@ struct create_op {
     struct wr_buf json; /* the CREATE for the engine: the way that is left when a blank fails */
     char envd_token[WR_TOKEN_LEN + 1];
     char traffic_token[WR_TOKEN_LEN + 1];
+    char id[WR_ID_LEN + 1]; /* while its agent is told whom to trust */
 };
 
 static void create_op_free(struct create_op *op)
@@ -81,6 +85,7 @@ static int settle(struct create_op *op, struct wr_sandbox *sandbox, struct wr_er
     sandbox->deadline_ms = deadline_ms;
     sandbox->settings = wr_steal_ptr(&op->settings);
     wr_lifecycle_arm(op->server, sandbox, op->timeout_ms);
+    wr_egress_start(op->server, sandbox);
     return 0;
 }
 
@@ -92,6 +97,50 @@ static void finish(struct create_op *op, struct wr_sandbox *sandbox, const struc
     if (sandbox)
         wr_event(op->server, sandbox->id, sandbox->team_id, "created", &cause);
     create_op_free(op);
+}
+
+/* ---- trust ---- */
+
+/* What was promised is not there: nobody gets it. */
+static void distrusted(struct create_op *op, struct wr_sandbox *sandbox,
+                       const struct wr_error *error)
+{
+    const struct wr_cause cause = {.reason = "error", .request = op->request};
+    struct wr_error ignored = {0};
+
+    /* A failure is tried again. */
+    (void)!wr_lifecycle_kill(op->server, sandbox, &cause, NULL, NULL, &ignored);
+    finish(op, NULL, error);
+}
+
+static void on_trusted(const struct wr_error *error, void *data)
+{
+    struct create_op *op = data;
+    struct wr_sandbox *sandbox = wr_sandbox_table_find(op->server->sandboxes, op->id);
+    struct wr_error own = {0};
+
+    if (!error && (!sandbox || sandbox->state != WR_SANDBOX_RUNNING)) {
+        (void)wr_fail(&own, WR_E_ABORTED, 0, "the sandbox ended while it was made");
+        error = &own;
+    }
+    if (error && sandbox)
+        distrusted(op, sandbox, error);
+    else
+        finish(op, error ? NULL : sandbox, error);
+}
+
+/* Its programs have to accept the authority's certificates before anybody starts one. */
+static void finish_settled(struct create_op *op, struct wr_sandbox *sandbox)
+{
+    struct wr_error error = {0};
+
+    if (!wr_egress_transforms(sandbox)) {
+        finish(op, sandbox, NULL);
+        return;
+    }
+    memcpy(op->id, sandbox->id, sizeof op->id);
+    if (wr_trust_install(op->server, sandbox, on_trusted, op, &error) < 0)
+        distrusted(op, sandbox, &error);
 }
 
 /* ---- by the engine ---- */
@@ -110,7 +159,7 @@ static int record(struct create_op *op, const struct wr_engine_reply *reply,
         wr_lifecycle_kill_orphan(op->server, seen.id);
         return r;
     }
-    wr_sandbox_keep_sockets(sandbox, reply->fds, reply->fd_count);
+    wr_record_keep_fds(sandbox, &seen, reply->fds, reply->fd_count);
     r = settle(op, sandbox, err);
     if (r == 0)
         *ret = sandbox;
@@ -127,7 +176,10 @@ static void on_created(const struct wr_engine_reply *reply, const struct wr_erro
     wr_blanks_wait(op->server->blanks);
     if (!error && record(op, reply, &sandbox, &own) < 0)
         error = &own;
-    finish(op, sandbox, error);
+    if (error)
+        finish(op, NULL, error);
+    else
+        finish_settled(op, sandbox);
 }
 
 static int ask_engine(struct create_op *op, struct wr_error *err)
@@ -154,10 +206,27 @@ static void on_assigned(struct wr_sandbox *sandbox, const struct wr_error *error
         wr_blanks_discard(op->server->blanks, sandbox);
     else
         r = settle(op, sandbox, &own);
-    finish(op, r < 0 ? NULL : sandbox, r < 0 ? &own : NULL);
+    if (r < 0)
+        finish(op, NULL, &own);
+    else
+        finish_settled(op, sandbox);
 }
 
 /* ---- requests ---- */
+
+static void write_mounts(struct wr_jw *w, const struct wr_volume_mounts *mounts)
+{
+    wr_jw_key(w, "volumes");
+    wr_jw_array(w);
+    for (size_t i = 0; i < mounts->count; i++) {
+        wr_jw_object(w);
+        wr_jw_kstr(w, "volume", mounts->items[i].volume_id);
+        wr_jw_kstr(w, "path", mounts->items[i].path);
+        wr_jw_kbool(w, "readOnly", mounts->items[i].read_only);
+        wr_jw_end(w);
+    }
+    wr_jw_end(w);
+}
 
 int wr_create_write(struct wr_buf *out, const struct wr_create_spec *spec, const char *token,
                     bool blank)
@@ -192,6 +261,12 @@ int wr_create_write(struct wr_buf *out, const struct wr_create_spec *spec, const
         wr_jw_kstr(&w, "accessToken", token);
     if (blank)
         wr_jw_kbool(&w, "blank", true);
+    if (!spec->content)
+        wr_jw_kbool(&w, "egress", true);
+    if (spec->mounts && spec->mounts->count > 0)
+        write_mounts(&w, spec->mounts);
+    if (spec->content)
+        wr_jw_kbool(&w, "content", true);
     wr_jw_ku64(&w, "sockets", WR_CREATE_SOCKETS);
     wr_jw_end(&w);
     return wr_jw_finish(&w);
@@ -252,7 +327,9 @@ int wr_create_sandbox(struct wr_server *server, const struct wr_create_spec *spe
                                              .limits = spec->limits,
                                              .env_vars = spec->env_vars,
                                              .token = op->envd_token};
-    if (wr_blanks_assign(server->blanks, &assignment, on_assigned, op))
+    /* A mount is made at the start of a sandbox, so that none of these has one. */
+    bool plain = !spec->mounts || spec->mounts->count == 0;
+    if (plain && wr_blanks_assign(server->blanks, &assignment, on_assigned, op))
         return 0;
     int r = ask_engine(op, err);
     if (r < 0)

@@ -12,6 +12,7 @@
 #define WR_CREATE_SOCKETS 4 /* spare ingress sockets that come with a new sandbox */
 
 struct wr_server;
+struct wr_volume_mounts;
 
 struct wr_create_spec {
     const char *template_name; /* a valid name */
@@ -22,7 +23,9 @@ struct wr_create_spec {
     const json_t *env_vars;          /* an object of strings, or NULL; borrowed during the call */
     json_t *settings;                /* see settings.h, or NULL; a reference is taken */
     struct wr_sandbox_limits limits; /* 0: the template's or the built-in default */
-    uint64_t request;                /* number of the client's request, for log lines */
+    const struct wr_volume_mounts *mounts; /* or NULL; borrowed during the call */
+    bool content;     /* a sandbox of the server's own, which serves a volume's files */
+    uint64_t request; /* number of the client's request, for log lines */
 };
 
 /* Exactly one of `sandbox` (owned by the table) and `error` is non-NULL. */

@@ -4,6 +4,7 @@
 #include "server/blanks.h"
 #include "server/server.h"
 #include "server/tls/terminator.h"
+#include "server/volume_content.h"
 
 #define LONGEST_MS 5000
 #define LOOK_MS    10
@@ -21,7 +22,8 @@ static void look(struct wr_server *server)
     struct wr_error error = {0};
     uint64_t now_ms = wr_loop_now_ms(server->loop);
 
-    bool busy = server->running_requests > 0 || wr_blanks_ending(server->blanks) > 0;
+    bool busy = server->running_requests > 0 || wr_blanks_ending(server->blanks) > 0 ||
+                wr_volume_contents_ending(server->contents) > 0;
 
     if (busy && now_ms < server->drain_end_ms) {
         if (wr_timer_start(server->loop, &server->drain_timer, LOOK_MS, on_timer, server, &error) ==
@@ -42,6 +44,7 @@ void wr_drain_start(struct wr_server *server)
     }
     server->stopping = true;
     wr_blanks_stop(server->blanks);
+    wr_volume_contents_stop(server->contents);
     server->drain_end_ms = wr_loop_now_ms(server->loop) + LONGEST_MS;
     for (size_t i = 0; i < server->listener_count; i++) {
         wr_http_server_stop_accepting(server->listeners[i].http);

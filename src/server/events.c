@@ -74,6 +74,8 @@ void wr_event(struct wr_server *server, const char *sandbox_id, const char *team
     struct wr_events *events = &server->events;
     struct wr_error ignored = {0};
 
+    events->created += wr_streq(type, "created");
+    events->ended += wr_streq(type, "killed");
     if (events->count == WR_EVENTS_MAX)
         wr_events_flush(server);
     struct wr_waiting_event *event = &events->waiting[events->count];

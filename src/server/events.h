@@ -20,6 +20,7 @@ struct wr_events {
         uint64_t at_ms;
     } waiting[WR_EVENTS_MAX];
     size_t count;
+    uint64_t created, ended; /* sandboxes, since the server's start */
     struct wr_timer timer;
 };
 

@@ -5,8 +5,10 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "json/jread.h"
 #include "json/jwrite.h"
 #include "log/log.h"
+#include "server/egress/egress.h"
 #include "server/events.h"
 #include "server/ingress/dial.h"
 #include "server/records.h"
@@ -96,16 +98,24 @@ int wr_lifecycle_set_settings(struct wr_server *server, struct wr_sandbox *sandb
                               json_t *settings, const struct wr_cause *cause, struct wr_error *err)
 {
     wr_auto_free char *text = NULL;
+    wr_auto_json *before = sandbox->settings;
+    struct wr_error ignored = {0};
 
+    sandbox->settings = json_incref(settings);
     int r = wr_settings_write(settings, &text, err);
     if (r == 0)
+        r = wr_egress_update(server, sandbox, err);
+    if (r == 0)
         r = wr_store_sandbox_set_settings(server->store, sandbox->id, text, err);
-    if (r < 0)
-        return r;
+    if (r == 0) {
+        record_update(server, sandbox, cause);
+        return 0;
+    }
+    /* As it was; connections that were cut stay so. */
     json_decref(sandbox->settings);
-    sandbox->settings = json_incref(settings);
-    record_update(server, sandbox, cause);
-    return 0;
+    sandbox->settings = wr_steal_ptr(&before);
+    (void)!wr_egress_update(server, sandbox, &ignored);
+    return r;
 }
 
 /* ---- sandboxes without a record ---- */
@@ -185,6 +195,7 @@ int wr_lifecycle_kill(struct wr_server *server, struct wr_sandbox *sandbox,
         sandbox->ending = cause->reason;
     wr_timer_stop(&sandbox->deadline);
     wr_dial_drop_all(sandbox);
+    wr_egress_stop(sandbox);
     int r = op ? 0 : wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "kill of %s", sandbox->id);
     if (r == 0) {
         op->server = server;

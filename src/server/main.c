@@ -12,6 +12,8 @@
 #include "server/auth/auth.h"
 #include "server/blanks.h"
 #include "server/drain.h"
+#include "server/egress/egress.h"
+#include "server/ingress/raw.h"
 #include "server/lifecycle.h"
 #include "server/resync.h"
 #include "server/routes.h"
@@ -20,6 +22,9 @@
 #include "server/store/store.h"
 #include "server/templates.h"
 #include "server/tls/terminator.h"
+#include "server/volume_content.h"
+#include "server/volume_resync.h"
+#include "server/volumes.h"
 
 #define MAX_CONNECTIONS      4096
 #define SHUTDOWN_TIMEOUT_MS  20000
@@ -72,6 +77,7 @@ static void stop_accepting(struct wr_server *server)
     for (size_t i = 0; i < server->listener_count; i++) {
         struct wr_listener *listener = &server->listeners[i];
         listener->terminator = wr_tls_terminator_free(listener->terminator);
+        listener->raw = wr_raw_gate_free(listener->raw);
         listener->http = wr_http_server_free(listener->http);
         listener->fd = wr_close(listener->fd);
     }
@@ -132,19 +138,36 @@ static void set_keepalive(int fd)
                          sizeof options[i].value);
 }
 
-static int start_listener(struct wr_listener *listener, struct wr_error *err)
+/* TLS in front of `listener->http`; where host names lead to sandboxes, with a way for what is not
+ * HTTP. */
+static int start_tls(struct wr_listener *listener, struct wr_error *err)
 {
     const struct wr_server_config *config = listener->server->config;
+    struct wr_tls_raw raw = {0};
+    struct wr_tls_opts tls = {.cert_pem = config->tls_cert_pem,
+                              .key_pem = config->tls_key_pem,
+                              .max_connections = MAX_CONNECTIONS,
+                              .handshake_timeout_ms = HANDSHAKE_TIMEOUT_MS};
+
+    if (listener->kind == WR_LISTEN_INGRESS || listener->kind == WR_LISTEN_DOMAIN) {
+        listener->raw = wr_raw_gate_new(listener);
+        if (!listener->raw)
+            return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "TLS listener");
+        raw = wr_raw_gate_ops(listener->raw);
+        tls.raw = &raw;
+    }
+    return wr_tls_terminator_new(listener->server->loop, wr_steal_fd(&listener->fd), listener->http,
+                                 &tls, &listener->terminator, err);
+}
+
+static int start_listener(struct wr_listener *listener, struct wr_error *err)
+{
     struct wr_loop *loop = listener->server->loop;
     struct wr_http_server_opts opts = {.max_connections = MAX_CONNECTIONS,
                                        .handler = wr_server_handle,
                                        .on_begin = wr_server_begin,
                                        .data = listener,
                                        .eof_aborts = listener->kind != WR_LISTEN_LOCAL};
-    const struct wr_tls_opts tls = {.cert_pem = config->tls_cert_pem,
-                                    .key_pem = config->tls_key_pem,
-                                    .max_connections = MAX_CONNECTIONS,
-                                    .handshake_timeout_ms = HANDSHAKE_TIMEOUT_MS};
 
     if (listener->kind != WR_LISTEN_LOCAL)
         set_keepalive(listener->fd);
@@ -153,8 +176,7 @@ static int start_listener(struct wr_listener *listener, struct wr_error *err)
     int r = wr_http_server_new(loop, -1, &opts, &listener->http, err);
     if (r < 0)
         return r;
-    return wr_tls_terminator_new(loop, wr_steal_fd(&listener->fd), listener->http, &tls,
-                                 &listener->terminator, err);
+    return start_tls(listener, err);
 }
 
 static int start_accepting(struct wr_server *server, struct wr_error *err)
@@ -194,6 +216,8 @@ static void on_resynced(const struct wr_error *error, void *data)
     if (!server->accepting && !server->draining && start_accepting(server, &own) < 0)
         stop_failed(server, &own);
     wr_blanks_start(server->blanks);
+    if (!server->draining)
+        wr_volume_resync(server);
 }
 
 static void on_engine_ready(void *data)
@@ -204,6 +228,7 @@ static void on_engine_ready(void *data)
     if (server->draining)
         return;
     wr_blanks_forget(server->blanks);
+    wr_volume_contents_forget(server->contents);
     if (wr_resync(server, on_resynced, server, &error) < 0)
         stop_failed(server, &error);
 }
@@ -213,6 +238,7 @@ static void on_engine_gone(const char *id, const char *reason, void *data)
     struct wr_server *server = data;
 
     wr_blanks_gone(server->blanks, id);
+    wr_volume_contents_gone(server->contents, id);
     wr_lifecycle_gone(server, id, reason);
 }
 
@@ -264,6 +290,12 @@ static int set_up(struct wr_server *server, int engine_fd, struct wr_error *err)
         r = wr_sampler_new(server, &server->sampler, err);
     if (r == 0)
         r = wr_blanks_new(server, &server->blanks, err);
+    if (r == 0)
+        r = wr_egress_new(server, &server->egress, err);
+    if (r == 0)
+        r = wr_volumes_new(server, &server->volumes, err);
+    if (r == 0)
+        r = wr_volume_contents_new(server, &server->contents, err);
     return r;
 }
 
@@ -276,6 +308,9 @@ static void tear_down(struct wr_server *server)
         wr_lifecycle_forget_all(server);
     server->engine = wr_engine_client_free(server->engine);
     server->blanks = wr_blanks_free(server->blanks);
+    server->egress = wr_egress_free(server->egress);
+    server->contents = wr_volume_contents_free(server->contents);
+    server->volumes = wr_volumes_free(server->volumes);
     server->sampler = wr_sampler_free(server->sampler);
     if (server->store)
         wr_events_flush(server);

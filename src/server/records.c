@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "json/jread.h"
+#include "server/egress/egress.h"
 #include "server/ingress/dial.h"
 #include "server/server.h"
 
@@ -22,6 +23,7 @@ void wr_record_remove(struct wr_server *server, struct wr_sandbox *sandbox)
     /* Hidden first: what is cut below must not dial again into a record that is about to go. */
     sandbox->state = WR_SANDBOX_KILLING;
     wr_dial_drop_all(sandbox);
+    wr_egress_stop(sandbox);
     wr_sandbox_table_remove(server->sandboxes, sandbox);
     wr_server_touch(server);
 }
@@ -41,6 +43,7 @@ int wr_record_read(const json_t *json, struct wr_record *out, struct wr_error *e
         {.name = "pids", .kind = WR_JSON_U64, .ret = &out->limits.pids},
         {.name = "openFiles", .kind = WR_JSON_U64, .ret = &out->limits.open_files},
         {.name = "createdMs", .kind = WR_JSON_U64, .ret = &out->created_ms},
+        {.name = "egress", .kind = WR_JSON_U64, .ret = &out->egress},
     };
 
     *out = (struct wr_record){0};
@@ -60,6 +63,15 @@ int wr_record_fill(struct wr_sandbox *sandbox, const struct wr_record *seen, str
     sandbox->limits = seen->limits;
     sandbox->seen = true;
     return 0;
+}
+
+void wr_record_keep_fds(struct wr_sandbox *sandbox, const struct wr_record *seen, int *fds,
+                        size_t count)
+{
+    size_t egress = WR_MIN((size_t)seen->egress, count);
+
+    wr_sandbox_keep_sockets(sandbox, fds, count - egress);
+    wr_sandbox_keep_egress(sandbox, fds + (count - egress), egress);
 }
 
 int wr_record_add(struct wr_server *server, const struct wr_record *seen, const char *team_id,

@@ -12,6 +12,7 @@ struct wr_record {
     const char *id, *template_name;
     uint64_t created_ms;
     struct wr_sandbox_limits limits;
+    uint64_t egress; /* how many of the descriptors that came with it, the last ones, are egress */
 };
 
 /* Strings are borrowed from `json`. */
@@ -22,6 +23,9 @@ int wr_record_add(struct wr_server *server, const struct wr_record *seen, const 
 /* As the engine describes it now. */
 int wr_record_fill(struct wr_sandbox *sandbox, const struct wr_record *seen, struct wr_error *err)
     WR_MUST_CHECK;
+/* Keeps the descriptors that came with it; the others stay the caller's. */
+void wr_record_keep_fds(struct wr_sandbox *sandbox, const struct wr_record *seen, int *fds,
+                        size_t count);
 /* Takes it out of the table after cutting its connections; the store keeps its row. */
 void wr_record_remove(struct wr_server *server, struct wr_sandbox *sandbox);
 /* wr_engine_call() with the action's timeout. */

@@ -2,9 +2,13 @@
  * Bytes both ways between two stream sockets until both directions have ended, with splice(2)
  * through pipes: nothing is copied to user space, a full side stops its source, a half-close is
  * passed on. Pipes are taken from a small store while bytes are under way, so that a silent
- * connection holds two descriptors. Fair: one turn moves at most WR_RELAY_TURN bytes per direction.
+ * connection holds two descriptors; without a pipe (no descriptors left), and where splice does not
+ * get on (urgent data), bytes are copied. Fair: one turn moves at most WR_RELAY_TURN bytes per
+ * direction.
  */
 #pragma once
+
+#include <stdbool.h>
 
 #include "base/buf.h"
 #include "loop/loop.h"
@@ -20,8 +24,17 @@ struct wr_relay_opts {
     /* Bytes that were read before and are for fds[i] first; moved; NULL: none. */
     struct wr_buf *first[2];
     struct wr_net_budget *budget; /* of the bytes of both directions, borrowed; NULL: no limit */
+    /* fds[i] is one end of a socket pair whose other end's owner ends its stream (SHUT_WR) and
+     * leaves the socket open until this relay has closed its end: a close without that is a cut,
+     * upon which the other side is reset. Without it the close of a Unix socket is a clean end, as
+     * the FIN of TCP is. The relay itself does the same: it closes at least one round of the loop
+     * after the end of its stream, or without ending it. */
+    bool pair[2];
+    uint64_t stall_ms; /* 0: WR_RELAY_STALL_MS */
     /* Called once, later: both directions have ended (`error` 0) or one side broke (its errno, upon
-     * which the other one was reset). The descriptors are closed before. */
+     * which the other one was reset; ETIMEDOUT: it took nothing). The descriptors are closed
+     * before.
+     */
     void (*on_end)(struct wr_relay *relay, int error, void *data);
     void *data;
 };

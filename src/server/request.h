@@ -12,6 +12,7 @@ struct wr_server;
 struct wr_api_request {
     struct wr_server *server;
     struct wr_principal who;
+    bool pair;       /* the client's socket is a Unix one, TLS or not: see relay.h */
     uint64_t number; /* of the request, as in X-Request-Id and in log lines */
 };
 

@@ -8,6 +8,7 @@
 #include "json/jread.h"
 #include "json/jwrite.h"
 #include "log/log.h"
+#include "server/egress/egress.h"
 #include "server/events.h"
 #include "server/records.h"
 #include "server/server.h"
@@ -53,6 +54,7 @@ static void adopt(const struct wr_store_sandbox *row, void *data)
         wr_log(WR_LOG_WARN, error.msg, "sandbox", sandbox->id, NULL);
     wr_lifecycle_arm(a->server, sandbox,
                      sandbox->deadline_ms > now ? sandbox->deadline_ms - now : 0);
+    wr_egress_start(a->server, sandbox);
 }
 
 /* A sandbox that the engine has and the table does not (a server that starts anew), or has already

@@ -11,14 +11,20 @@
 #include "server/api/list.h"
 #include "server/api/logs.h"
 #include "server/api/metrics.h"
+#include "server/api/network_view.h"
+#include "server/api/ports.h"
 #include "server/api/sandboxes.h"
+#include "server/api/secrets.h"
 #include "server/api/teams.h"
 #include "server/api/templates.h"
 #include "server/api/unavailable.h"
 #include "server/api/version.h"
+#include "server/api/volume_content.h"
+#include "server/api/volumes.h"
 #include "server/cors.h"
 #include "server/ingress/proxy.h"
 #include "server/ingress/route.h"
+#include "server/obs/metrics_page.h"
 #include "server/request.h"
 
 static void health(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
@@ -38,6 +44,7 @@ static const struct wr_route open_routes[] = {
 /* The first that fits is taken. */
 static const struct wr_route routes[] = {
     {"GET", "/version", wr_api_version},
+    {"GET", "/metrics", wr_obs_metrics},
 
     {"POST", "/sandboxes", wr_api_sandboxes_create},
     {"POST", "/v2/sandboxes", wr_api_sandboxes_create_v2},
@@ -54,6 +61,9 @@ static const struct wr_route routes[] = {
     {"POST", "/sandboxes/{id}/connect", wr_api_sandboxes_connect},
     {"POST", "/v2/sandboxes/{id}/connect", wr_api_sandboxes_connect_v2},
     {"PUT", "/sandboxes/{id}/network", wr_api_sandboxes_network},
+    {"GET", "/sandboxes/{id}/ports/{port}", wr_api_ports},
+    {"GET", "/sandboxes/{id}/network", wr_api_network_get},
+    {"GET", "/sandboxes/{id}/network/log", wr_api_network_log},
     {"POST", "/sandboxes/{id}/pause", wr_api_no_pause},
     {"POST", "/sandboxes/{id}/resume", wr_api_no_pause},
     {"POST", "/sandboxes/{id}/fork", wr_api_no_fork},
@@ -96,15 +106,15 @@ static const struct wr_route routes[] = {
     {"POST", "/access-tokens", wr_api_no_access_tokens},
     {"DELETE", "/access-tokens/{id}", wr_api_no_access_tokens},
 
-    {"GET", "/volumes", wr_api_no_volumes},
-    {"POST", "/volumes", wr_api_no_volumes},
-    {"GET", "/volumes/{id}", wr_api_no_volumes},
-    {"DELETE", "/volumes/{id}", wr_api_no_volumes},
-    {"GET", "/secrets", wr_api_no_secrets},
-    {"POST", "/secrets", wr_api_no_secrets},
-    {"GET", "/secrets/{id}", wr_api_no_secrets},
-    {"POST", "/secrets/{id}", wr_api_no_secrets},
-    {"DELETE", "/secrets/{id}", wr_api_no_secrets},
+    {"GET", "/volumes", wr_api_volumes_list},
+    {"POST", "/volumes", wr_api_volumes_create},
+    {"GET", "/volumes/{id}", wr_api_volumes_get},
+    {"DELETE", "/volumes/{id}", wr_api_volumes_remove},
+    {"GET", "/secrets", wr_api_secrets_list},
+    {"POST", "/secrets", wr_api_secrets_create},
+    {"GET", "/secrets/{id}", wr_api_secrets_get},
+    {"POST", "/secrets/{id}", wr_api_secrets_update},
+    {"DELETE", "/secrets/{id}", wr_api_secrets_remove},
 
     {"GET", "/nodes", wr_api_no_nodes},
     {"GET", "/nodes/{id}", wr_api_no_nodes},
@@ -158,7 +168,8 @@ static void log_answer(const struct wr_exchange *ex)
     sandbox_in(path, path_len, sandbox);
     /* A list of pairs ends with NULL, so the sandbox comes last. */
     const char *last = sandbox[0] ? "sandbox" : NULL;
-    if (code >= 500 && code != 501)
+    /* 507: a volume is full, which is its owner's business. */
+    if (code >= 500 && code != 501 && code != 507)
         wr_log_limited(&limit, WR_LOG_WARN, "a request failed", "what", line, "status", status,
                        "request", id, last, sandbox, NULL);
     else
@@ -173,7 +184,11 @@ void wr_server_begin(struct wr_exchange *ex, void *data)
 
     if (!wr_exchange_tag(ex))
         return;
+    unsigned digit = (unsigned)wr_exchange_status(ex) / 100;
+    if (digit < WR_ARRAY_SIZE(listener->server->answers))
+        listener->server->answers[digit]++;
     wr_exchange_header(ex, "X-Request-Id", wr_request_id(wr_exchange_tag(ex), id));
+    wr_api_secrets_begin(ex);
     if (listener->kind != WR_LISTEN_LOCAL)
         wr_cors_headers(ex);
     log_answer(ex);
@@ -182,15 +197,22 @@ void wr_server_begin(struct wr_exchange *ex, void *data)
 static void handle_api(struct wr_exchange *ex, const struct wr_listener *listener)
 {
     struct wr_api_request request = {.server = listener->server,
+                                     .pair = listener->tls || listener->kind == WR_LISTEN_LOCAL,
                                      .number = next_number(listener->server)};
     bool local = listener->kind == WR_LISTEN_LOCAL;
 
     wr_exchange_set_tag(ex, request.number);
     if ((!local && wr_cors_preflight(ex)) ||
-        wr_route_dispatch(open_routes, WR_ARRAY_SIZE(open_routes), ex, &request) ==
-            WR_ROUTE_FOUND ||
-        !wr_auth_admit(request.server, ex, local, &request.who))
+        wr_route_dispatch(open_routes, WR_ARRAY_SIZE(open_routes), ex, &request) == WR_ROUTE_FOUND)
         return;
+    /* Files of volumes have tokens of their own. */
+    bool content = wr_api_volume_content_wants(ex);
+    if ((local || !content) && !wr_auth_admit(request.server, ex, local, &request.who))
+        return;
+    if (content) {
+        wr_api_volume_content(ex, &request);
+        return;
+    }
     switch (wr_route_dispatch(routes, WR_ARRAY_SIZE(routes), ex, &request)) {
     case WR_ROUTE_FOUND:
         return;

@@ -86,6 +86,8 @@ int wr_sandbox_new(const char *id, struct wr_sandbox **ret, struct wr_error *err
     wr_list_init(&sandbox->waiters);
     wr_list_init(&sandbox->retrying);
     wr_list_init(&sandbox->connections);
+    for (size_t i = 0; i < WR_ACTION_EGRESS_SOCKETS; i++)
+        sandbox->egress_fds[i] = -1;
     *ret = sandbox;
     return 0;
 }
@@ -100,6 +102,8 @@ struct wr_sandbox *wr_sandbox_free(struct wr_sandbox *sandbox)
     explicit_bzero(sandbox->traffic_token, sizeof sandbox->traffic_token);
     for (size_t i = 0; i < sandbox->socket_count; i++)
         wr_close(sandbox->sockets[i]);
+    for (size_t i = 0; i < WR_ACTION_EGRESS_SOCKETS; i++)
+        wr_close(sandbox->egress_fds[i]);
     free(sandbox);
     return NULL;
 }
@@ -170,4 +174,12 @@ int wr_sandbox_take_socket(struct wr_sandbox *sandbox)
     if (sandbox->socket_count == 0)
         return -1;
     return sandbox->sockets[--sandbox->socket_count];
+}
+
+void wr_sandbox_keep_egress(struct wr_sandbox *sandbox, int *fds, size_t count)
+{
+    for (size_t i = 0; i < count && i < WR_ACTION_EGRESS_SOCKETS; i++) {
+        wr_close(sandbox->egress_fds[i]);
+        sandbox->egress_fds[i] = wr_steal_fd(&fds[i]);
+    }
 }

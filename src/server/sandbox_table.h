@@ -86,7 +86,8 @@ struct wr_sandbox_table *wr_sandbox_table_free(struct wr_sandbox_table *table);
 
 /* A record in no table, else zeroed; INVALID_ARGUMENT. The caller's. */
 int wr_sandbox_new(const char *id, struct wr_sandbox **ret, struct wr_error *err) WR_MUST_CHECK;
-/* Of a record in no table; its connections and waiters must be gone. The tokens are wiped. Accepts
+/* Of a record in no table; its connections and waiters must be gone, its egress
+ * stopped. The tokens are wiped. Accepts
  * NULL, returns NULL. */
 struct wr_sandbox *wr_sandbox_free(struct wr_sandbox *sandbox);
 /* Takes over such a record, for a team: ALREADY_EXISTS, RESOURCE_EXHAUSTED, upon which it stays the
@@ -112,3 +113,5 @@ struct wr_list *wr_sandbox_table_all(struct wr_sandbox_table *table);
 void wr_sandbox_keep_sockets(struct wr_sandbox *sandbox, int *fds, size_t count);
 /* A spare socket, owned by the caller, or -1. */
 int wr_sandbox_take_socket(struct wr_sandbox *sandbox);
+/* Keeps the sockets of the reply of EGRESS, in their order, and sets them to -1. */
+void wr_sandbox_keep_egress(struct wr_sandbox *sandbox, int *fds, size_t count);

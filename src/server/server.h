@@ -14,6 +14,8 @@ struct wr_blanks;
 struct wr_egress;
 struct wr_sampler;
 struct wr_templates;
+struct wr_volume_contents;
+struct wr_volumes;
 
 /* One socket that clients connect to; the `data` of its HTTP server's handler. */
 struct wr_listener {
@@ -24,6 +26,7 @@ struct wr_listener {
     struct wr_http_server
         *http; /* NULL until the table agrees with the engine for the first time */
     struct wr_tls_terminator *terminator; /* in front of `http` with TLS, else NULL */
+    struct wr_raw_gate *raw; /* behind `terminator`, where sandboxes have names, else NULL */
 };
 
 struct wr_server {
@@ -38,6 +41,8 @@ struct wr_server {
     struct wr_blanks *blanks;
     struct wr_egress *egress;
     struct wr_templates *templates; /* owned; NULL until somebody has asked for them */
+    struct wr_volumes *volumes;
+    struct wr_volume_contents *contents; /* the files of volumes */
     uint64_t request_number;        /* of the last request of the control API */
     struct wr_listener listeners[WR_MAX_LISTENERS];
     size_t listener_count;
@@ -48,6 +53,7 @@ struct wr_server {
     bool stopping;         /* a signal asked for the end (drain.h) */
     uint64_t drain_end_ms; /* monotonic */
     struct wr_timer drain_timer;
+    uint64_t answers[6];     /* of the control API, by the first digit of their status */
     size_t running_requests; /* of the control API, that wait for their body or for the engine */
     size_t running_logs;     /* requests for a log that hold its lines */
     struct wr_signals signals;

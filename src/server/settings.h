@@ -5,6 +5,7 @@
  *   "allowInternetAccess": bool, absent when nobody said
  *   "lifecycle": {"autoResume": bool, "onTimeout": "kill"}
  *   "mcp": any object
+ *   "volumeMounts": see server/volume_mounts.h
  */
 #pragma once
 

@@ -1,6 +1,9 @@
 #include "server/setup.h"
 
 #include "server/auth/auth.h"
+#include "server/egress/guard.h"
+#include "server/egress/name_servers.h"
+#include "server/tls/context.h"
 #include "server/tls/terminator.h"
 
 _Static_assert(WR_KEY_TEXT_LEN < WR_SERVER_KEY_MAX, "a key and its NUL fit");
@@ -8,6 +11,23 @@ _Static_assert(WR_KEY_TEXT_LEN < WR_SERVER_KEY_MAX, "a key and its NUL fit");
 int wr_server_check_tls(const char *cert_pem, const char *key_pem, struct wr_error *err)
 {
     return wr_tls_check(cert_pem, key_pem, err);
+}
+
+int wr_server_check_egress(const struct wr_egress_config *config, struct wr_error *err)
+{
+    struct wr_name_servers servers = {0};
+    struct wr_net_guard *guard = NULL;
+    SSL_CTX *context = NULL;
+
+    if (wr_guard_new(config->open, &guard, err) < 0)
+        return wr_wrap(err, "egress-open");
+    wr_guard_free(guard);
+    if (config->dns_servers && wr_name_servers_init(&servers, config->dns_servers, NULL, err) < 0)
+        return -err->code; /* names the setting itself */
+    if (config->ca_pem && wr_tls_client_context_new(config->ca_pem, &context, err) < 0)
+        return wr_wrap(err, "egress-ca");
+    SSL_CTX_free(context);
+    return 0;
 }
 
 int wr_server_first_key(const char *state_dir, char ret_key[static WR_SERVER_KEY_MAX],

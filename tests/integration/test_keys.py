@@ -130,7 +130,7 @@ def evaluated(server, tmp_path):
 def test_env_for_a_shell(running, tmp_path):
     found = evaluated(running, tmp_path)
     info = running.info()
-    assert set(found) == {"E2B_API_KEY", "E2B_API_URL", "E2B_SANDBOX_URL"}
+    assert set(found) == {"E2B_API_KEY", "E2B_API_URL", "E2B_SANDBOX_URL", "E2B_VOLUME_API_URL"}
     assert found["E2B_API_URL"] == info["apiUrl"] and found["E2B_SANDBOX_URL"] == info["sandboxUrl"]
     assert status_with(running, found["E2B_API_KEY"]) == 200
     assert evaluated(running, tmp_path) == found, "the key is kept"

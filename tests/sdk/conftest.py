@@ -20,7 +20,7 @@ DOMAIN = "sbx.test"
 
 def pytest_collection_modifyitems(items):
     """One server at a time: the tests of limited/ and plain/ come first, whatever the order on the command line."""
-    first = ["limited", "plain"]
+    first = ["limited", "plain", "egress"]
     items.sort(key=lambda item: first.index(item.path.parent.name) if item.path.parent.name in first else len(first))
 
 

@@ -37,6 +37,13 @@ class Loop:
         self.thread.join(10)
 
 
+def unwrapped(value):
+    """What the SDK takes: its own objects instead of their wrappers, also in dictionaries."""
+    if isinstance(value, dict):
+        return {name: unwrapped(one) for name, one in value.items()}
+    return value._inner if isinstance(value, Blocking) else value
+
+
 class Blocking:
     """An object of the asynchronous SDK whose methods return when they are done."""
 
@@ -55,7 +62,7 @@ class Blocking:
     def __getattr__(self, name):
         value = getattr(self._inner, name)
         if inspect.isroutine(value) or inspect.ismethod(value):
-            return lambda *arguments, **options: self._wrap(self._loop.call(value, *arguments, **options))
+            return lambda *arguments, **options: self._wrap(self._loop.call(value, *arguments, **unwrapped(options)))
         return self._wrap(value)
 
 
@@ -93,6 +100,7 @@ class Terminal:
 class Sync:
     name = "sync"
     Sandbox = e2b.Sandbox
+    Volume = e2b.Volume
 
     def watch(self, sandbox, path, **options):
         handle = sandbox.files.watch_dir(path, **options)
@@ -106,6 +114,9 @@ class Sync:
     def read_stream(self, sandbox, path, **options):
         with sandbox.files.read(path, format="stream", **options) as reader:
             return [bytes(chunk) for chunk in reader]
+
+    def read_volume(self, volume, path):
+        return [bytes(chunk) for chunk in volume.read_file(path, format="stream")]
 
     def terminal(self, sandbox, size, **options):
         return self._collect(sandbox.pty.create(size, **options))
@@ -139,6 +150,7 @@ class Async:
     def __init__(self):
         self.loop = Loop()
         self.Sandbox = Blocking(e2b.AsyncSandbox, self.loop)
+        self.Volume = Blocking(e2b.AsyncVolume, self.loop)
 
     def watch(self, sandbox, path, **options):
         received = []
@@ -160,6 +172,12 @@ class Async:
         async def collect():
             stream = await sandbox._inner.files.read(path, format="stream", **options)
             return [bytes(chunk) async for chunk in stream]
+
+        return self.loop.call(collect)
+
+    def read_volume(self, volume, path):
+        async def collect():
+            return [bytes(chunk) async for chunk in await volume._inner.read_file(path, format="stream")]
 
         return self.loop.call(collect)
 

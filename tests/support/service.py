@@ -63,7 +63,8 @@ class Service(warren.Server):
         """What a user of the SDKs puts into the environment."""
         if self.tls:
             return {"E2B_API_KEY": key, "E2B_DOMAIN": self.domain}
-        return {"E2B_API_KEY": key, "E2B_API_URL": self.api_url, "E2B_SANDBOX_URL": self.ingress_url}
+        return {"E2B_API_KEY": key, "E2B_API_URL": self.api_url, "E2B_SANDBOX_URL": self.ingress_url,
+                "E2B_VOLUME_API_URL": self.api_url}
 
     def plain_api(self, method, path, key=None, body=None, headers=None):
         """One request to the control API on its plain port -> (status, headers, body)."""

@@ -1,6 +1,5 @@
 #include "agent/fs/list_dir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -8,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/fs/dir_names.h"
 #include "agent/fs/entry.h"
 #include "agent/fs/path.h"
 #include "base/alloc.h"
@@ -16,13 +16,11 @@
 
 #define SLICE       256            /* entries per turn of the loop */
 #define MAX_LEVELS  (PATH_MAX / 2) /* a path has no more components */
-#define FIRST_NAMES 64
-#define LARGE_NAMES 4096 /* above it the memory goes back to the kernel at once */
+#define LARGE_NAMES 4096           /* above it the memory goes back to the kernel at once */
 
 /* One directory that is being listed, with the names that are still to come. */
 struct level {
-    char **names; /* owned, sorted */
-    size_t count, next;
+    struct wr_dir_names names;
     size_t path_len; /* of the directory's own path in listing.path */
 };
 
@@ -47,10 +45,8 @@ static void free_level(struct listing *l)
 {
     struct level *level = &l->levels[--l->level_count];
 
-    for (size_t i = 0; i < level->count; i++)
-        free(level->names[i]);
-    l->name_count -= level->count;
-    free(level->names);
+    l->name_count -= level->names.count;
+    wr_dir_names_free(&level->names);
 }
 
 static void free_listing(struct listing *l)
@@ -76,41 +72,9 @@ static void on_close(struct wr_exchange *ex, bool aborted, void *data)
     free_listing(data);
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static int no_memory(struct wr_error *err)
 {
     return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for the listing");
-}
-
-static int add_name(struct listing *l, struct level *level, size_t *cap, const char *name,
-                    struct wr_error *err)
-{
-    if (++l->name_count > WR_LIST_MAX_NAMES) {
-        l->name_count--;
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
-                       "more than %d entries; list a smaller directory", WR_LIST_MAX_NAMES);
-    }
-    l->large = l->large || l->name_count > LARGE_NAMES;
-    if (level->count == *cap) {
-        *cap = *cap > 0 ? *cap * 2 : FIRST_NAMES;
-        char **grown = realloc(level->names, *cap * sizeof(*grown));
-        if (!grown) {
-            l->name_count--;
-            return no_memory(err);
-        }
-        level->names = grown;
-    }
-    level->names[level->count] = wr_strdup(name);
-    if (!level->names[level->count]) {
-        l->name_count--;
-        return no_memory(err);
-    }
-    level->count++;
-    return 0;
 }
 
 static int grow_levels(struct listing *l, struct wr_error *err)
@@ -127,35 +91,23 @@ static int grow_levels(struct listing *l, struct wr_error *err)
     return 0;
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        (void)closedir(*dir);
-}
-
 /* Reads the names of the directory at listing.path. 1: it is not there (any more). */
 static int push_level(struct listing *l, int flags, struct wr_error *err)
 {
     wr_auto_close int fd = open(l->path, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC | flags);
-    WR_CLEANUP(close_dir) DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 
-    if (!dir && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
         return 1;
-    if (!dir)
+    if (fd < 0)
         return wr_fail(err, WR_E_INTERNAL, errno, "error reading directory '%.160s'", l->path);
-    (void)wr_steal_fd(&fd); /* the stream owns it now */
     int rc = grow_levels(l, err);
     if (rc < 0)
         return rc;
     struct level *level = &l->levels[l->level_count++];
     *level = (struct level){.path_len = strlen(l->path)};
-    size_t cap = 0;
-    for (const struct dirent *e = readdir(dir); rc == 0 && e; e = readdir(dir)) {
-        if (!wr_streq(e->d_name, ".") && !wr_streq(e->d_name, ".."))
-            rc = add_name(l, level, &cap, e->d_name, err);
-    }
-    if (rc == 0 && level->count > 0)
-        qsort(level->names, level->count, sizeof(*level->names), compare_names);
+    rc = wr_dir_names_read(wr_steal_fd(&fd), WR_LIST_MAX_NAMES - l->name_count, &level->names, err);
+    l->name_count += level->names.count;
+    l->large = l->large || l->name_count > LARGE_NAMES;
     return rc;
 }
 
@@ -232,10 +184,10 @@ static void go_on(struct listing *l)
             return;
         }
         struct level *level = &l->levels[l->level_count - 1];
-        if (level->next == level->count)
+        if (level->names.next == level->names.count)
             free_level(l);
         else
-            rc = visit(l, level->names[level->next++], &err);
+            rc = visit(l, level->names.names[level->names.next++], &err);
     }
     if (rc < 0)
         answer(l, rc, &err);

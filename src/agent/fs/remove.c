@@ -17,7 +17,7 @@ struct removal {
     struct wr_list link;
     struct wr_filesystem *fs;
     struct wr_loop *loop;
-    struct wr_connect_out out;
+    struct wr_remove_client client;
     bool has_client;
     struct wr_idle again;
     struct wr_removal *walk; /* owned; NULL: nothing to do */
@@ -45,17 +45,11 @@ static int removal_error(struct wr_error *err, int negative_errno, const char *p
 static void finish(struct removal *r)
 {
     static const struct wr_exchange_ops no_ops;
-    struct wr_error err;
 
     int rc = wr_removal_end(wr_steal_ptr(&r->walk));
     if (r->has_client) {
-        if (rc < 0) {
-            (void)removal_error(&err, rc, r->path);
-            wr_connect_fail(&r->out, &err);
-        } else {
-            wr_connect_reply(&r->out, NULL, 0);
-        }
-        wr_exchange_set_ops(r->out.ex, &no_ops, NULL);
+        r->client.answer(&r->client, rc, r->path);
+        wr_exchange_set_ops(r->client.ex, &no_ops, NULL);
     }
     free_removal(r);
 }
@@ -104,49 +98,79 @@ static int open_parent(const char *path, int *ret_fd, char name[static NAME_MAX 
     return *ret_fd < 0 ? -errno : 0;
 }
 
-static int start(struct removal *r, const char *path, struct wr_error *err)
+static int start(struct removal *r, const char *name)
 {
     static const struct wr_exchange_ops ops = {.on_close = on_close};
-    char name[NAME_MAX + 1];
 
-    int rc = open_parent(path, &r->parent, name);
-    if (rc == 0)
-        rc = wr_removal_begin(r->parent, name, &r->walk);
+    int rc = wr_removal_begin(r->parent, name, &r->walk);
     if (rc < 0 && rc != -ENOENT)
-        return removal_error(err, rc, path);
+        return rc;
     if (!r->walk) {
-        wr_connect_reply(&r->out, NULL, 0);
+        r->client.answer(&r->client, 0, r->path);
         free_removal(r);
         return 0;
     }
-    wr_exchange_set_ops(r->out.ex, &ops, r);
+    wr_exchange_set_ops(r->client.ex, &ops, r);
     r->has_client = true;
     go_on(r);
     return 0;
 }
 
-int wr_remove(struct wr_filesystem *fs, const struct wr_connect_out *out, const char *path,
-              struct wr_error *err)
+int wr_remove_at(struct wr_filesystem *fs, const struct wr_remove_client *client, int parent,
+                 const char *name, const char *path)
 {
-    if (fs->removal_count >= WR_REMOVE_MAX_AT_ONCE)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
-                       "%d removals are under way; wait for one to end", WR_REMOVE_MAX_AT_ONCE);
-    struct removal *r = wr_calloc(1, sizeof(*r));
+    struct removal *r = fs->removal_count < WR_REMOVE_MAX_AT_ONCE ? wr_calloc(1, sizeof(*r)) : NULL;
+
     if (!r || !wr_strcopy(r->path, sizeof(r->path), path)) {
         free(r);
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for the removal");
+        wr_close(parent);
+        return fs->removal_count < WR_REMOVE_MAX_AT_ONCE ? -ENOMEM : -EBUSY;
     }
     r->fs = fs;
-    r->loop = wr_exchange_loop(out->ex);
-    r->out = *out;
-    r->parent = -1;
+    r->loop = wr_exchange_loop(client->ex);
+    r->client = *client;
+    r->parent = parent;
     r->again = (struct wr_idle){.fn = on_idle, .data = r};
     wr_list_append(&fs->removals, &r->link);
     fs->removal_count++;
-    int rc = start(r, path, err);
+    int rc = start(r, name);
     if (rc < 0)
         free_removal(r);
     return rc;
+}
+
+static void answer_rpc(const struct wr_remove_client *client, int rc, const char *path)
+{
+    struct wr_error err;
+
+    if (rc < 0) {
+        (void)removal_error(&err, rc, path);
+        wr_connect_fail(&client->out, &err);
+    } else {
+        wr_connect_reply(&client->out, NULL, 0);
+    }
+}
+
+int wr_remove(struct wr_filesystem *fs, const struct wr_connect_out *out, const char *path,
+              struct wr_error *err)
+{
+    const struct wr_remove_client client = {.ex = out->ex, .answer = answer_rpc, .out = *out};
+    char name[NAME_MAX + 1];
+    int parent = -1;
+
+    if (fs->removal_count >= WR_REMOVE_MAX_AT_ONCE)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
+                       "%d removals are under way; wait for one to end", WR_REMOVE_MAX_AT_ONCE);
+    int rc = open_parent(path, &parent, name);
+    if (rc == -ENOENT) {
+        wr_connect_reply(out, NULL, 0);
+        return 0;
+    }
+    if (rc == 0)
+        rc = wr_remove_at(fs, &client, parent, name, path);
+    if (rc == -ENOMEM)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for the removal");
+    return rc < 0 ? removal_error(err, rc, path) : 0;
 }
 
 void wr_remove_cancel_all(struct wr_filesystem *fs)

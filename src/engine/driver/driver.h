@@ -8,6 +8,7 @@
 #include "engine/main.h"
 #include "engine/spec.h"
 #include "loop/loop.h"
+#include "nest/egress_sockets.h"
 
 struct wr_driver;
 struct wr_template;
@@ -33,8 +34,13 @@ struct wr_driver_zygote {
 
 struct wr_driver_callbacks {
     /* Once per successful start(): the agent listens (err NULL), or it could not start and
-     * everything is undone. */
-    void (*on_started)(void *owner, const struct wr_error *err);
+     * everything is undone. `egress`: the sockets that take what leaves the sandbox, borrowed, none
+     * on a host that cannot redirect it. */
+    void (*on_started)(void *owner, const struct wr_egress_sockets *egress,
+                       const struct wr_error *err);
+    /* Once per successful egress(), unless on_gone comes first. The sockets are borrowed. */
+    void (*on_egress)(void *owner, const struct wr_egress_sockets *egress,
+                      const struct wr_error *err);
     /* Once per instance that had started or was found: no process is left. The instance is invalid
      * afterwards. */
     void (*on_gone)(void *owner, enum wr_gone_reason reason);
@@ -65,7 +71,17 @@ struct wr_driver_ops {
     /* `count` sockets inside the sandbox's network namespace, not connected, the caller's. All or
      * none. */
     int (*sockets)(struct wr_instance *instance, size_t count, int *ret_fds, struct wr_error *err);
+    /* Asks for the sockets that take what leaves the sandbox; they come by on_egress, never from
+     * inside this call. Not again before that. */
+    int (*egress)(struct wr_instance *instance, struct wr_error *err);
     int (*stats)(struct wr_instance *instance, struct wr_driver_stats *ret, struct wr_error *err);
+    /* What the API calls volumes, see storage/share.h. share_remove() is called for those only that
+     * no instance has mounted. */
+    int (*share_make)(struct wr_driver *driver, const char *id, uint64_t size_bytes,
+                      struct wr_error *err);
+    int (*share_remove)(struct wr_driver *driver, const char *id, struct wr_error *err);
+    int (*share_list)(struct wr_driver *driver, const char *after, size_t max, wr_share_fn fn,
+                      void *data, bool *ret_more, struct wr_error *err);
     /* Every template, names ascending. */
     int (*templates)(struct wr_driver *driver, void (*fn)(const struct wr_template *t, void *data),
                      void *data, struct wr_error *err);

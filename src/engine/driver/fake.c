@@ -1,9 +1,11 @@
 /*
  * The fake driver: no isolation and no processes, for tests of the server and the engine's core
- * without root. A "sandbox" is an entry in memory; its sockets are ordinary ones of the host.
+ * without root. A "sandbox" is an entry in memory; its sockets are ordinary ones of the host, and
+ * its egress sockets are bound to ports of the host's loopback.
  * Templates: "base" always exists; "broken" fails to start; "slow" and "slow-broken" take a while.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "base/alloc.h"
@@ -12,6 +14,7 @@
 #include "base/rand.h"
 #include "engine/action.h"
 #include "engine/driver/driver.h"
+#include "engine/driver/fake_shares.h"
 #include "template/store.h"
 
 #define SLOW_MS 200
@@ -20,6 +23,7 @@ struct wr_driver {
     struct wr_loop *loop;
     struct wr_driver_callbacks callbacks;
     struct wr_list instances;
+    struct wr_list shares;
 };
 
 struct wr_instance {
@@ -27,7 +31,9 @@ struct wr_instance {
     struct wr_driver *driver;
     void *owner;
     bool fails;
-    struct wr_timer timer; /* outcomes come from the loop, as with a real driver */
+    struct wr_egress_sockets egress; /* opened when somebody asks */
+    struct wr_timer timer;           /* outcomes come from the loop, as with a real driver */
+    struct wr_timer egress_timer;
 };
 
 static int fake_open(struct wr_loop *loop, const struct wr_engine_opts *opts,
@@ -42,13 +48,22 @@ static int fake_open(struct wr_loop *loop, const struct wr_engine_opts *opts,
     driver->loop = loop;
     driver->callbacks = *callbacks;
     wr_list_init(&driver->instances);
+    wr_list_init(&driver->shares);
     *ret = driver;
     return 0;
+}
+
+static void close_egress(const struct wr_instance *instance)
+{
+    for (size_t i = 0; i < instance->egress.count; i++)
+        wr_close(instance->egress.fds[i]);
 }
 
 static void drop(struct wr_instance *instance)
 {
     wr_timer_stop(&instance->timer);
+    wr_timer_stop(&instance->egress_timer);
+    close_egress(instance);
     wr_list_remove(&instance->link);
     free(instance);
 }
@@ -57,6 +72,7 @@ static void fake_close(struct wr_driver *driver)
 {
     wr_list_foreach(it, &driver->instances)
         drop(wr_list_entry(it, struct wr_instance, link));
+    wr_fake_shares_free(&driver->shares);
     free(driver);
 }
 
@@ -65,6 +81,51 @@ static int fake_recover(struct wr_driver *driver, struct wr_error *err)
     (void)driver;
     (void)err;
     return 0;
+}
+
+static int open_egress_socket(int type)
+{
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int on = 1;
+    wr_auto_close int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+        (type == SOCK_STREAM ? listen(fd, SOMAXCONN)
+                             : setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on))) < 0)
+        return -1;
+    return wr_steal_fd(&fd);
+}
+
+/* Those for IPv4, as of a host without IPv6; the same ones every time. */
+static int open_egress(struct wr_instance *instance, struct wr_error *err)
+{
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
+
+    for (; instance->egress.count < WR_ARRAY_SIZE(types); instance->egress.count++) {
+        const int fd = open_egress_socket(types[instance->egress.count]);
+        if (fd < 0)
+            return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "open an egress socket");
+        instance->egress.fds[instance->egress.count] = fd;
+    }
+    return 0;
+}
+
+static void on_egress_asked(struct wr_timer *timer, void *data)
+{
+    struct wr_instance *instance = data;
+
+    (void)timer;
+    instance->driver->callbacks.on_egress(instance->owner, &instance->egress, NULL);
+}
+
+static int fake_egress(struct wr_instance *instance, struct wr_error *err)
+{
+    int rc = open_egress(instance, err);
+
+    return rc ? rc
+              : wr_timer_start(instance->driver->loop, &instance->egress_timer, 0, on_egress_asked,
+                               instance, err);
 }
 
 static void on_start(struct wr_timer *timer, void *data)
@@ -76,12 +137,12 @@ static void on_start(struct wr_timer *timer, void *data)
 
     (void)timer;
     if (!instance->fails) {
-        driver->callbacks.on_started(owner, NULL);
+        driver->callbacks.on_started(owner, &instance->egress, NULL);
         return;
     }
     drop(instance);
     (void)wr_fail(&error, WR_E_INTERNAL, 0, "template broken cannot start: it never does");
-    driver->callbacks.on_started(owner, &error);
+    driver->callbacks.on_started(owner, NULL, &error);
 }
 
 static void on_kill(struct wr_timer *timer, void *data)
@@ -105,6 +166,8 @@ static int fake_start(struct wr_driver *driver, struct wr_spec *spec, void *owne
     if (!slow && !fails && !wr_streq(spec->template_name, "base"))
         return wr_fail(err, WR_E_NOT_FOUND, 0, "there is no template %s", spec->template_name);
     int rc = wr_spec_complete(spec, &t, err);
+    if (rc == 0)
+        rc = wr_fake_shares_check(&driver->shares, spec, err);
     if (rc < 0)
         return rc;
     struct wr_instance *instance = wr_calloc(1, sizeof(*instance));
@@ -113,9 +176,13 @@ static int fake_start(struct wr_driver *driver, struct wr_spec *spec, void *owne
     instance->driver = driver;
     instance->owner = owner;
     instance->fails = fails;
-    rc =
-        wr_timer_start(driver->loop, &instance->timer, slow ? SLOW_MS : 0, on_start, instance, err);
+    instance->egress = WR_EGRESS_SOCKETS_NONE;
+    rc = spec->egress ? open_egress(instance, err) : 0;
+    if (rc == 0)
+        rc = wr_timer_start(driver->loop, &instance->timer, slow ? SLOW_MS : 0, on_start, instance,
+                            err);
     if (rc < 0) {
+        close_egress(instance);
         free(instance);
         return rc;
     }
@@ -172,6 +239,25 @@ static int fake_stats(struct wr_instance *instance, struct wr_driver_stats *ret,
     return 0;
 }
 
+static int fake_share_make(struct wr_driver *driver, const char *id, uint64_t size_bytes,
+                           struct wr_error *err)
+{
+    return wr_fake_share_make(&driver->shares, id, size_bytes, err);
+}
+
+static int fake_share_remove(struct wr_driver *driver, const char *id, struct wr_error *err)
+{
+    return wr_fake_share_remove(&driver->shares, id, err);
+}
+
+static int fake_share_list(struct wr_driver *driver, const char *after, size_t max, wr_share_fn fn,
+                           void *data, bool *ret_more, struct wr_error *err)
+{
+    (void)err;
+    wr_fake_share_list(&driver->shares, after, max, fn, data, ret_more);
+    return 0;
+}
+
 static int fake_templates(struct wr_driver *driver,
                           void (*fn)(const struct wr_template *t, void *data), void *data,
                           struct wr_error *err)
@@ -206,7 +292,11 @@ const struct wr_driver_ops wr_driver_fake = {
     .kill = fake_kill,
     .assign = fake_assign,
     .sockets = fake_sockets,
+    .egress = fake_egress,
     .stats = fake_stats,
+    .share_make = fake_share_make,
+    .share_remove = fake_share_remove,
+    .share_list = fake_share_list,
     .templates = fake_templates,
     .zygote = fake_zygote,
     .teardown = fake_teardown,

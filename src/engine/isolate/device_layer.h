@@ -1,7 +1,7 @@
 /*
  * A layer that lies on top of every template: /dev with its nodes, the mount points, host files
- * that must be there, and the agent's own program for /proc/1/exe. It is made once per engine
- * version and shared by all sandboxes.
+ * that must be there, /etc/resolv.conf, and the agent's own program for /proc/1/exe. It is made
+ * once per engine version and shared by all sandboxes.
  */
 #pragma once
 

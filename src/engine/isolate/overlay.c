@@ -15,26 +15,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/str.h"
-
-/* A private clone of the directory's mount that shows its files with the slot's ids. */
-static int clone_idmapped(int dirfd, int userns_fd, uint64_t extra_attr, int *ret_fd,
-                          struct wr_error *err)
-{
-    struct mount_attr attr = {.attr_set =
-                                  (uint64_t)(MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV) | extra_attr,
-                              .userns_fd = (unsigned)userns_fd};
-    wr_auto_close int fd =
-        open_tree(dirfd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-
-    if (fd < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "clone the mount of a layer");
-    if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-        return wr_fail_errno(
-            err, WR_E_FAILED_PRECONDITION,
-            "map ids of a layer (its file system must support idmapped mounts: ext4, xfs, btrfs, tmpfs)");
-    *ret_fd = wr_steal_fd(&fd);
-    return 0;
-}
+#include "engine/isolate/idmapped.h"
 
 /*
  * The mounter's credentials are what the overlay uses for its own work ever after. So they must be
@@ -125,14 +106,14 @@ static void layers_done(struct layers *l)
 static int layers_clone(const struct wr_overlay_opts *opts, struct layers *l, struct wr_error *err)
 {
     for (size_t i = 0; i < opts->layer_count; i++) {
-        int rc = clone_idmapped(opts->layer_fds[i], opts->userns_fd, MOUNT_ATTR_RDONLY,
-                                &l->lower[l->count], err);
+        int rc = wr_idmapped_clone(opts->layer_fds[i], opts->userns_fd, MOUNT_ATTR_RDONLY,
+                                   "a layer", &l->lower[l->count], err);
         if (rc < 0)
             return rc;
         l->count++;
     }
-    return clone_idmapped(opts->upper_parent_fd, opts->userns_fd, MOUNT_ATTR_NOSUID,
-                          &l->upper_parent, err);
+    return wr_idmapped_clone(opts->upper_parent_fd, opts->userns_fd, MOUNT_ATTR_NOSUID,
+                             "an upper directory", &l->upper_parent, err);
 }
 
 static int set_fd(int fs, const char *key, int fd, struct wr_error *err)

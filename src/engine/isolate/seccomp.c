@@ -8,7 +8,9 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/btrfs.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -40,7 +42,8 @@
 #define NEW_NAMESPACES                                                                         \
     (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | \
      CLONE_NEWCGROUP)
-#define WHOLE 0xffffffffu
+#define WHOLE      0xffffffffu
+#define IOCTL_TYPE (_IOC_TYPEMASK << _IOC_TYPESHIFT) /* which driver a command belongs to */
 
 /* `(argument & mask) == value`, on the low 32 bits, which are all that the kernel looks at for
  * these calls. */
@@ -66,6 +69,13 @@ static const struct rule rules[] = {
     /* Characters into somebody's terminal: TIOCSTI, TIOCLINUX. */
     {"ioctl", REFUSE, 1, {{1, WHOLE, TIOCSTI}}},
     {"ioctl", REFUSE, 1, {{1, WHOLE, TIOCLINUX}}},
+    /* btrfs, which a volume of the API may lie on (engine/storage/share.h): whoever may write there
+       may make subvolumes, and those would have no limit. What cp, tar and others use of that
+       range works on every file system. */
+    {"ioctl", ALLOW, 1, {{1, WHOLE, FICLONE}}},
+    {"ioctl", ALLOW, 1, {{1, WHOLE, FICLONERANGE}}},
+    {"ioctl", ALLOW, 1, {{1, WHOLE, FIDEDUPERANGE}}},
+    {"ioctl", REFUSE, 1, {{1, IOCTL_TYPE, BTRFS_IOCTL_MAGIC << _IOC_TYPESHIFT}}},
     {"ioctl", ALLOW, 0, {{0}}},
     /* Linux, without address randomisation (gdb), and the query. */
     {"personality", ALLOW, 1, {{0, ~(uint32_t)ADDR_NO_RANDOMIZE, PER_LINUX}}},

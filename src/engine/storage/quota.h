@@ -1,5 +1,5 @@
-/* How the bytes of one upper are limited: the vtable behind volume.c, and its two implementations.
- */
+/* How the bytes of one upper or share are limited: the vtable behind volume.c and share.c, and its
+ * two implementations. */
 #pragma once
 
 #include <stdbool.h>

@@ -180,6 +180,16 @@ int wr_volume_space(const struct wr_volume *volume, uint64_t *ret_total_bytes,
     return 0;
 }
 
+int wr_volume_fd(const struct wr_volume *volume)
+{
+    return volume->fd;
+}
+
+struct wr_quota *wr_volume_quota(const struct wr_volume *volume)
+{
+    return volume->quota;
+}
+
 static int check_name(const char *name, struct wr_error *err)
 {
     bool ok = wr_str_only(name, "abcdefghijklmnopqrstuvwxyz0123456789._-", 1, NAME_MAX_BYTES) &&
@@ -209,23 +219,28 @@ static int make_directories(int fd)
     return 0;
 }
 
+int wr_volume_check_room(const struct wr_volume *volume, struct wr_error *err)
+{
+    uint64_t total = 0, available = 0;
+    int r = wr_volume_space(volume, &total, &available, err);
+    if (r < 0 || available >= RESERVE_BYTES)
+        return r;
+    return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
+                   "the volume is full (%u of %u MiB free): remove sandboxes or enlarge it",
+                   (unsigned)(available / WR_MIB), (unsigned)(total / WR_MIB));
+}
+
 int wr_volume_upper_new(struct wr_volume *volume, const char *name, uint64_t max_bytes,
                         int *ret_dirfd, struct wr_error *err)
 {
-    uint64_t total = 0, available = 0;
     wr_auto_close int fd = -1;
     int r = check_name(name, err);
     if (r == 0)
         r = check_limit(max_bytes, err);
     if (r == 0)
-        r = wr_volume_space(volume, &total, &available, err);
+        r = wr_volume_check_room(volume, err);
     if (r < 0)
         return r;
-    if (available < RESERVE_BYTES) {
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
-                       "the volume is full (%u of %u MiB free): remove sandboxes or enlarge it",
-                       (unsigned)(available / WR_MIB), (unsigned)(total / WR_MIB));
-    }
     struct wr_quota *quota = volume->quota;
     r = quota->ops->make(quota, volume->uppers_fd, name, max_bytes, &fd, err);
     if (r < 0)

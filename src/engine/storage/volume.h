@@ -1,8 +1,9 @@
 /*
  * The data volume: where the writable layers ("uppers") of sandboxes live, each with a hard limit
- * on its bytes. By default a sparse file <data>/volume.img mounted nosuid,nodev,noatime at
- * <data>/volume (0700); an operator may give a directory on a file system of his own. How the limit
- * is kept is a vtable: btrfs (one subvolume and qgroup per upper) or project quota (XFS, ext4).
+ * on its bytes, and what the API calls volumes (share.h). By default a sparse file
+ * <data>/volume.img mounted nosuid,nodev,noatime at <data>/volume (0700); an operator may give a
+ * directory on a file system of his own. How the limit is kept is a vtable: btrfs (one subvolume
+ * and qgroup per upper) or project quota (XFS, ext4).
  */
 #pragma once
 
@@ -32,6 +33,14 @@ int wr_volume_unmount(const char *data_dir, struct wr_error *err) WR_MUST_CHECK;
 const char *wr_volume_kind(const struct wr_volume *volume);
 int wr_volume_space(const struct wr_volume *volume, uint64_t *ret_total_bytes,
                     uint64_t *ret_free_bytes, struct wr_error *err) WR_MUST_CHECK;
+/* RESOURCE_EXHAUSTED when so little is left that nothing new should begin. */
+int wr_volume_check_room(const struct wr_volume *volume, struct wr_error *err) WR_MUST_CHECK;
+
+/* For what else lies in it with a limit of its own (share.c): the top directory and how limits are
+ * kept. Both stay the volume's. */
+int wr_volume_fd(const struct wr_volume *volume);
+struct wr_quota;
+struct wr_quota *wr_volume_quota(const struct wr_volume *volume);
 
 /*
  * Makes sandboxes/<name> with directories "u" (upper, 0755) and "w" (work, 0755), both root-owned

@@ -178,6 +178,17 @@ static int install_filter(const struct plan *plan)
     return as_errno(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
 }
 
+static int forbid_clones(const struct plan *plan)
+{
+    struct sock_filter code[WR_NO_CLONES_FILTER_LEN];
+    struct sock_fprog program = {.len = WR_ARRAY_SIZE(code), .filter = code};
+
+    if (!plan->request->no_clones)
+        return 0;
+    memcpy(code, wr_no_clones_filter, sizeof(code));
+    return as_errno(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
+}
+
 /* A user namespace that is entered comes with a full set. */
 static int reduce_bounding_set(const struct plan *plan)
 {
@@ -257,6 +268,7 @@ static const struct {
     {"enter the working directory", enter_cwd},
     {"arrange descriptors", arrange_descriptors},
     {"install the filter", install_filter},
+    {"forbid clones of data", forbid_clones},
     {"reduce the bounding set", reduce_bounding_set},
     {"become the user", become_user},
     {"give up capabilities", reduce_capabilities},

@@ -8,6 +8,7 @@
 #include "server/api/sandbox_json.h"
 #include "server/server.h"
 #include "server/templates.h"
+#include "server/volume_mounts.h"
 
 /* A creation that waits for the list of templates. */
 struct pending {
@@ -77,11 +78,15 @@ static void on_created(struct wr_sandbox *sandbox, const struct wr_error *error,
 {
     struct wr_api_op *op = data;
 
+    /* With a template that is there it was a volume. */
+    bool no_volume =
+        op->mounting && wr_templates_find(op->server->templates, op->template_name) != NULL;
+
     wr_server_touch(op->server);
     /* An alias or an ID may have led to a template that is gone. */
     if (error && error->code == WR_E_NOT_FOUND)
         wr_templates_forget(op->server);
-    if (op->ex && error && error->code == WR_E_NOT_FOUND)
+    if (op->ex && error && error->code == WR_E_NOT_FOUND && !no_volume)
         no_template(op->ex, op->template_name);
     else if (op->ex && error)
         failed(op->ex, error);
@@ -93,14 +98,41 @@ static void on_created(struct wr_sandbox *sandbox, const struct wr_error *error,
     wr_api_op_end(op);
 }
 
+/* Finds the volumes that are to be mounted, for the engine and for the settings. False: answered.
+ */
+static bool find_volumes(struct wr_api_op *op, struct wr_create_request *request,
+                         struct wr_volume_mounts *mounts)
+{
+    wr_auto_buf problems = WR_BUF(8192);
+    struct wr_error error = {0};
+
+    if (json_array_size(request->volume_mounts) == 0)
+        return true;
+    int r = wr_volume_mounts_read(op->server->store, op->who.team_id, request->volume_mounts,
+                                  op->server->config->lenient, mounts, &problems, &error);
+    if (r == 0 && json_object_set_new(request->settings, "volumeMounts",
+                                      wr_volume_mounts_to_json(mounts)) < 0)
+        r = wr_fail(&error, WR_E_UNAVAILABLE, ENOMEM, "create");
+    const char *text = problems.len ? wr_buf_cstr(&problems) : NULL;
+    if (r < 0 && text)
+        wr_api_error(op->ex, 400, text);
+    else if (r < 0)
+        wr_api_fail(op->ex, &error);
+    op->mounting = true;
+    request->spec.mounts = mounts;
+    return r == 0;
+}
+
 /* Sends it to the engine, or answers. */
 static void create(struct wr_api_op *op, struct wr_create_request *request,
                    const char *template_name)
 {
+    struct wr_volume_mounts mounts = {.count = 0};
     struct wr_error error = {0};
 
     op->busy = false;
-    if (!op->ex || !wr_auth_admit_create(op->server, op->ex, &op->who))
+    if (!op->ex || !find_volumes(op, request, &mounts) ||
+        !wr_auth_admit_create(op->server, op->ex, &op->who))
         return;
     (void)!wr_strcopy(op->template_name, sizeof op->template_name, template_name);
     request->spec.template_name = op->template_name;

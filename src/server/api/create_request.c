@@ -112,7 +112,6 @@ static int check_available(const struct fields *f, bool lenient, struct wr_error
         {"autoPauseMemory", !f->auto_pause_memory},
         {"autoResume.enabled", resume},
         {"iam.tokens", json_object_size(tokens) > 0},
-        {"volumeMounts", json_array_size(f->volume_mounts) > 0},
     };
     for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++)
         if (rows[i].wanted)
@@ -175,6 +174,9 @@ static int check_fields(const struct fields *f, const struct wr_create_rules *ru
                         json_t **ret_network, struct wr_create_request *request,
                         struct wr_error *err)
 {
+    const struct wr_network_reading reading = {.use = WR_NETWORK_CREATE,
+                                               .lenient = rules->lenient,
+                                               .no_internet = f->has_internet && !f->internet};
     int r = wr_timeout_check(f->timeout_s, false, rules->timeout_max_s, err);
 
     if (r == 0)
@@ -190,7 +192,7 @@ static int check_fields(const struct fields *f, const struct wr_create_rules *ru
     if (r == 0)
         r = read_limits(f->limits, &request->spec.limits, err);
     if (r == 0 && f->network)
-        r = wr_network_config_read(f->network, WR_NETWORK_CREATE, rules->lenient, ret_network, err);
+        r = wr_network_config_read(f->network, &reading, ret_network, err);
     if (r == 0 && !f->secure && !wr_network_config_is_public(*ret_network))
         r = wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
                     "You cannot create a sandbox without public access unless you enable secure "
@@ -218,6 +220,7 @@ int wr_create_request_parse(const char *text, size_t len, const struct wr_create
     if (!request.settings)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "settings of a sandbox");
     request.template_text = f.template_text;
+    request.volume_mounts = f.volume_mounts;
     request.spec.timeout_ms = (uint64_t)f.timeout_s * 1000;
     request.spec.secure = f.secure;
     request.spec.private_traffic = !wr_network_config_is_public(network);

@@ -15,8 +15,9 @@ struct wr_create_request {
     json_t *body;     /* owned; the specification points into it */
     json_t *settings; /* owned; the specification has it */
     struct wr_template_ref template_ref;
-    const char *template_text;  /* as the client wrote it */
-    struct wr_create_spec spec; /* without template_name, team_id and request */
+    const char *template_text;   /* as the client wrote it */
+    const json_t *volume_mounts; /* an array, or NULL; see volume_mounts.h */
+    struct wr_create_spec spec;  /* without template_name, team_id, mounts and request */
 };
 
 int wr_create_request_parse(const char *text, size_t len, const struct wr_create_rules *rules,

@@ -13,6 +13,7 @@ struct wr_api_op {
     uint64_t request;       /* its number */
     struct wr_exchange *ex; /* NULL once closed */
     bool busy;              /* the engine will call back */
+    bool mounting;          /* a creation with volumes */
     int variant;            /* what the handler likes: which one of two routes it was */
     char id[64];            /* the sandbox that the request is about or has made, if any */
     char template_name[64]; /* that a creation was asked with */

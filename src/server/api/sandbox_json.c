@@ -2,7 +2,9 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "json/jread.h"
 #include "server/api/errors.h"
+#include "server/api/network_config.h"
 #include "server/server.h"
 #include "server/settings.h"
 #include "server/template_ref.h"
@@ -22,8 +24,7 @@ uint64_t wr_api_cpu_count(uint64_t cpu_millis)
     return (cpu_millis + 999) / 1000;
 }
 
-/* Any JSON value that was parsed before. */
-static void write_value(struct wr_jw *w, const json_t *value)
+void wr_api_write_value(struct wr_jw *w, const json_t *value)
 {
     const char *key;
     json_t *item;
@@ -34,14 +35,14 @@ static void write_value(struct wr_jw *w, const json_t *value)
         wr_jw_object(w);
         json_object_foreach((json_t *)(uintptr_t)value, key, item) {
             wr_jw_key(w, key);
-            write_value(w, item);
+            wr_api_write_value(w, item);
         }
         wr_jw_end(w);
         break;
     case JSON_ARRAY:
         wr_jw_array(w);
         json_array_foreach(value, i, item)
-            write_value(w, item);
+            wr_api_write_value(w, item);
         wr_jw_end(w);
         break;
     case JSON_STRING:
@@ -70,7 +71,7 @@ static void write_setting(struct wr_jw *w, const struct wr_sandbox *sandbox, con
     if (!value)
         return;
     wr_jw_key(w, key);
-    write_value(w, value);
+    wr_api_write_value(w, value);
 }
 
 /* NULL and "" are left out. */
@@ -113,6 +114,7 @@ static void write_listed(struct wr_jw *w, const struct wr_sandbox *sandbox)
     wr_jw_end(w);
     if (json_object_size(wr_settings_metadata(sandbox->settings)) > 0)
         write_setting(w, sandbox, "metadata");
+    write_setting(w, sandbox, "volumeMounts");
 }
 
 void wr_api_write_listed(struct wr_jw *w, const struct wr_sandbox *sandbox)
@@ -141,8 +143,15 @@ void wr_api_reply_access(struct wr_server *server, struct wr_exchange *ex, int s
 void wr_api_reply_detail(struct wr_server *server, struct wr_exchange *ex,
                          const struct wr_sandbox *sandbox)
 {
+    const json_t *kept = json_object_get(sandbox->settings, "network");
+    wr_auto_json *network = kept ? wr_network_config_shown(kept) : NULL;
     wr_auto_buf body = WR_BUF(MAX_BYTES);
     struct wr_jw w;
+
+    if (kept && !network) {
+        wr_api_error(ex, 503, "no memory for the sandbox's network");
+        return;
+    }
 
     wr_jw_init(&w, &body);
     wr_jw_object(&w);
@@ -150,7 +159,10 @@ void wr_api_reply_detail(struct wr_server *server, struct wr_exchange *ex,
     write_optional(&w, "envdAccessToken", sandbox->envd_token);
     write_optional(&w, "domain", server->config->public_domain);
     write_setting(&w, sandbox, "allowInternetAccess");
-    write_setting(&w, sandbox, "network");
+    if (network) {
+        wr_jw_key(&w, "network");
+        wr_api_write_value(&w, network);
+    }
     write_setting(&w, sandbox, "lifecycle");
     wr_jw_end(&w);
     wr_api_reply_json(ex, 200, &body, wr_jw_finish(&w));

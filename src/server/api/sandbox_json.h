@@ -14,6 +14,8 @@ struct wr_server;
 
 /* "key": "<RFC 3339>". */
 void wr_api_write_time(struct wr_jw *w, const char *key, uint64_t wall_ms);
+/* Any JSON value that was parsed before. */
+void wr_api_write_value(struct wr_jw *w, const json_t *value);
 /* An entry of a list. */
 void wr_api_write_listed(struct wr_jw *w, const struct wr_sandbox *sandbox);
 /* Answers with what somebody needs to talk to it: tokens and domain. */

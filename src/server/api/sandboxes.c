@@ -9,6 +9,8 @@
 #include "server/api/network_config.h"
 #include "server/api/op.h"
 #include "server/api/sandbox_json.h"
+#include "server/egress/egress.h"
+#include "server/egress/trust.h"
 #include "server/lifecycle.h"
 #include "server/server.h"
 
@@ -97,22 +99,66 @@ static json_t *with_network(const json_t *settings, const json_t *body, json_t *
     return json_incref(out);
 }
 
+/* NULL: answered. */
+static struct wr_sandbox *find_running(struct wr_server *server, struct wr_exchange *ex,
+                                       const struct wr_principal *who, const char *param)
+{
+    struct wr_sandbox *sandbox = wr_api_find_any(server, ex, who, param);
+
+    if (!sandbox || sandbox->state == WR_SANDBOX_RUNNING)
+        return sandbox;
+    wr_api_error(ex, 409, "the sandbox is being killed");
+    return NULL;
+}
+
+static void on_trust_changed(const struct wr_error *error, void *data)
+{
+    struct wr_api_op *op = data;
+
+    if (op->ex && error)
+        wr_api_fail(op->ex, error);
+    else if (op->ex)
+        wr_api_reply_empty(op->ex);
+    wr_api_op_end(op);
+}
+
+/* Answers, if need be after the agent was told about the egress's authority. */
+static void finish_network(struct wr_api_op *op, struct wr_sandbox *sandbox, bool trusted_before)
+{
+    struct wr_error error = {0};
+    bool trusts = wr_egress_transforms(sandbox);
+
+    if (!trusts && !trusted_before) {
+        wr_api_reply_empty(op->ex);
+        return;
+    }
+    op->busy = true;
+    int r = trusts ? wr_trust_install(op->server, sandbox, on_trust_changed, op, &error)
+                   : wr_trust_remove(op->server, sandbox, on_trust_changed, op, &error);
+    if (r < 0) {
+        op->busy = false;
+        wr_api_fail(op->ex, &error);
+    }
+}
+
 static void on_network_body(struct wr_exchange *ex, const char *body, size_t len, void *data)
 {
     struct wr_api_op *op = data;
+    const struct wr_network_reading reading = {.use = WR_NETWORK_UPDATE,
+                                               .lenient = op->server->config->lenient};
     struct wr_cause cause = {"network", op->request};
     wr_auto_json *json = NULL, *update = NULL, *settings = NULL;
     struct wr_error error = {0};
 
-    struct wr_sandbox *sandbox = wr_api_find(op->server, ex, &op->who, op->id);
+    struct wr_sandbox *sandbox = find_running(op->server, ex, &op->who, op->id);
     if (!sandbox)
         return;
     int r = wr_json_parse(body, len, &json, &error);
     if (r < 0)
         r = wr_wrap(&error, "validation error");
     if (r == 0)
-        r = wr_network_config_read(json, WR_NETWORK_UPDATE, op->server->config->lenient, &update,
-                                   &error);
+        r = wr_network_config_read(json, &reading, &update, &error);
+    bool trusted_before = wr_egress_transforms(sandbox);
     if (r == 0) {
         settings = with_network(sandbox->settings, json, update);
         r = settings ? wr_lifecycle_set_settings(op->server, sandbox, settings, &cause, &error)
@@ -121,7 +167,7 @@ static void on_network_body(struct wr_exchange *ex, const char *body, size_t len
     if (r < 0)
         wr_api_fail(ex, &error);
     else
-        wr_api_reply_empty(ex);
+        finish_network(op, sandbox, trusted_before);
 }
 
 void wr_api_sandboxes_network(struct wr_exchange *ex, const struct wr_route_match *match,
@@ -129,7 +175,7 @@ void wr_api_sandboxes_network(struct wr_exchange *ex, const struct wr_route_matc
 {
     const struct wr_api_request *request = data;
     const struct wr_sandbox *sandbox =
-        wr_api_find(request->server, ex, &request->who, match->params[0]);
+        find_running(request->server, ex, &request->who, match->params[0]);
     struct wr_api_op *op = sandbox ? wr_api_op_new(request, ex) : NULL;
 
     if (!op)

@@ -16,7 +16,5 @@ UNAVAILABLE(wr_api_no_snapshots, "snapshots are not available yet")
 UNAVAILABLE(wr_api_no_builds,
             "building and changing templates through the API is not available yet; use "
             "`warren template`")
-UNAVAILABLE(wr_api_no_volumes, "volumes are not available yet")
-UNAVAILABLE(wr_api_no_secrets, "secrets are not available yet")
 UNAVAILABLE(wr_api_no_access_tokens, "access tokens are not available yet; use API keys")
 UNAVAILABLE(wr_api_no_nodes, "nodes and cluster administration are not available yet")

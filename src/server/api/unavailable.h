@@ -8,8 +8,6 @@ void wr_api_no_pause(struct wr_exchange *ex, const struct wr_route_match *match,
 void wr_api_no_fork(struct wr_exchange *ex, const struct wr_route_match *match, void *data);
 void wr_api_no_snapshots(struct wr_exchange *ex, const struct wr_route_match *match, void *data);
 void wr_api_no_builds(struct wr_exchange *ex, const struct wr_route_match *match, void *data);
-void wr_api_no_volumes(struct wr_exchange *ex, const struct wr_route_match *match, void *data);
-void wr_api_no_secrets(struct wr_exchange *ex, const struct wr_route_match *match, void *data);
 void wr_api_no_access_tokens(struct wr_exchange *ex, const struct wr_route_match *match,
                              void *data);
 void wr_api_no_nodes(struct wr_exchange *ex, const struct wr_route_match *match, void *data);

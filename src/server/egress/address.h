@@ -25,6 +25,7 @@ struct wr_ip_range {
 bool wr_ip_parse(const char *text, struct wr_ip *ret) WR_MUST_CHECK;
 /* An address, or one with a prefix length; bits behind the prefix are cleared. */
 bool wr_ip_range_parse(const char *text, struct wr_ip_range *ret) WR_MUST_CHECK;
+/* A range of IPv6 addresses holds no IPv4 address, ::/0 neither. */
 bool wr_ip_in(const struct wr_ip *ip, const struct wr_ip_range *range);
 bool wr_ip_is_v4(const struct wr_ip *ip);
 bool wr_ip_equal(const struct wr_ip *a, const struct wr_ip *b);

@@ -1,7 +1,7 @@
 /*
  * What the egress has decided, for one sandbox: a ring of events in memory, and the counters of
  * /metrics. Every event is also a line of the structured log (denied ones at level info, others at
- * debug, bounded in rate). Bounded: WR_NET_LOG_EVENTS per sandbox, made at the first event.
+ * debug, bounded in rate). Bounded: WR_NET_LOG_EVENTS per sandbox; memory is taken as it fills.
  */
 #pragma once
 
@@ -33,7 +33,7 @@ struct wr_net_event {
     uint64_t duration_ms;
 };
 
-/* Of all sandboxes since the server's start. */
+/* Since the server's start, of all sandboxes or of one. */
 struct wr_net_counters {
     uint64_t connections_allowed, connections_denied, connections_open;
     uint64_t names_allowed, names_denied;
@@ -44,7 +44,7 @@ struct wr_net_counters {
 
 struct wr_net_log;
 
-/* `counters` is borrowed. NULL without memory. */
+/* `counters`, of all sandboxes, is borrowed. NULL without memory. */
 struct wr_net_log *wr_net_log_new(const char *sandbox_id, struct wr_net_counters *counters)
     WR_MUST_CHECK;
 /* Accepts NULL, returns NULL. */
@@ -53,7 +53,9 @@ struct wr_net_log *wr_net_log_free(struct wr_net_log *log);
 void wr_net_log_add(struct wr_net_log *log, const struct wr_net_event *event);
 /* The first event with a number above `after` that is still there, or NULL. Borrowed until the next
  * wr_net_log_add(). */
-const struct wr_net_event *wr_net_log_next(const struct wr_net_log *log, uint64_t after);
+const struct wr_net_event *wr_net_log_next(struct wr_net_log *log, uint64_t after);
 /* Of the newest event; 0: none yet. */
 uint64_t wr_net_log_last(const struct wr_net_log *log);
+/* Of this sandbox; borrowed. */
+const struct wr_net_counters *wr_net_log_counters(const struct wr_net_log *log);
 const char *wr_net_event_kind_name(enum wr_net_event_kind kind); /* "open", "close", ... */

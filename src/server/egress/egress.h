@@ -24,6 +24,8 @@ void wr_egress_start(struct wr_server *server, struct wr_sandbox *sandbox);
 /* Its settings have changed: connections and questions that are no longer allowed are cut. */
 int wr_egress_update(struct wr_server *server, struct wr_sandbox *sandbox, struct wr_error *err)
     WR_MUST_CHECK;
+/* Whether its policy has a transform, so that it has to trust the authority (trust.h). */
+bool wr_egress_transforms(const struct wr_sandbox *sandbox);
 /* The sandbox goes away. Idempotent. */
 void wr_egress_stop(struct wr_sandbox *sandbox);
 

@@ -11,6 +11,8 @@
 #define WR_OUTBOUND_CONNECT_MS 10000 /* of one address */
 #define WR_OUTBOUND_TOTAL_MS   30000
 
+struct wr_handshake;
+
 struct wr_outbound_target {
     const char *name;     /* NULL: connect to `address`; copied */
     struct wr_ip address; /* without a name */
@@ -19,21 +21,26 @@ struct wr_outbound_target {
 
 /* Embedded in its user's struct, zeroed before the first use. */
 struct wr_outbound {
-    /* Called once, later. `fd` is connected, non-blocking and the caller's, or -1 with `error`. */
+    /* Called once, later. `fd` is connected, non-blocking and the caller's, or -1 with `error`:
+     * PERMISSION_DENIED when the guard has closed every address, NOT_FOUND when the name does not
+     * exist, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED for this server's own limits, else UNAVAILABLE.
+     */
     void (*fn)(struct wr_outbound *outbound, int fd, const struct wr_error *error);
     struct wr_ip address; /* that was connected to, or tried last */
     bool has_address;
     /* private: */
     struct wr_loop *loop;
     const struct wr_net_guard *guard;
-    struct wr_net_policy *policy; /* held */
+    struct wr_net_policy *policy; /* held; NULL: nothing is under way */
     struct wr_resolve resolve;
     struct wr_source source;
     struct wr_timer timer;
+    struct wr_idle failing;
+    struct wr_error failure; /* of the last attempt */
     uint64_t end_ms;
     size_t next;
-    int fd;
-    void *handshake; /* with a proxy */
+    int fd;                         /* owned; -1: none */
+    struct wr_handshake *handshake; /* owned; with a proxy, once it is connected */
     struct wr_outbound_target target;
     char name[WR_POLICY_MAX_DOMAIN + 1];
 };

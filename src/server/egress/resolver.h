@@ -44,15 +44,20 @@ struct wr_resolve {
     uint32_t ttl_s;
     const char *blocked; /* static */
     /* private: */
-    struct wr_list link;
-    void *job;
-    unsigned family;
+    struct wr_resolver *resolver; /* NULL: nothing is under way */
+    struct wr_list waits[2];      /* for the A and for the AAAA question */
+    void *lookups[2];
+    unsigned seen; /* outcomes of the parts so far, as bits */
 };
 
 /* `name`: a host name without a dot at the end. IPv6 addresses are left out when the host has no
  * route for them. */
 void wr_resolver_start(struct wr_resolver *resolver, struct wr_resolve *resolve, const char *name,
                        enum wr_resolve_family family);
+/* How many questions may still be put under way. One asker should not have more than that under way
+ * itself: then there is always room for another one. */
+size_t wr_resolver_room(const struct wr_resolver *resolver);
+const struct wr_net_guard *wr_resolver_guard(const struct wr_resolver *resolver);
 /* Without a call of fn; idempotent. */
 void wr_resolve_cancel(struct wr_resolve *resolve);
 

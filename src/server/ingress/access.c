@@ -20,12 +20,15 @@ enum wr_ingress_access wr_ingress_access_check(const struct wr_sandbox *sandbox,
 
 const char *wr_ingress_reserved_path(const struct wr_exchange *ex, uint16_t port)
 {
+    static const char content[] = "/volumecontent"; /* and everything below */
     static const char *const paths[] = {
-        "/init", "/freeze", "/unfreeze", "/collapse", "/fsfreeze", "/fsthaw", "/upgrade",
+        "/init", "/freeze", "/unfreeze", "/collapse", "/fsfreeze", "/fsthaw", "/upgrade", "/trust",
     };
 
     for (size_t i = 0; port == WR_AGENT_PORT && i < WR_ARRAY_SIZE(paths); i++)
         if (wr_streq(wr_exchange_path(ex), paths[i]))
             return paths[i];
+    if (port == WR_AGENT_PORT && wr_starts_with(wr_exchange_path(ex), content))
+        return content;
     return NULL;
 }

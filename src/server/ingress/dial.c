@@ -13,6 +13,7 @@
 #include "json/jwrite.h"
 #include "server/blanks.h"
 #include "server/server.h"
+#include "server/volume_content.h"
 
 enum { V4 = 0, V6 = 1 };
 
@@ -107,7 +108,12 @@ static void connected(struct wr_dial *dial, unsigned address)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (address == V6)
         remember_v6(dial->sandbox, dial->port);
-    if (wr_upstream_new(dial->server, dial->sandbox, dial->port, fd, &upstream, &error) < 0) {
+    int r = dial->plain ? wr_upstream_new_plain(dial->server, dial->sandbox, dial->port, fd,
+                                                &upstream, &error)
+                        : wr_upstream_new(dial->server, dial->sandbox, dial->port, wr_steal_fd(&fd),
+                                          &upstream, &error);
+    if (r < 0) {
+        (void)wr_close(fd);
         give_up(dial, &error);
         return;
     }
@@ -214,6 +220,8 @@ static void on_sockets(const struct wr_engine_reply *reply, const struct wr_erro
 
     if (!sandbox)
         sandbox = wr_blanks_find(server->blanks, op->id);
+    if (!sandbox)
+        sandbox = wr_volume_contents_find(server, op->id);
     free(op);
     if (!sandbox)
         return;
@@ -282,16 +290,10 @@ static void request_sockets(struct wr_server *server, struct wr_sandbox *sandbox
 
 /* ---- public ---- */
 
-void wr_dial_start(struct wr_dial *dial, struct wr_server *server, struct wr_sandbox *sandbox,
-                   bool fresh)
+static void begin(struct wr_dial *dial, struct wr_server *server, struct wr_sandbox *sandbox)
 {
-    struct wr_upstream *upstream = fresh ? NULL : wr_upstream_take_idle(sandbox, dial->port);
     struct wr_error error = {0};
 
-    if (upstream) {
-        dial->fn(dial, upstream, NULL);
-        return;
-    }
     if (!wr_upstream_reserve(server, sandbox)) {
         (void)wr_fail(&error, WR_E_RESOURCE_EXHAUSTED, 0,
                       "too many connections to sandbox %s (at most %u)", sandbox->id,
@@ -305,6 +307,25 @@ void wr_dial_start(struct wr_dial *dial, struct wr_server *server, struct wr_san
     dial->tried = dial->rounds = 0;
     dial->failure = 0;
     go_on(dial);
+}
+
+void wr_dial_start(struct wr_dial *dial, struct wr_server *server, struct wr_sandbox *sandbox,
+                   bool fresh)
+{
+    struct wr_upstream *upstream = fresh ? NULL : wr_upstream_take_idle(sandbox, dial->port);
+
+    if (upstream) {
+        dial->fn(dial, upstream, NULL);
+        return;
+    }
+    dial->plain = false;
+    begin(dial, server, sandbox);
+}
+
+void wr_dial_socket(struct wr_dial *dial, struct wr_server *server, struct wr_sandbox *sandbox)
+{
+    dial->plain = true;
+    begin(dial, server, sandbox);
 }
 
 void wr_dial_cancel(struct wr_dial *dial)

@@ -46,15 +46,26 @@ bool wr_forward_mask(const char *mask, uint16_t port, char *out, size_t cap)
     return wr_strformat(out, cap, "%.*s%u%s", (int)(at - mask), mask, port, at + sizeof word - 1);
 }
 
-/* Whether a request's field passes as it is. */
-static bool passes(const struct wr_h1_head *head, const struct wr_h1_header *field, bool masked)
+static bool named_one_of(const struct wr_h1_header *field, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (named(field, names[i]))
+            return true;
+    return false;
+}
+
+/* Whether a request's field passes as it is. `anonymous`: without who the client is. */
+static bool passes(const struct wr_h1_head *head, const struct wr_h1_header *field, bool masked,
+                   bool anonymous)
 {
     static const char *const own[] = {WR_INGRESS_ID, WR_INGRESS_PORT, WR_INGRESS_TOKEN,
                                       "Content-Length", "Expect"};
+    static const char *const credentials[] = {"Authorization", "X-Access-Token", "X-API-Key",
+                                              "Cookie", "Origin"};
 
-    for (size_t i = 0; i < WR_ARRAY_SIZE(own); i++)
-        if (named(field, own[i]))
-            return false;
+    if (named_one_of(field, own, WR_ARRAY_SIZE(own)) ||
+        (anonymous && named_one_of(field, credentials, WR_ARRAY_SIZE(credentials))))
+        return false;
     if (masked && (named(field, "Host") || named(field, FORWARDED_HOST)))
         return false;
     if (head->upgrade && named(field, "Upgrade"))
@@ -62,7 +73,8 @@ static bool passes(const struct wr_h1_head *head, const struct wr_h1_header *fie
     return !wr_h1_is_hop_by_hop(head, field);
 }
 
-void wr_forward_request(struct wr_http_call *call, const struct wr_h1_head *head, const char *host)
+void wr_forward_request(struct wr_http_call *call, const struct wr_h1_head *head, const char *host,
+                        const char *token)
 {
     const struct wr_h1_header *sent = wr_h1_find(head, "Host");
 
@@ -72,13 +84,15 @@ void wr_forward_request(struct wr_http_call *call, const struct wr_h1_head *head
         wr_http_call_header(call, "Host", "localhost"); /* HTTP/1.0 */
     for (size_t i = 0; i < head->header_count; i++) {
         const struct wr_h1_header *field = &head->headers[i];
-        if (passes(head, field, host != NULL))
+        if (passes(head, field, host != NULL, token != NULL))
             wr_http_call_header_n(call, field->name, field->name_len, field->value,
                                   field->value_len);
     }
     if (host && sent)
         wr_http_call_header_n(call, FORWARDED_HOST, strlen(FORWARDED_HOST), sent->value,
                               sent->value_len);
+    if (token)
+        wr_http_call_header(call, "X-Access-Token", token);
     /* Written anew: the client's may name fields that end here. */
     if (head->upgrade)
         wr_http_call_header(call, "Connection", "Upgrade");

@@ -9,8 +9,10 @@
 char *wr_forward_target(const struct wr_h1_head *head) WR_MUST_CHECK;
 /* Fields of a request: hop-by-hop and routing fields, the traffic token and Expect stay outside.
  * With `host` non-NULL it replaces Host, and X-Forwarded-Host tells the one that the client sent.
- */
-void wr_forward_request(struct wr_http_call *call, const struct wr_h1_head *head, const char *host);
+ * With `token` non-NULL it is the X-Access-Token, and what the client shows of itself stays outside
+ * too. */
+void wr_forward_request(struct wr_http_call *call, const struct wr_h1_head *head, const char *host,
+                        const char *token);
 /* Fields of a response; those of an upgrade with Connection and Upgrade. */
 void wr_forward_response(struct wr_exchange *ex, const struct wr_h1_head *head, bool upgrade);
 /* The length of a response's body as the client is told: -1 is unknown. The answer to a HEAD has

@@ -13,12 +13,14 @@
 
 struct proxy {
     struct wr_server *server;
+    const struct wr_proxy_rules *rules;
     struct wr_exchange *ex; /* NULL once it is closed */
     struct wr_upstream *upstream;
     struct wr_http_call *call; /* NULL before and after */
     struct wr_dial dial;
     char id[WR_ID_LEN + 1];
     uint16_t port;
+    bool tls; /* the client is behind a socket pair */
     bool dialling;
     bool streaming_request; /* the request has a body that is passed on */
     bool request_done;
@@ -39,14 +41,6 @@ static void proxy_hold(struct proxy *proxy)
     proxy->holds++;
 }
 
-/* NULL when it is gone or about to go. */
-static struct wr_sandbox *find_running(const struct wr_server *server, const char *id)
-{
-    struct wr_sandbox *sandbox = wr_sandbox_table_find(server->sandboxes, id);
-
-    return sandbox && sandbox->state == WR_SANDBOX_RUNNING ? sandbox : NULL;
-}
-
 /* Ends the upstream side at once. */
 static void cut_upstream(struct proxy *proxy)
 {
@@ -62,23 +56,24 @@ static void cut_upstream(struct proxy *proxy)
 
 /* ---- upstream -> client ---- */
 
+/* `error` NULL: there is no sandbox. */
 static void answer_failure(struct proxy *proxy, const struct wr_error *error)
 {
-    if (!find_running(proxy->server, proxy->id))
-        wr_ingress_no_sandbox(proxy->ex, proxy->id);
-    else if (error->os_errno == ECONNREFUSED)
-        wr_ingress_port_closed(proxy->ex, proxy->id, proxy->port);
-    else if (error->code == WR_E_RESOURCE_EXHAUSTED)
-        wr_ingress_too_many(proxy->ex, proxy->id, wr_upstream_limit(proxy->server));
-    else
-        wr_ingress_failed(proxy->ex, proxy->id, error);
+    const struct wr_proxy_failure failure = {
+        .server = proxy->server,
+        .id = proxy->id,
+        .port = proxy->port,
+        .error = proxy->rules->find(proxy->server, proxy->id) ? error : NULL,
+    };
+
+    proxy->rules->fail(proxy->ex, &failure);
 }
 
 /* A service may leave HTTP only when its client has asked for that and has nothing more to say in
  * it: behind a proxy, the connection of a client that has not is shared with other requests. */
 static bool may_upgrade(const struct proxy *proxy)
 {
-    return wr_exchange_head(proxy->ex)->upgrade &&
+    return !proxy->rules->own_credentials && wr_exchange_head(proxy->ex)->upgrade &&
            (!proxy->streaming_request || proxy->request_done);
 }
 
@@ -90,7 +85,7 @@ static void upgrade(struct proxy *proxy, const struct wr_h1_head *head)
     wr_exchange_begin(ex, head->status);
     wr_forward_response(ex, head, true);
     /* Both connections leave HTTP; this proxy is over. */
-    wr_tunnel_start(upstream, ex, wr_steal_ptr(&proxy->call));
+    wr_tunnel_start(upstream, ex, wr_steal_ptr(&proxy->call), proxy->tls);
 }
 
 static void on_response_head(struct wr_http_call *call, const struct wr_h1_head *head, void *data)
@@ -173,7 +168,7 @@ static void on_response_end(struct wr_http_call *call, const struct wr_error *er
             wr_exchange_abort(proxy->ex);
         else if (error->code == WR_E_UNAVAILABLE && proxy->port == WR_AGENT_PORT)
             /* The agent is PID 1: without it there is no sandbox, whoever hears of that first. */
-            wr_ingress_no_sandbox(proxy->ex, proxy->id);
+            answer_failure(proxy, NULL);
         else
             answer_failure(proxy, error);
     }
@@ -254,7 +249,8 @@ static int begin_call(struct proxy *proxy, struct wr_error *err)
 {
     const struct wr_h1_head *head = wr_exchange_head(proxy->ex);
     char method[WR_HTTP_MAX_METHOD + 1], host[MAX_MASKED_HOST];
-    wr_auto_free char *target = wr_forward_target(head);
+    wr_auto_free char *target =
+        proxy->rules->target ? proxy->rules->target(head) : wr_forward_target(head);
 
     if (!target || head->method_len > WR_HTTP_MAX_METHOD)
         return wr_fail(err, WR_E_UNAVAILABLE, ENOMEM, "request");
@@ -265,7 +261,8 @@ static int begin_call(struct proxy *proxy, struct wr_error *err)
     if (r < 0)
         return r;
     proxy_hold(proxy);
-    wr_forward_request(proxy->call, head, masked_host(proxy, host, sizeof host));
+    wr_forward_request(proxy->call, head, masked_host(proxy, host, sizeof host),
+                       proxy->rules->own_credentials ? proxy->upstream->sandbox->envd_token : NULL);
     if (proxy->streaming_request) {
         wr_http_call_stream(
             proxy->call, head->framing == WR_H1_BODY_LENGTH ? (int64_t)head->content_length : -1);
@@ -305,10 +302,10 @@ static void on_dialled(struct wr_dial *dial, struct wr_upstream *upstream,
 /* False when the sandbox is gone (answered). */
 static bool start_dial(struct proxy *proxy, bool fresh)
 {
-    struct wr_sandbox *sandbox = find_running(proxy->server, proxy->id);
+    struct wr_sandbox *sandbox = proxy->rules->find(proxy->server, proxy->id);
 
     if (!sandbox) {
-        wr_ingress_no_sandbox(proxy->ex, proxy->id);
+        answer_failure(proxy, NULL);
         return false;
     }
     proxy->dialling = true;
@@ -319,6 +316,65 @@ static bool start_dial(struct proxy *proxy, bool fresh)
 }
 
 /* ---- entry ---- */
+
+static void start(struct wr_server *server, struct wr_exchange *ex,
+                  const struct wr_proxy_rules *rules, const char *id, uint16_t port, bool tls)
+{
+    const struct wr_h1_head *head = wr_exchange_head(ex);
+    struct proxy *proxy = wr_calloc(1, sizeof *proxy);
+    struct wr_error error = {0};
+
+    if (!proxy) {
+        (void)wr_fail(&error, WR_E_UNAVAILABLE, ENOMEM, "ingress");
+        wr_exchange_pause(ex, false);
+        rules->fail(ex, &(struct wr_proxy_failure){server, id, port, &error});
+        return;
+    }
+    proxy->server = server;
+    proxy->ex = ex;
+    proxy->rules = rules;
+    proxy->port = port;
+    proxy->tls = tls;
+    proxy->streaming_request = head->framing == WR_H1_BODY_CHUNKED ||
+                               (head->framing == WR_H1_BODY_LENGTH && head->content_length > 0);
+    memcpy(proxy->id, id, sizeof proxy->id);
+    wr_exchange_set_ops(ex, &client_ops, proxy);
+    wr_exchange_pause(ex, true);
+    proxy_hold(proxy);
+    (void)start_dial(proxy, false);
+    proxy_put(proxy);
+}
+
+void wr_proxy_start(struct wr_server *server, struct wr_exchange *ex,
+                    const struct wr_proxy_rules *rules, const char *id, uint16_t port)
+{
+    start(server, ex, rules, id, port, false);
+}
+
+/* ---- clients of sandboxes ---- */
+
+static struct wr_sandbox *find_running(const struct wr_server *server, const char *id)
+{
+    struct wr_sandbox *sandbox = wr_sandbox_table_find(server->sandboxes, id);
+
+    return sandbox && sandbox->state == WR_SANDBOX_RUNNING ? sandbox : NULL;
+}
+
+static void fail(struct wr_exchange *ex, const struct wr_proxy_failure *failure)
+{
+    const struct wr_error *error = failure->error;
+
+    if (!error)
+        wr_ingress_no_sandbox(ex, failure->id);
+    else if (error->os_errno == ECONNREFUSED)
+        wr_ingress_port_closed(ex, failure->id, failure->port);
+    else if (error->code == WR_E_RESOURCE_EXHAUSTED)
+        wr_ingress_too_many(ex, failure->id, wr_upstream_limit(failure->server));
+    else
+        wr_ingress_failed(ex, failure->id, error);
+}
+
+static const struct wr_proxy_rules client_rules = {.find = find_running, .fail = fail};
 
 /* The sandbox that the request may reach, or NULL: answered. */
 static struct wr_sandbox *admit(const struct wr_listener *listener, struct wr_exchange *ex,
@@ -351,28 +407,9 @@ static struct wr_sandbox *admit(const struct wr_listener *listener, struct wr_ex
 
 void wr_proxy_handle(const struct wr_listener *listener, struct wr_exchange *ex)
 {
-    const struct wr_h1_head *head = wr_exchange_head(ex);
     struct wr_ingress_route route;
     const struct wr_sandbox *sandbox = admit(listener, ex, &route);
 
-    if (!sandbox)
-        return;
-    struct proxy *proxy = wr_calloc(1, sizeof *proxy);
-    if (!proxy) {
-        struct wr_error error = {0};
-        (void)wr_fail(&error, WR_E_UNAVAILABLE, ENOMEM, "ingress");
-        wr_ingress_failed(ex, route.id, &error);
-        return;
-    }
-    proxy->server = listener->server;
-    proxy->ex = ex;
-    proxy->port = route.port;
-    proxy->streaming_request = head->framing == WR_H1_BODY_CHUNKED ||
-                               (head->framing == WR_H1_BODY_LENGTH && head->content_length > 0);
-    memcpy(proxy->id, sandbox->id, sizeof proxy->id);
-    wr_exchange_set_ops(ex, &client_ops, proxy);
-    wr_exchange_pause(ex, true);
-    proxy_hold(proxy);
-    (void)start_dial(proxy, false);
-    proxy_put(proxy);
+    if (sandbox)
+        start(listener->server, ex, &client_rules, sandbox->id, route.port, listener->tls);
 }

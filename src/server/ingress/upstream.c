@@ -67,10 +67,9 @@ void wr_upstream_unreserve(struct wr_sandbox *sandbox)
     sandbox->connection_count--;
 }
 
-int wr_upstream_new(struct wr_server *server, struct wr_sandbox *sandbox, uint16_t port, int fd,
-                    struct wr_upstream **ret, struct wr_error *err)
+int wr_upstream_new_plain(struct wr_server *server, struct wr_sandbox *sandbox, uint16_t port,
+                          int fd, struct wr_upstream **ret, struct wr_error *err)
 {
-    wr_auto_close int owned = fd;
     struct wr_upstream *upstream = wr_calloc(1, sizeof *upstream);
 
     if (!upstream)
@@ -79,15 +78,26 @@ int wr_upstream_new(struct wr_server *server, struct wr_sandbox *sandbox, uint16
     upstream->sandbox = sandbox;
     upstream->port = port;
     upstream->busy = true;
-    upstream->fd = owned;
-    int r = wr_http_conn_new(server->loop, wr_steal_fd(&owned), NULL, 0, &upstream->conn, err);
-    if (r < 0) {
-        free(upstream);
-        return r;
-    }
-    wr_http_conn_on_lost(upstream->conn, on_lost, upstream);
+    upstream->fd = fd;
     wr_list_append(&sandbox->connections, &upstream->link);
     *ret = upstream;
+    return 0;
+}
+
+int wr_upstream_new(struct wr_server *server, struct wr_sandbox *sandbox, uint16_t port, int fd,
+                    struct wr_upstream **ret, struct wr_error *err)
+{
+    struct wr_http_conn *conn = NULL;
+    int r = wr_http_conn_new(server->loop, fd, NULL, 0, &conn, err);
+
+    if (r == 0)
+        r = wr_upstream_new_plain(server, sandbox, port, fd, ret, err);
+    if (r < 0) {
+        (void)wr_http_conn_free(conn);
+        return r;
+    }
+    (*ret)->conn = conn;
+    wr_http_conn_on_lost(conn, on_lost, *ret);
     return 0;
 }
 

@@ -23,9 +23,11 @@ struct wr_upstream {
     bool busy;
     bool reused;               /* had a call before: the service may have closed it meanwhile */
     int fd;                    /* of `conn`, borrowed */
-    struct wr_http_conn *conn; /* NULL when the socket was taken over by a tunnel */
+    struct wr_http_conn *conn; /* NULL: a plain socket (`fd`), or one that a tunnel has taken over;
+                                  then the descriptor is the user's */
     struct wr_timer idle;
-    /* Set by a tunnel: called instead when the sandbox goes away; it closes the upstream. */
+    /* Set by the user of a plain socket: called when the sandbox goes away; it closes the upstream.
+     */
     void (*on_drop)(struct wr_upstream *upstream);
     void *drop_data;
 };
@@ -42,6 +44,10 @@ void wr_upstream_unreserve(struct wr_sandbox *sandbox);
  * (also on failure); on failure the place stays reserved. */
 int wr_upstream_new(struct wr_server *server, struct wr_sandbox *sandbox, uint16_t port, int fd,
                     struct wr_upstream **ret, struct wr_error *err) WR_MUST_CHECK;
+/* The same without HTTP on it: `fd` is the user's, who sets on_drop at once; the place is given
+ * back by wr_upstream_close(). */
+int wr_upstream_new_plain(struct wr_server *server, struct wr_sandbox *sandbox, uint16_t port,
+                          int fd, struct wr_upstream **ret, struct wr_error *err) WR_MUST_CHECK;
 /* Acknowledges what has arrived: a service that writes head and body separately (Nagle) otherwise
  * waits 40 ms for a delayed one. */
 void wr_upstream_ack_now(const struct wr_upstream *upstream);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "engine/action.h"
 #include "server/store/uuid.h"
@@ -107,6 +108,84 @@ int wr_store_sandbox_get(struct wr_store *store, const char *id,
 /* Ids of all rows; the caller may remove rows after the call, not during it. */
 int wr_store_sandbox_each_id(struct wr_store *store, void (*fn)(const char *id, void *data),
                              void *data, struct wr_error *err) WR_MUST_CHECK;
+
+/* ---- volumes ---- */
+
+/* The server's half of a volume; the engine has its data. A row is marked `removing` while the
+ * engine makes or removes the volume: nobody may use it, and the next start removes it. */
+struct wr_store_volume {
+    char id[WR_UUID_LEN + 1];
+    char team_id[WR_UUID_LEN + 1];
+    char name[WR_STORE_NAME_MAX + 1]; /* unique in its team */
+    uint64_t size_bytes;              /* limit */
+    uint64_t created_ms;
+    bool removing;
+};
+/* ALREADY_EXISTS when the team has the name, NOT_FOUND without the team. */
+int wr_store_volume_add(struct wr_store *store, const struct wr_store_volume *volume,
+                        struct wr_error *err) WR_MUST_CHECK;
+/* NOT_FOUND; finds marked ones too, as the following. */
+int wr_store_volume_get(struct wr_store *store, const char *id, struct wr_store_volume *ret,
+                        struct wr_error *err) WR_MUST_CHECK;
+int wr_store_volume_find(struct wr_store *store, const char *team_id, const char *name,
+                         struct wr_store_volume *ret, struct wr_error *err) WR_MUST_CHECK;
+/* By age; NULL as team_id: of all teams. `fn` returns false to stop. */
+int wr_store_volume_each(struct wr_store *store, const char *team_id,
+                         bool (*fn)(const struct wr_store_volume *volume, void *data), void *data,
+                         struct wr_error *err) WR_MUST_CHECK;
+int wr_store_volume_count(struct wr_store *store, const char *team_id, uint64_t *ret,
+                          struct wr_error *err) WR_MUST_CHECK;
+/* NOT_FOUND. */
+int wr_store_volume_mark(struct wr_store *store, const char *id, bool removing,
+                         struct wr_error *err) WR_MUST_CHECK;
+/* Idempotent. */
+int wr_store_volume_remove(struct wr_store *store, const char *id, struct wr_error *err)
+    WR_MUST_CHECK;
+
+/* ---- secrets ---- */
+
+#define WR_SECRET_ID_LEN    24 /* "sec_" and 20 of [a-z0-9] */
+#define WR_SECRET_VALUE_MAX 8192
+
+/* All of a secret but its value. */
+struct wr_store_secret {
+    char id[WR_SECRET_ID_LEN + 1];
+    char team_id[WR_UUID_LEN + 1];
+    char name[WR_STORE_NAME_MAX + 1]; /* unique in its team; never begins with "sec_" */
+    uint64_t version;                 /* 1, and one more with each change */
+    const char *metadata;             /* a JSON object of strings; borrowed */
+    uint64_t created_ms, updated_ms;
+};
+/* Borrowed during the call. */
+typedef void (*wr_store_secret_fn)(const struct wr_store_secret *secret, void *data);
+
+/* ALREADY_EXISTS when the team has the name. */
+int wr_store_secret_add(struct wr_store *store, const struct wr_store_secret *secret,
+                        const char *value, struct wr_error *err) WR_MUST_CHECK;
+/* NOT_FOUND. `fn` is called once. */
+int wr_store_secret_get(struct wr_store *store, const char *team_id, const char *id_or_name,
+                        wr_store_secret_fn fn, void *data, struct wr_error *err) WR_MUST_CHECK;
+/* By name, those behind `after` ("": from the first). */
+int wr_store_secret_page(struct wr_store *store, const char *team_id, const char *after,
+                         uint32_t limit, wr_store_secret_fn fn, void *data, struct wr_error *err)
+    WR_MUST_CHECK;
+int wr_store_secret_count(struct wr_store *store, const char *team_id, uint64_t *ret,
+                          struct wr_error *err) WR_MUST_CHECK;
+/* Appends the value to `out`, which should wipe. NOT_FOUND with a text that names the secret. */
+int wr_store_secret_value(struct wr_store *store, const char *team_id, const char *name,
+                          struct wr_buf *out, struct wr_error *err) WR_MUST_CHECK;
+struct wr_store_secret_change {
+    const char *team_id, *id_or_name;
+    const char *value;
+    const char *metadata; /* NULL: as before */
+    uint64_t now_ms;
+};
+/* A new version. NOT_FOUND. */
+int wr_store_secret_update(struct wr_store *store, const struct wr_store_secret_change *update,
+                           struct wr_error *err) WR_MUST_CHECK;
+/* NOT_FOUND. */
+int wr_store_secret_remove(struct wr_store *store, const char *team_id, const char *id_or_name,
+                           struct wr_error *err) WR_MUST_CHECK;
 
 /* ---- events and logs ---- */
 

@@ -128,8 +128,7 @@ test('pause, fork and snapshots say that they do not exist yet', async () => {
   }
 })
 
-test('templates, volumes and secrets say that they do not exist yet', async () => {
-  await assert.rejects(e2b.Volume.create('data'), /501.*not available yet/)
+test('templates and secrets say that they do not exist yet', async () => {
   await assert.rejects(e2b.Template.build(e2b.Template().fromImage('debian:stable'), 'name'), /501.*not available yet/)
   await assert.rejects(e2b.Secret.create('name', 'value'), /501.*not available yet/)
 })

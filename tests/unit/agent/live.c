@@ -62,6 +62,7 @@ static void run_agent(int listen_fd, const char *access_token, bool blank)
                                            .listen_fd = listen_fd,
                                            .interpreter_fd = -1,
                                            .blank = blank,
+                                           .content_root = LIVE_SMALL_FS,
                                            .log_max_bytes = LIVE_LOG_MAX,
                                            .access_token = access_token};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -11,7 +11,7 @@
 #include "loop/loop.h"
 
 #define LIVE_LOG_MAX  (64 * 1024)
-#define LIVE_SMALL_FS "/mnt/small" /* a tmpfs of 1 MiB, inside */
+#define LIVE_SMALL_FS "/mnt/small" /* a tmpfs of 1 MiB, inside; also the content of a volume */
 #define LIVE_BODY_MAX ((size_t)256 * 1024 * 1024)
 #define LIVE_WAIT_MS  20000
 

@@ -26,7 +26,8 @@ TEST(plain_mode)
                                          .sandbox_url = "http://127.0.0.1:3002"};
     CHECK_STR(printed(&target), "export E2B_API_KEY=e2b_00\n"
                                 "export E2B_API_URL=http://127.0.0.1:3000\n"
-                                "export E2B_SANDBOX_URL=http://127.0.0.1:3002\n");
+                                "export E2B_SANDBOX_URL=http://127.0.0.1:3002\n"
+                                "export E2B_VOLUME_API_URL=http://127.0.0.1:3000\n");
 }
 
 TEST(domain_with_tls_needs_no_urls)
@@ -45,7 +46,8 @@ TEST(domain_without_tls_needs_urls)
                                          .domain = "sbx.test:8080"};
     CHECK_STR(printed(&target), "export E2B_API_KEY=e2b_00\n"
                                 "export E2B_API_URL=http://api.sbx.test:8080\n"
-                                "export E2B_SANDBOX_URL=http://sandbox.sbx.test:8080\n");
+                                "export E2B_SANDBOX_URL=http://sandbox.sbx.test:8080\n"
+                                "export E2B_VOLUME_API_URL=http://api.sbx.test:8080\n");
 }
 
 TEST(authority)

@@ -99,7 +99,12 @@ TEST(contents)
     CHECK_INT(entries(fd, "dev"), 13); /* and nothing else */
     ssize_t len = readlinkat(fd, "dev/ptmx", text, sizeof(text) - 1);
     CHECK(len == 8 && memcmp(text, "pts/ptmx", 8) == 0);
+    CHECK_INT(entries(fd, "etc"), 1);
+    CHECK(wr_file_read_line(fd, "etc/resolv.conf", text, sizeof(text)) > 0);
+    CHECK(wr_starts_with(text, "nameserver 192.0.0.1\n"));
     struct stat st;
+    CHECK(fstatat(fd, "etc/resolv.conf", &st, AT_SYMLINK_NOFOLLOW) == 0);
+    CHECK_INT(st.st_mode, S_IFREG | 0644);
     CHECK(fstatat(fd, ".warren/agent", &st, AT_SYMLINK_NOFOLLOW) == 0);
     CHECK_INT(st.st_mode, S_IFREG | 0755);
     CHECK_INT(wr_file_read_line(fd, ".warren/agent", text, sizeof(text)), 11);

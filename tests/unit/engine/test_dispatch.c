@@ -54,6 +54,53 @@ static void create(const char *id)
     CHECK_INT(peer_code(sock, WR_ACTION_CREATE, json), 0);
 }
 
+#define A "11111111-2222-4333-8444-555555555555"
+#define B "21111111-2222-4333-8444-555555555555"
+
+static void check_listed(const char *after, size_t count, const char *first, int sandboxes)
+{
+    struct peer_reply reply;
+    char json[128];
+    snprintf(json, sizeof(json), "{\"after\":\"%s\"}", after);
+    peer_call(sock, WR_ACTION_VOLUMES, json, &reply);
+    const json_t *volumes = json_object_get(reply.json, "volumes");
+    CHECK_INT(json_array_size(volumes), count);
+    CHECK(json_is_false(json_object_get(reply.json, "more")));
+    const json_t *v = json_array_get(volumes, 0);
+    CHECK_STR(json_string_value(json_object_get(v, "volume")), first);
+    CHECK_INT(json_integer_value(json_object_get(v, "sandboxes")), sandboxes);
+    CHECK_INT(json_integer_value(json_object_get(v, "sizeBytes")), 16777216);
+}
+
+TEST(volumes)
+{
+    static const char make_a[] = "{\"volume\":\"" A "\",\"sizeBytes\":16777216}";
+    static const char with_a[] =
+        "{\"template\":\"base\",\"id\":\"" ID("a") "\",\"volumes\":[{\"volume\":\"" A
+                                                   "\",\"path\":\"/data\"}]}";
+    start();
+    CHECK_INT(peer_code(sock, WR_ACTION_CREATE, with_a), WR_E_NOT_FOUND);
+    CHECK_INT(
+        peer_code(sock, WR_ACTION_VOLUME_CREATE, "{\"volume\":\"" B "\",\"sizeBytes\":16777216}"),
+        0);
+    CHECK_INT(peer_code(sock, WR_ACTION_VOLUME_CREATE, make_a), 0);
+    CHECK_INT(peer_code(sock, WR_ACTION_VOLUME_CREATE, make_a), 0);
+    CHECK_INT(peer_code(sock, WR_ACTION_VOLUME_CREATE, "{\"volume\":\"" A "\"}"),
+              WR_E_INVALID_ARGUMENT);
+    CHECK_INT(peer_code(sock, WR_ACTION_VOLUME_CREATE, "{\"volume\":\"/\",\"sizeBytes\":16777216}"),
+              WR_E_INVALID_ARGUMENT);
+    check_listed("", 2, A, 0);
+    check_listed(A, 1, B, 0);
+    CHECK_INT(peer_code(sock, WR_ACTION_CREATE, with_a), 0);
+    check_listed("", 2, A, 1);
+    CHECK_INT(peer_code(sock, WR_ACTION_VOLUME_REMOVE, "{\"volume\":\"" A "\"}"),
+              WR_E_FAILED_PRECONDITION);
+    CHECK_INT(peer_code(sock, WR_ACTION_VOLUME_REMOVE, "{\"volume\":\"" B "\"}"), 0);
+    CHECK_INT(peer_code(sock, WR_ACTION_VOLUME_REMOVE, "{\"volume\":\"" B "\"}"), WR_E_NOT_FOUND);
+    CHECK_INT(peer_code(sock, WR_ACTION_KILL, "{\"id\":\"" ID("a") "\"}"), 0);
+    CHECK_INT(peer_code(sock, WR_ACTION_VOLUME_REMOVE, "{\"volume\":\"" A "\"}"), 0);
+}
+
 TEST(ping_and_unknown_action)
 {
     struct peer_reply reply;
@@ -62,7 +109,7 @@ TEST(ping_and_unknown_action)
     CHECK_INT(json_integer_value(json_object_get(reply.json, "pid")), engine);
     CHECK_STR(peer_str(&reply, "version"), WR_VERSION);
     CHECK_INT(peer_code(sock, 0, "{}"), WR_E_UNIMPLEMENTED);
-    CHECK_INT(peer_code(sock, 10, "{}"), WR_E_UNIMPLEMENTED);
+    CHECK_INT(peer_code(sock, 99, "{}"), WR_E_UNIMPLEMENTED);
     CHECK_INT(peer_code(sock, WR_ACTION_PING, "{"), WR_E_INVALID_ARGUMENT);
     CHECK_INT(peer_code(sock, WR_ACTION_PING, "[]"), WR_E_INVALID_ARGUMENT);
     CHECK_INT(peer_code(sock, WR_ACTION_PING, "{}{}"), WR_E_INVALID_ARGUMENT);
@@ -96,6 +143,37 @@ TEST(create)
     CHECK_INT(peer_code(sock, WR_ACTION_CREATE, "{\"template\":\"broken\",\"id\":\"" ID("b") "\"}"),
               WR_E_INTERNAL);
     create(ID("b"));
+}
+
+/* Without isolation they are ordinary sockets, but they come in the same way. */
+TEST(egress)
+{
+    struct peer_reply reply;
+    start();
+    peer_call(sock, WR_ACTION_CREATE,
+              "{\"template\":\"base\",\"id\":\"" ID("a") "\",\"sockets\":1,\"egress\":true}",
+              &reply);
+    CHECK_INT(reply.header.flags, 0);
+    CHECK_INT(reply.fd_count, 3);
+    CHECK_INT(json_integer_value(json_object_get(reply.json, "sockets")), 1);
+    CHECK_INT(json_integer_value(json_object_get(reply.json, "egress")), 2);
+    create(ID("b")); /* without */
+    for (char c = 'a'; c <= 'b'; c++) {
+        char json[64];
+        snprintf(json, sizeof(json), "{\"id\":\"%.*s\"}", WR_ID_LEN, c == 'a' ? ID("a") : ID("b"));
+        peer_send(sock, WR_ACTION_EGRESS, 100, json);
+        peer_send(sock, WR_ACTION_EGRESS, 101, json);
+        peer_answer(sock, WR_ACTION_EGRESS, 100, &reply);
+        CHECK_INT(reply.fd_count, 2);
+        int listens = 0;
+        socklen_t len = sizeof(listens);
+        CHECK(getsockopt(reply.fds[0], SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens);
+        peer_answer(sock, WR_ACTION_EGRESS, 101, &reply);
+        CHECK_INT(reply.fd_count, 2);
+    }
+    CHECK_INT(peer_code(sock, WR_ACTION_EGRESS, "{\"id\":\"" ID("c") "\"}"), WR_E_NOT_FOUND);
+    CHECK_INT(peer_code(sock, WR_ACTION_CREATE, "{\"template\":\"base\",\"egress\":1}"),
+              WR_E_INVALID_ARGUMENT);
 }
 
 static json_int_t number_of(const struct peer_reply *reply, const char *key)

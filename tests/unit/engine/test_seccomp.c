@@ -2,7 +2,9 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/btrfs.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -257,6 +259,15 @@ TEST(ioctl_commands)
     CHECK_INT(answer(SYS_ioctl, 0, HIGH | TIOCLINUX, 0), REFUSE);
     CHECK_INT(answer(SYS_ioctl, TIOCSTI, TCGETS, TIOCSTI), ALLOW);
     CHECK_INT(answer(SYS_ioctl, 0, TIOCGWINSZ, 0), ALLOW);
+    /* Nothing of btrfs but what copying programs use everywhere. */
+    CHECK_INT(answer(SYS_ioctl, 3, BTRFS_IOC_SUBVOL_CREATE, 0), REFUSE);
+    CHECK_INT(answer(SYS_ioctl, 3, HIGH | BTRFS_IOC_SNAP_CREATE_V2, 0), REFUSE);
+    CHECK_INT(answer(SYS_ioctl, 3, BTRFS_IOC_INO_LOOKUP_USER, 0), REFUSE);
+    CHECK_INT(answer(SYS_ioctl, 3, BTRFS_IOC_QUOTA_CTL, 0), REFUSE);
+    CHECK_INT(answer(SYS_ioctl, 3, FICLONE, 0), ALLOW);
+    CHECK_INT(answer(SYS_ioctl, 3, FICLONERANGE, 0), ALLOW);
+    CHECK_INT(answer(SYS_ioctl, 3, FIDEDUPERANGE, 0), ALLOW);
+    CHECK_INT(answer(SYS_ioctl, 3, FS_IOC_GETFLAGS, 0), ALLOW);
 }
 
 TEST(socket_families)

@@ -15,11 +15,17 @@
 #include "test.h"
 
 #define MAX_SANDBOXES 64
+#define MAX_VOLUMES   8
+#define VOLUME_ID_LEN 36
 
 struct record {
     char id[WR_ID_LEN + 1];
     bool undying, blank, stale;
+    char volume[VOLUME_ID_LEN + 1]; /* the first one that it has mounted */
 };
+
+/* "" is a free place. */
+static char volumes[MAX_VOLUMES][VOLUME_ID_LEN + 1];
 
 static struct record records[MAX_SANDBOXES];
 static size_t record_count;
@@ -67,6 +73,7 @@ static struct record *add(const char *id, bool undying)
         _exit(3);
     r->undying = undying;
     r->blank = r->stale = false;
+    r->volume[0] = '\0';
     return r;
 }
 
@@ -79,6 +86,88 @@ static json_t *describe(const char *id, const char *template)
                      template ? template : "base", "cpuMillis", 1500, "memoryBytes",
                      (json_int_t)(512 * WR_MIB), "diskBytes", (json_int_t)WR_GIB, "pids", 64,
                      "openFiles", 1024, "createdMs", ms);
+}
+
+/* ---- volumes ---- */
+
+static void refuse(unsigned kind, uint32_t sequence, int code, const char *message)
+{
+    send_json(kind | WR_ACTION_REPLY, WR_ACTION_FLAG_ERROR, sequence,
+              json_pack("{s:i, s:s}", "code", code, "message", message), 0);
+}
+
+static char *find_volume(const char *id)
+{
+    for (size_t i = 0; i < MAX_VOLUMES; i++)
+        if (wr_streq(volumes[i], id))
+            return volumes[i];
+    return NULL;
+}
+
+static size_t users_of(const char *id)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < record_count; i++)
+        count += wr_streq(records[i].volume, id);
+    return count;
+}
+
+static void on_volume_create(const json_t *request, uint32_t sequence)
+{
+    const char *id = json_string_value(json_object_get(request, "volume"));
+    json_int_t bytes = json_integer_value(json_object_get(request, "sizeBytes"));
+    char *place = find_volume(id);
+
+    if (!place)
+        place = find_volume("");
+    if (!place || bytes == (json_int_t)(9 * WR_MIB)) {
+        refuse(WR_ACTION_VOLUME_CREATE, sequence, 8, "there is no room for the volume");
+        return;
+    }
+    memcpy(place, id, VOLUME_ID_LEN + 1);
+    if (bytes == (json_int_t)(10 * WR_MIB))
+        send_json(WR_EVENT_READY | WR_ACTION_EVENT, 0, 0, json_object(), 0);
+    else
+        send_json(WR_ACTION_VOLUME_CREATE | WR_ACTION_REPLY, 0, sequence, json_object(), 0);
+}
+
+static void on_volume_remove(const json_t *request, uint32_t sequence)
+{
+    const char *id = json_string_value(json_object_get(request, "volume"));
+    char *place = find_volume(id);
+
+    if (!place) {
+        refuse(WR_ACTION_VOLUME_REMOVE, sequence, 5, "there is no such volume");
+        return;
+    }
+    if (users_of(id) > 0) {
+        refuse(WR_ACTION_VOLUME_REMOVE, sequence, 9, "the volume is mounted");
+        return;
+    }
+    place[0] = '\0';
+    send_json(WR_ACTION_VOLUME_REMOVE | WR_ACTION_REPLY, 0, sequence, json_object(), 0);
+}
+
+/* One per page, so that paging is used. */
+static void on_volumes(const json_t *request, uint32_t sequence)
+{
+    const char *after = json_string_value(json_object_get(request, "after")), *next = NULL;
+    json_t *list = json_array();
+    size_t left = 0;
+
+    for (size_t i = 0; i < MAX_VOLUMES; i++) {
+        if (strcmp(volumes[i], after) <= 0)
+            continue;
+        left++;
+        if (!next || strcmp(volumes[i], next) < 0)
+            next = volumes[i];
+    }
+    if (next)
+        json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:i}", "volume", next, "sizeBytes",
+                                              1, "usedBytes", 0, "sandboxes", 0));
+    send_json(WR_ACTION_VOLUMES | WR_ACTION_REPLY, 0, sequence,
+              json_pack("{s:o, s:b}", "volumes", list, "more", left > 1), 0);
 }
 
 /* The sandbox that was made last. */
@@ -95,6 +184,8 @@ static void on_create(const json_t *request, uint32_t sequence)
     const char *template = json_string_value(json_object_get(request, "template"));
     const char *token = json_string_value(json_object_get(request, "accessToken"));
     size_t sockets = (size_t)json_integer_value(json_object_get(request, "sockets"));
+    const char *volume = json_string_value(
+        json_object_get(json_array_get(json_object_get(request, "volumes"), 0), "volume"));
 
     char own_id[WR_ID_LEN + 1];
 
@@ -128,6 +219,12 @@ static void on_create(const json_t *request, uint32_t sequence)
     struct record *record = add(id, wr_streq(template, "undying"));
     record->blank = json_is_true(json_object_get(request, "blank"));
     record->stale = wr_streq(template, "stale");
+    if (volume && !find_volume(volume))
+        _exit(7);
+    if (volume)
+        memcpy(record->volume, volume, sizeof record->volume);
+    if (json_is_true(json_object_get(request, "content")) && (!volume || !token))
+        _exit(8);
     send_json(WR_ACTION_CREATE | WR_ACTION_REPLY, 0, sequence, describe(id, template), sockets);
     if (wr_streq(template, "dies"))
         lose_last(id);
@@ -259,6 +356,12 @@ static void serve(void)
             on_assign(request, header.sequence);
         else if (header.kind == WR_ACTION_LIST)
             on_list(request, header.sequence);
+        else if (header.kind == WR_ACTION_VOLUME_CREATE)
+            on_volume_create(request, header.sequence);
+        else if (header.kind == WR_ACTION_VOLUME_REMOVE)
+            on_volume_remove(request, header.sequence);
+        else if (header.kind == WR_ACTION_VOLUMES)
+            on_volumes(request, header.sequence);
         else
             answer(header.kind, header.sequence, request);
         json_decref(request);

@@ -6,6 +6,10 @@
  * comes with one socket, gets no more, and is gone when it is asked for its statistics, "restart"
  * makes the engine forget everything unanswered and say READY again; a blank of "stale" cannot be
  * assigned; all others work.
+ *
+ * Volumes are records too: one of 9 MiB cannot be made, one of 10 MiB is made and the engine says
+ * READY again instead of answering, and one that a sandbox has mounted cannot be removed. A sandbox
+ * with "content" is "base", whatever else is said of that.
  */
 #pragma once
 

@@ -138,8 +138,6 @@ TEST(what_is_not_there_yet_is_named)
     refused_field("\"autoResume\":{\"enabled\":true}", "autoResume.enabled is not available yet");
     refused_field("\"iam\":{\"tokens\":{\"a\":{\"audience\":\"x\",\"tokenType\":\"JWT-SVID\"}}}",
                   "iam.tokens is not available yet");
-    refused_field("\"volumeMounts\":[{\"name\":\"a\",\"path\":\"/a\"}]",
-                  "volumeMounts is not available yet");
     refused_field("\"network\":{\"httpsPorts\":[443]}", "httpsPorts is not available yet");
 }
 

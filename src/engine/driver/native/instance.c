@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "engine/driver/native/leftovers.h"
 #include "engine/driver/native/native.h"
+#include "engine/driver/native/shares.h"
 #include "json/jwrite.h"
 #include "log/log.h"
 #include "template/template_id.h"
@@ -45,12 +46,14 @@ static void start_is_over(struct wr_instance *instance)
 void wr_instance_detach(struct wr_instance *instance)
 {
     start_is_over(instance);
-    if (instance->state == WR_INSTANCE_SPAWNING && instance->nest)
+    if (instance->nest)
         wr_nest_link_forget(instance->nest, instance);
     wr_list_remove(&instance->link);
     wr_source_remove(&instance->exit_source);
     wr_source_remove(&instance->status_source);
     wr_timer_stop(&instance->deadline);
+    wr_timer_stop(&instance->egress_deadline);
+    wr_egress_drop(&instance->egress);
     wr_close(instance->pidfd);
     wr_close(instance->ns_fd);
     wr_close(instance->status_fd);
@@ -86,7 +89,7 @@ static void fail_start(struct wr_instance *instance, const struct wr_error *erro
     struct wr_error copy = *error;
 
     release(instance);
-    driver->callbacks.on_started(owner, &copy);
+    driver->callbacks.on_started(owner, NULL, &copy);
 }
 
 static enum wr_gone_reason why_gone(const struct wr_instance *instance)
@@ -190,7 +193,8 @@ static void on_status(struct wr_source *source, uint32_t events, void *data)
     wr_timer_stop(&instance->deadline);
     instance->state = WR_INSTANCE_RUNNING;
     start_is_over(instance);
-    instance->driver->callbacks.on_started(instance->owner, NULL);
+    instance->driver->callbacks.on_started(instance->owner, &instance->egress, NULL);
+    wr_egress_drop(&instance->egress); /* whoever wanted them has them */
 }
 
 static void on_deadline(struct wr_timer *timer, void *data)
@@ -242,11 +246,14 @@ static void on_spawned(void *data, const struct wr_nest_sandbox *sandbox,
     instance->pidfd = sandbox->pidfd;
     instance->ns_fd = sandbox->ns_fd;
     instance->status_fd = sandbox->status_fd;
+    instance->egress = sandbox->egress;
     instance->kit->overlay_fd = wr_close(instance->kit->overlay_fd);
     instance->state = WR_INSTANCE_BOOTING;
     int rc = wr_fd_set_nonblock(instance->status_fd, true);
     rc = rc < 0 ? wr_fail(&err, WR_E_INTERNAL, -rc, "prepare the status pipe")
                 : check_netns(instance->ns_fd, &err);
+    if (rc == 0)
+        rc = wr_egress_check(&instance->egress, instance->ns_fd, &err);
     if (rc == 0)
         rc = watch(instance, &err);
     if (rc == 0)
@@ -255,7 +262,10 @@ static void on_spawned(void *data, const struct wr_nest_sandbox *sandbox,
     if (rc < 0) {
         kill_all(instance);
         fail_start(instance, &err);
+        return;
     }
+    if (instance->egress.count == 0 && instance->nest)
+        wr_nest_link_no_redirect(instance->nest, instance->kit->id);
 }
 
 static char *agent_config(const struct wr_native_template *t, const struct wr_spec *spec,
@@ -274,6 +284,7 @@ static char *agent_config(const struct wr_native_template *t, const struct wr_sp
     char *text = NULL;
 
     if (config && (!spec->blank || json_object_set_new(config, "blank", json_true()) == 0) &&
+        (!spec->content || json_object_set_new(config, "volumeContent", json_true()) == 0) &&
         json_object_update(json_object_get(config, "env"), spec->env) == 0 &&
         (!spec->access_token[0] ||
          json_object_set_new(config, "accessToken", json_string(spec->access_token)) == 0))
@@ -304,6 +315,7 @@ static struct wr_instance *instance_new(struct wr_driver *driver, struct wr_kit 
     instance->driver = driver;
     instance->kit = kit;
     instance->pidfd = instance->ns_fd = instance->status_fd = -1;
+    instance->egress = WR_EGRESS_SOCKETS_NONE;
     wr_list_append(&driver->instances, &instance->link);
     return instance;
 }
@@ -313,6 +325,7 @@ int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const st
 {
     struct wr_instance *instance = instance_new(t->driver, kit);
     WR_CLEANUP(wipe_config) char *config = agent_config(t, spec, err);
+    WR_CLEANUP(wr_share_mounts_close) struct wr_share_mounts mounts = {.count = 0};
 
     if (!instance) {
         wr_leftovers_add(t->driver, kit);
@@ -330,10 +343,12 @@ int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const st
                                      on_deadline, instance, err)
                     : -err->code;
     if (rc == 0)
+        rc = wr_share_mounts_make(t->driver, kit, spec, &mounts, err);
+    if (rc == 0)
         rc = wr_nest_link_spawn(
             t->nest,
             &(struct wr_nest_spawn){
-                .kit = kit, .spec = spec, .config = config, .layers_id = t->layers_id},
+                .kit = kit, .spec = spec, .config = config, .share_fds = mounts.fds, .layers_id = t->layers_id},
             on_spawned, instance, err);
     if (rc < 0) {
         release(instance);

@@ -19,6 +19,7 @@
 #include "engine/driver/native/nest_link.h"
 #include "engine/driver/native/nest_start.h"
 #include "engine/driver/native/recover.h"
+#include "engine/driver/native/shares.h"
 #include "engine/isolate/device_layer.h"
 #include "engine/isolate/seccomp.h"
 #include "log/log.h"
@@ -72,7 +73,7 @@ static void raise_shared_limits(void)
     }
 }
 
-/* Of a nest: eight for each sandbox, of which there can be 4095. With less it takes fewer. */
+/* Of a nest: twelve for each sandbox, of which there can be 4095. With less it takes fewer. */
 #define OPEN_FILES (64 * 1024)
 
 static void raise_open_files(void)
@@ -83,7 +84,7 @@ static void raise_open_files(void)
     if (getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_cur < OPEN_FILES &&
         setrlimit(RLIMIT_NOFILE, &wanted) < 0)
         wr_log(WR_LOG_INFO,
-               "the limit of open files is low: a template can have one sandbox for each eight",
+               "the limit of open files is low: a template can have one sandbox for each twelve",
                NULL);
 }
 
@@ -160,7 +161,8 @@ static int open_storage(struct wr_driver *driver, const struct wr_engine_opts *o
                                           .data_dir = opts->data_dir,
                                           .path = opts->volume_path,
                                           .size_bytes = opts->volume_size_bytes};
-    return wr_volume_open(&volume, &driver->volume, err);
+    rc = wr_volume_open(&volume, &driver->volume, err);
+    return rc < 0 ? rc : wr_shares_open(driver->volume, &driver->shares, err);
 }
 
 static int open_run_dir(struct wr_driver *driver, struct wr_error *err)
@@ -214,6 +216,7 @@ static void native_close(struct wr_driver *driver)
         wr_overlay_stage_close(driver->run_dir, &driver->stage);
     wr_slots_done(&driver->slots);
     wr_cgroup_root_free(driver->cgroups);
+    wr_shares_free(driver->shares);
     wr_volume_free(driver->volume);
     wr_close(driver->device_layer_fd);
     wr_close(driver->program_fd);
@@ -400,6 +403,7 @@ static void native_teardown(struct wr_driver *driver)
     wr_timer_stop(&driver->collect);
     wr_overlay_stage_close(driver->run_dir, &driver->stage);
     wr_cgroup_root_remove(driver->cgroups);
+    driver->shares = wr_shares_free(driver->shares);
     driver->volume = wr_volume_free(driver->volume);
     if (wr_volume_unmount(driver->data_dir, &err) < 0)
         wr_log(WR_LOG_INFO, err.msg, NULL);
@@ -425,7 +429,11 @@ const struct wr_driver_ops wr_driver_native = {
     .kill = wr_instance_kill,
     .assign = wr_instance_assign,
     .sockets = wr_instance_sockets,
+    .egress = wr_instance_egress,
     .stats = wr_instance_stats,
+    .share_make = wr_native_share_make,
+    .share_remove = wr_native_share_remove,
+    .share_list = wr_native_share_list,
     .templates = native_templates,
     .zygote = wr_native_zygote_state,
     .teardown = native_teardown,

@@ -8,6 +8,7 @@
 #include "engine/driver/native/slots.h"
 #include "engine/driver/native/zygote.h"
 #include "engine/isolate/overlay.h"
+#include "engine/storage/share.h"
 #include "engine/storage/volume.h"
 #include "template/store.h"
 
@@ -44,6 +45,7 @@ struct wr_driver {
     char *data_dir, *run_dir;
     int data_dirfd, lock_fd;
     struct wr_volume *volume;
+    struct wr_shares *shares; /* in `volume` */
     struct wr_cgroup_root *cgroups;
     struct wr_overlay_stage stage;
     struct wr_slots slots;

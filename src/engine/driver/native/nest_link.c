@@ -30,7 +30,8 @@
 struct waiting {
     struct wr_list link;
     uint32_t sequence;
-    wr_nest_spawned_fn fn; /* NULL: forgotten */
+    enum wr_nest_kind kind;
+    wr_nest_answer_fn fn; /* NULL: forgotten */
     void *data;
 };
 
@@ -41,6 +42,7 @@ struct wr_nest_link {
     struct wr_cgroup *home;
     struct wr_list waiting; /* in the order of requests */
     uint32_t sequence;
+    bool no_redirect_told;
     char nest_name[WR_NEST_NAME_MAX];
 };
 
@@ -123,6 +125,7 @@ static void finish(struct waiting *w, const struct wr_nest_sandbox *sandbox,
         w->fn(w->data, sandbox, error);
     } else if (sandbox) {
         close_fds((const int[]){sandbox->pidfd, sandbox->ns_fd, sandbox->status_fd}, 3);
+        close_fds(sandbox->egress.fds, sandbox->egress.count);
     }
     free(w);
 }
@@ -153,20 +156,43 @@ void wr_nest_link_end(struct wr_nest_link *link, const char *why)
     wr_native_zygote_nest_gone(link->driver, link);
 }
 
-static struct waiting *find_waiting(struct wr_nest_link *link, uint32_t sequence)
+static struct waiting *find_waiting(struct wr_nest_link *link, const struct wr_nest_reply *reply)
 {
     wr_list_foreach(it, &link->waiting) {
         struct waiting *w = wr_list_entry(it, struct waiting, link);
-        if (w->sequence == sequence)
+        if (w->sequence == reply->sequence && w->kind == reply->kind)
             return w;
     }
     return NULL;
+}
+
+/* What an answer without an error has to bring: of a SPAWN pidfd, network namespace and status
+ * pipe; of both the egress sockets, which only a new sandbox may lack. */
+static bool take_descriptors(enum wr_nest_kind kind, const int *fds, size_t count,
+                             struct wr_nest_sandbox *ret)
+{
+    const size_t own = kind == WR_NEST_SPAWN ? 3 : 0;
+    const size_t egress = count - own;
+
+    if (count < own || (egress != 0 && egress != 2 && egress != WR_NEST_EGRESS_SOCKETS) ||
+        (own == 0 && egress == 0))
+        return false;
+    *ret = (struct wr_nest_sandbox){-1, -1, -1, WR_EGRESS_SOCKETS_NONE};
+    if (own > 0) {
+        ret->pidfd = fds[0];
+        ret->ns_fd = fds[1];
+        ret->status_fd = fds[2];
+    }
+    memcpy(ret->egress.fds, fds + own, egress * sizeof(*fds));
+    ret->egress.count = egress;
+    return true;
 }
 
 static void on_reply(struct wr_source *source, uint32_t events, void *data)
 {
     struct wr_nest_link *link = data;
     struct wr_nest_reply reply;
+    struct wr_nest_sandbox sandbox;
     struct wr_error err;
     int fds[WR_MESSAGE_MAX_FDS];
     size_t fd_count = 0;
@@ -181,15 +207,16 @@ static void on_reply(struct wr_source *source, uint32_t events, void *data)
         wr_native_zygote_event(link->driver, link, reply.entries[0].id, &reply.error);
         return;
     }
-    struct waiting *w = reply.kind == WR_NEST_SPAWN ? find_waiting(link, reply.sequence) : NULL;
-    bool ok = w && fd_count == (reply.error.code ? 0U : 3U);
+    struct waiting *w = find_waiting(link, &reply);
+    const bool ok = w && (reply.error.code ? fd_count == 0
+                                           : take_descriptors(w->kind, fds, fd_count, &sandbox));
     if (!ok) {
         close_fds(fds, fd_count);
         wr_nest_link_end(link, "a nest sent a reply that nobody asked for");
     } else if (reply.error.code) {
         finish(w, NULL, &reply.error);
     } else {
-        finish(w, &(struct wr_nest_sandbox){fds[0], fds[1], fds[2]}, NULL);
+        finish(w, &sandbox, NULL);
     }
 }
 
@@ -390,19 +417,30 @@ static size_t describe_kit(const struct wr_kit *kit, enum wr_nest_kind kind, int
     return count;
 }
 
-int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_nest_spawn *spawn,
-                       wr_nest_spawned_fn fn, void *data, struct wr_error *err)
+/* The volumes' mounts, and what the request says about them. */
+static size_t describe_shares(const struct wr_nest_spawn *spawn, int *fds)
 {
-    int fds[WR_MESSAGE_MAX_FDS];
+    const struct wr_spec *spec = spawn->spec;
+
+    for (size_t i = 0; i < spec->share_count; i++) {
+        struct wr_nest_volume *volume = &out.request.volumes[i];
+        memcpy(volume->path, spec->shares[i].path, sizeof(spec->shares[i].path));
+        volume->read_only = spec->shares[i].read_only;
+        fds[i] = spawn->share_fds[i];
+    }
+    out.request.volume_count = (uint8_t)spec->share_count;
+    return spec->share_count;
+}
+
+/* Sends `out` and remembers who waits for its answer. */
+static int ask(struct wr_nest_link *link, const char *config, const int *fds, size_t fd_count,
+               const struct waiting *wanted, struct wr_error *err)
+{
     struct waiting *w = wr_calloc(1, sizeof(*w));
 
     if (!w)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "ask the nest");
-    size_t fd_count = describe_kit(spawn->kit, WR_NEST_SPAWN, fds);
-    out.request.layers = spawn->layers_id;
-    out.request.rlimits = (struct wr_nest_rlimits){.open_files = spawn->spec->open_files,
-                                                   .memlock_bytes = MEMLOCK_BYTES};
-    int rc = send_request(link, spawn->config, fds, fd_count, err);
+    int rc = send_request(link, config, fds, fd_count, err);
     if (rc < 0) {
         free(w);
         if (rc ==
@@ -410,9 +448,57 @@ int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_nest_spawn *sp
             wr_nest_link_end(link, "a nest does not take requests");
         return rc;
     }
-    *w = (struct waiting){.sequence = link->sequence, .fn = fn, .data = data};
+    *w = *wanted;
+    w->kind = (enum wr_nest_kind)out.request.kind;
+    w->sequence = link->sequence;
     wr_list_append(&link->waiting, &w->link);
     return 0;
+}
+
+int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_nest_spawn *spawn,
+                       wr_nest_answer_fn fn, void *data, struct wr_error *err)
+{
+    int fds[WR_MESSAGE_MAX_FDS];
+    size_t fd_count = describe_kit(spawn->kit, WR_NEST_SPAWN, fds);
+    fd_count += describe_shares(spawn, fds + fd_count);
+    out.request.layers = spawn->layers_id;
+    out.request.rlimits = (struct wr_nest_rlimits){.open_files = spawn->spec->open_files,
+                                                   .memlock_bytes = MEMLOCK_BYTES};
+    return ask(link, spawn->config, fds, fd_count, &(struct waiting){.fn = fn, .data = data}, err);
+}
+
+int wr_nest_link_egress(struct wr_nest_link *link, const char *id, wr_nest_answer_fn fn, void *data,
+                        struct wr_error *err)
+{
+    if (!wr_nest_link_alive(link))
+        return wr_fail(err, WR_E_UNAVAILABLE, 0, "the nest of sandbox %s is gone", id);
+    out.request = (struct wr_nest_request){.kind = WR_NEST_EGRESS};
+    memcpy(out.request.id, id, sizeof(out.request.id));
+    return ask(link, NULL, NULL, 0, &(struct waiting){.fn = fn, .data = data}, err);
+}
+
+/* Nothing else than the reason counts here: a sandbox that has ended meanwhile has none. */
+static void on_no_redirect(void *data, const struct wr_nest_sandbox *sandbox,
+                           const struct wr_error *error)
+{
+    struct wr_nest_link *link = data;
+
+    if (sandbox)
+        close_fds(sandbox->egress.fds, sandbox->egress.count);
+    if (error && error->code == WR_E_FAILED_PRECONDITION)
+        wr_log(WR_LOG_WARN, "sandboxes reach nothing outside", "nest", link->nest_name, "reason",
+               error->msg, NULL);
+    else
+        link->no_redirect_told = false;
+}
+
+void wr_nest_link_no_redirect(struct wr_nest_link *link, const char *id)
+{
+    struct wr_error err;
+
+    if (link->no_redirect_told)
+        return;
+    link->no_redirect_told = wr_nest_link_egress(link, id, on_no_redirect, link, &err) == 0;
 }
 
 int wr_nest_link_zygote(struct wr_nest_link *link, const struct wr_kit *kit, uint64_t layers_id,
@@ -483,7 +569,9 @@ int wr_nest_link_list(struct wr_nest_link *link,
         for (size_t i = 0; i < reply.count; i++) {
             const struct wr_nest_entry *e = &reply.entries[i];
             memcpy(after, e->id, sizeof(after));
-            fn(e->id, e->slot, &(struct wr_nest_sandbox){fds[2 * i], fds[2 * i + 1], -1}, data);
+            fn(e->id, e->slot,
+               &(struct wr_nest_sandbox){fds[2 * i], fds[2 * i + 1], -1, WR_EGRESS_SOCKETS_NONE},
+               data);
         }
         if (reply.count == 0)
             break;

@@ -10,20 +10,23 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "nest/egress_sockets.h"
 
 struct wr_driver;
 struct wr_nest_link;
 struct wr_kit;
 struct wr_spec;
 
-/* Descriptors of a sandbox that was spawned or found; the receiver's. status_fd is -1 for one that
- * was found. */
+/* Descriptors of a sandbox that was spawned or found; the receiver's. status_fd is -1, and no
+ * egress sockets are there, for one that was found; an answer to wr_nest_link_egress() has these
+ * only. */
 struct wr_nest_sandbox {
     int pidfd, ns_fd, status_fd;
+    struct wr_egress_sockets egress; /* not checked yet */
 };
 
-typedef void (*wr_nest_spawned_fn)(void *data, const struct wr_nest_sandbox *sandbox,
-                                   const struct wr_error *err);
+typedef void (*wr_nest_answer_fn)(void *data, const struct wr_nest_sandbox *sandbox,
+                                  const struct wr_error *err);
 
 /* Connects to the nest of this name, or starts one. */
 int wr_nest_link_open(struct wr_driver *driver, const char *nest_name, struct wr_nest_link **ret,
@@ -53,19 +56,26 @@ struct wr_nest_spawn {
     const struct wr_kit *kit;
     const struct wr_spec *spec;
     const char *config; /* the agent's JSON */
+    const int *share_fds; /* detached mounts, spec->share_count of them; borrowed */
     uint64_t layers_id; /* of the kit's root file system */
 };
 
 /* Asks for a sandbox. `fn` is called once, from the loop. */
 int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_nest_spawn *spawn,
-                       wr_nest_spawned_fn fn, void *data, struct wr_error *err) WR_MUST_CHECK;
+                       wr_nest_answer_fn fn, void *data, struct wr_error *err) WR_MUST_CHECK;
+/* Asks for the egress sockets of a sandbox. `fn` is called once, from the loop. */
+int wr_nest_link_egress(struct wr_nest_link *link, const char *id, wr_nest_answer_fn fn, void *data,
+                        struct wr_error *err) WR_MUST_CHECK;
+/* A sandbox came without egress sockets: asks the nest why, and logs it, once. */
+void wr_nest_link_no_redirect(struct wr_nest_link *link, const char *id);
 /* Has the nest start a zygote in the kit, in place of the one that there may be. What becomes of it
  * comes by wr_native_zygote_event(). */
 int wr_nest_link_zygote(struct wr_nest_link *link, const struct wr_kit *kit, uint64_t layers_id,
                         struct wr_error *err) WR_MUST_CHECK;
 /* Tells the nest that there will be none. */
 int wr_nest_link_no_zygote(struct wr_nest_link *link, struct wr_error *err) WR_MUST_CHECK;
-/* Nobody waits for that spawn any more: its sandbox, should it come, is killed. */
+/* Nobody waits for the answers with that data any more: what they bring is closed, and a sandbox
+ * is killed with its group. */
 void wr_nest_link_forget(struct wr_nest_link *link, void *data);
 /* Blocking, at an engine's start: every sandbox that the nest has. */
 int wr_nest_link_list(struct wr_nest_link *link,
