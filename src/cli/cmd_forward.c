@@ -1,5 +1,7 @@
 #include "cli/cmd_forward.h"
 
+#include <arpa/inet.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -7,7 +9,6 @@
 #include "base/parse.h"
 #include "base/str.h"
 #include "cli/listen.h"
-#include "cli/out.h"
 #include "cli/port_forward.h"
 #include "client/request.h"
 #include "json/jread.h"
@@ -85,17 +86,19 @@ static int check_sandbox(struct wr_client *client, const char *id, struct wr_err
 static int announce(const struct wr_listen_addr *addr, const char *id, uint16_t port, bool json,
                     struct wr_error *err)
 {
-    char text[WR_LISTEN_TEXT_MAX];
+    char text[WR_LISTEN_TEXT_MAX], host[INET6_ADDRSTRLEN] = "";
     int r = 0;
 
     wr_listen_format(addr, text);
+    if (getnameinfo(&addr->sa.any, addr->len, host, sizeof host, NULL, 0, NI_NUMERICHOST) != 0)
+        host[0] = '\0';
     if (json) {
-        char *colon = strrchr(text, ':');
-        *colon = '\0';
         wr_auto_json *object =
-            json_pack("{s:s, s:i, s:s, s:i}", "address", text, "port", (int)wr_listen_port(addr),
+            json_pack("{s:s, s:i, s:s, s:i}", "address", host, "port", (int)wr_listen_port(addr),
                       "sandboxID", id, "sandboxPort", (int)port);
-        r = wr_print_json(object, err);
+        /* One line, so that a reader knows when it is complete. */
+        if (!object || json_dumpf(object, stdout, JSON_COMPACT) < 0 || putchar('\n') == EOF)
+            r = wr_fail_errno(err, WR_E_UNKNOWN, "standard output");
     } else if (printf("%s -> %s port %u\n", text, id, port) < 0) {
         r = wr_fail_errno(err, WR_E_UNKNOWN, "standard output");
     }

@@ -15,6 +15,7 @@
 #include "cli/cmd_ps.h"
 #include "cli/cmd_repl.h"
 #include "cli/cmd_run.h"
+#include "cli/cmd_secret.h"
 #include "cli/cmd_serve.h"
 #include "cli/cmd_team.h"
 #include "cli/cmd_template.h"
@@ -23,11 +24,11 @@
 #include "cli/command.h"
 
 const struct wr_command *const wr_commands[] = {
-    &wr_cmd_run,      &wr_cmd_repl,   &wr_cmd_create,   &wr_cmd_exec,       &wr_cmd_ps,
-    &wr_cmd_logs,     &wr_cmd_net,    &wr_cmd_kill,     &wr_cmd_forward,    &wr_cmd_cp,
-    &wr_cmd_template, &wr_cmd_volume, &wr_cmd_doctor,   &wr_cmd_serve,      &wr_cmd_env,
-    &wr_cmd_key,      &wr_cmd_team,   &wr_cmd_dev_cert, &wr_cmd_completion, &wr_cmd_version,
-    &wr_cmd_help,     NULL,
+    &wr_cmd_run,      &wr_cmd_repl,   &wr_cmd_create, &wr_cmd_exec,     &wr_cmd_ps,
+    &wr_cmd_logs,     &wr_cmd_net,    &wr_cmd_kill,   &wr_cmd_forward,  &wr_cmd_cp,
+    &wr_cmd_template, &wr_cmd_volume, &wr_cmd_secret, &wr_cmd_doctor,   &wr_cmd_serve,
+    &wr_cmd_env,      &wr_cmd_key,    &wr_cmd_team,   &wr_cmd_dev_cert, &wr_cmd_completion,
+    &wr_cmd_version,  &wr_cmd_help,   NULL,
 };
 
 const struct wr_command *wr_command_find(const char *name)

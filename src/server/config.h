@@ -64,6 +64,7 @@ struct wr_server_config {
     struct wr_blank_pool_config blank_pools[WR_MAX_BLANK_POOLS];
     size_t blank_pool_count;
     struct wr_egress_config egress;
-    uint64_t volume_default_bytes; /* size limit of a volume whose creator gives none; 0: built-in */
-    uint64_t volume_max_bytes;     /* the largest one; 0: what the engine takes */
+    uint64_t
+        volume_default_bytes;  /* size limit of a volume whose creator gives none; 0: built-in */
+    uint64_t volume_max_bytes; /* the largest one; 0: what the engine takes */
 };

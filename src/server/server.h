@@ -43,7 +43,7 @@ struct wr_server {
     struct wr_templates *templates; /* owned; NULL until somebody has asked for them */
     struct wr_volumes *volumes;
     struct wr_volume_contents *contents; /* the files of volumes */
-    uint64_t request_number;        /* of the last request of the control API */
+    uint64_t request_number;             /* of the last request of the control API */
     struct wr_listener listeners[WR_MAX_LISTENERS];
     size_t listener_count;
     bool accepting; /* the listeners have their HTTP servers */

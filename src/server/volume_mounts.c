@@ -42,6 +42,19 @@ static bool overlap(const char *a, const char *b)
            (b[len] == '\0' || b[len] == '/');
 }
 
+/* Where every sandbox has something of its own already. */
+static bool is_of_the_system(const char *path)
+{
+    static const char *const roots[] = {"/proc", "/sys", "/dev", "/run", "/.warren"};
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(roots); i++) {
+        size_t len = strlen(roots[i]);
+        if (wr_starts_with(path, roots[i]) && (path[len] == '\0' || path[len] == '/'))
+            return true;
+    }
+    return false;
+}
+
 /* INVALID_ARGUMENT is a problem of this mount, any other failure one of the server. */
 static int read_one(struct wr_store *store, const char *team_id, const json_t *json, bool lenient,
                     struct wr_volume_mount *out, struct wr_error *err)
@@ -65,6 +78,8 @@ static int read_one(struct wr_store *store, const char *team_id, const json_t *j
     if (r < 0)
         return r;
     const char *reason = bad_path(path);
+    if (!reason && is_of_the_system(path))
+        reason = "path is one of the system's";
     if (reason)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%s", reason);
     memcpy(out->volume_id, volume.id, sizeof out->volume_id);

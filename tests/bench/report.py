@@ -95,6 +95,22 @@ def _latency_rows(result):
         yield text, result["series"][name], ""
 
 
+def _network_tables(ways):
+    """For each direction of connections: time for one, what of it is added, and bytes in both directions of an open one."""
+    def rate(values):
+        return f"{percentile(values, 0.5) / 1e9:.2f}" if values else "fails"
+
+    for direction in dict.fromkeys(way["direction"] for way in ways):
+        rows, direct = [], None
+        for way in (way for way in ways if way["direction"] == direction):
+            p50, p95 = percentile(way["us"], 0.5), percentile(way["us"], 0.95)
+            direct = direct or p50
+            rows.append([way["name"], str(len(way["us"])), f"{p50 / 1000:.3f}", f"{p95 / 1000:.3f}", f"{(p50 - direct) / 1000:.3f}",
+                         rate(way["up"]), rate(way["down"])])
+        yield (f"Connections {direction}: connect and one byte there and back in ms, transfer in GB/s",
+               ["by", "n", "p50", "p95", "added to direct (p50)", "from the client", "to the client"], rows)
+
+
 def _cells(result):
     """All tables as (title, header, rows of text)."""
     rows = [[text, str(s["n"]), *(f"{s[k]:.2f}" for k in ("min", "p50", "p95", "p99")), target]
@@ -112,6 +128,7 @@ def _cells(result):
              str(TRANSFER_TARGET_GBS)] for name, values in result["transfer"].items()]
     if rows:
         yield "Transfer in GB/s", ["what", "n", "least", "median", "most", "target"], rows
+    yield from _network_tables(result["network"])
     rows = [[str(m["n"]), *(f"{m[k]:.0f}" for k in ("pss_kib", "private_kib", "available_kib", "per_s"))] for m in result["contexts"]]
     if rows:
         yield ("Contexts of the interpreter, ten in a sandbox, memory of each in KiB",

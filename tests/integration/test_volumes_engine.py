@@ -103,7 +103,7 @@ def test_mounts_that_cannot_be(server, shared):
     for path in ("/proc/x", "/run/x", "/.warren/x", "/bin/bash/x", "/var/run/x"):
         status, answer = server.raw("POST", "/sandboxes", json.dumps(
             {"templateID": warren.TEMPLATE, "timeout": 60, "volumeMounts": [shared.mount(path)]}))
-        assert status == 400 and path in answer["message"], (path, status, answer)
+        assert status == 400 and "mount" in answer["message"], (path, status, answer)
 
 
 def test_the_templates_links_are_followed_inside(server, shared):

@@ -101,6 +101,7 @@ class Sync:
     name = "sync"
     Sandbox = e2b.Sandbox
     Volume = e2b.Volume
+    Secret = e2b.Secret
 
     def watch(self, sandbox, path, **options):
         handle = sandbox.files.watch_dir(path, **options)
@@ -151,6 +152,7 @@ class Async:
         self.loop = Loop()
         self.Sandbox = Blocking(e2b.AsyncSandbox, self.loop)
         self.Volume = Blocking(e2b.AsyncVolume, self.loop)
+        self.Secret = Blocking(e2b.AsyncSecret, self.loop)
 
     def watch(self, sandbox, path, **options):
         received = []

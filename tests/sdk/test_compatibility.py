@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import uuid
 
 import pytest
 
@@ -48,6 +49,21 @@ def test_control_api(raw, box, method, path, state):
     filled = re.sub(r"\{(\w+)\}", lambda match: known.get(match.group(1), "00000000-0000-4000-8000-000000000000"), path)
     answer = raw.api(method, filled, {} if method in ("POST", "PUT", "PATCH") else None)
     check(answer, state)
+
+
+@pytest.fixture(scope="module")
+def volume(raw):
+    made = raw.api("POST", "/volumes", {"name": f"compatibility-{uuid.uuid4().hex}"}).json()
+    yield made
+    raw.api("DELETE", f"/volumes/{made['volumeID']}")
+
+
+@pytest.mark.parametrize("method,path,state", endpoints("Content of volumes"))
+def test_content_of_volumes(raw, volume, method, path, state):
+    url = f"{raw.served.api_url}{path.replace('{volumeID}', volume['volumeID'])}?path=/nothing/here"
+    answer = raw.client.request(method, url, headers={"Authorization": f"Bearer {volume['token']}"})
+    check(answer, state)
+    assert isinstance(answer.json()["code"], str), answer.text
 
 
 @pytest.mark.parametrize("method,path,state", endpoints("API of the agent"))

@@ -248,7 +248,6 @@ def test_what_does_not_exist_yet_says_so(sdk, sandbox, call):
 
 
 @pytest.mark.parametrize("call,exception", [
-    pytest.param(lambda: e2b.Secret.create("name", "value"), Exception, id="secret"),
     pytest.param(lambda: e2b.Template.build(e2b.Template().from_image("debian:stable"), "name"), Exception, id="template"),
 ])
 def test_other_services_do_not_exist_yet(served, call, exception):
@@ -260,9 +259,7 @@ def test_other_services_do_not_exist_yet(served, call, exception):
     pytest.param({"lifecycle": {"on_timeout": "pause"}}, "autoPause", id="pause"),
     pytest.param({"lifecycle": {"on_timeout": "pause", "auto_resume": True}}, "auto(Pause|Resume)", id="resume"),
     pytest.param({"iam": {"tokens": {"t": {"audience": "a", "token_type": "JWT-SVID"}}}}, "iam", id="iam"),
-    pytest.param({"network": {"egress_proxy": {"address": "192.0.2.1:1080"}}}, "network.egressProxy", id="egress_proxy"),
     pytest.param({"network": {"https_ports": [8443]}}, "network.httpsPorts", id="https_ports"),
-    pytest.param({"network": {"rules": {"example.com": [{"transform": {"headers": {"X-A": "b"}}}]}}}, "network.rules", id="rules"),
 ])
 def test_options_that_do_not_exist_yet_are_refused_by_name(sdk, options, field):
     with pytest.raises(e2b.SandboxException, match=f"400.*{field}.*not available yet"):

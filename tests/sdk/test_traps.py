@@ -350,7 +350,7 @@ def test_trap_23_the_deadline_ends_the_command(box, until):
 
 def test_trap_24_domains_need_everything_else_denied(raw):
     refused = raw.api("POST", "/sandboxes", {"templateID": "base", "network": {"allowOut": ["example.com"]}})
-    assert refused.status_code == 400 and refused.json()["message"] == (
+    assert refused.status_code == 400 and refused.json()["message"].startswith(
         "When specifying allowed domains in allow out, you must include 'ALL_TRAFFIC' in deny out to block all other traffic.")
     with raw.box(timeout=60, network={"allowOut": ["example.com", "10.0.0.1"], "denyOut": ["0.0.0.0/0"]}) as box:
         answer = raw.api("GET", f"/sandboxes/{box.id}").json()

@@ -4,6 +4,7 @@ import contextlib
 import json
 import threading
 
+import interpreter
 import pytest
 from volumes import MIB, mounted, volume
 
@@ -84,6 +85,10 @@ def test_the_size_cannot_be_got_round_by_sharing_blocks(server):
                 assert sandbox.run("cp --reflink=always /gone/f /kept/f").code != 0
                 assert sandbox.python("import os; a = os.open('/gone/f', os.O_RDONLY); "
                                       "b = os.open('/kept/g', os.O_RDWR | os.O_CREAT); print(os.copy_file_range(a, b, 4096))").code != 0
+                # nor a forked interpreter
+                answer = interpreter.execute(sandbox, "import os; a = os.open('/gone/f', os.O_RDONLY); "
+                                             "b = os.open('/kept/h', os.O_RDWR | os.O_CREAT); os.copy_file_range(a, b, 4096)")
+                assert answer.error is not None and "cross-device" in answer.error["value"]
                 sandbox.check("cp /gone/f /kept/f")  # by bytes, which count
                 assert sandbox.run("cp /gone/f /kept/g").code != 0
                 assert sandbox.check("sync; du -sm /kept").split()[0] in {"24", "25", "26", "27", "28", "29", "30", "31", "32"}

@@ -115,6 +115,8 @@ class Listener:
             if self.context:
                 connection = self.context.wrap_socket(connection, server_side=True)
             self.handler(connection)
+            if self.context:
+                connection.unwrap()  # says that this is the end, which GnuTLS wants to hear
         except (OSError, ssl.SSLError) as error:
             self.errors.append(error)
         finally:

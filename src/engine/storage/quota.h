@@ -17,6 +17,10 @@ struct wr_quota_ops {
     int (*set_limit)(struct wr_quota *quota, int fd, uint64_t max_bytes, struct wr_error *err);
     int (*usage)(struct wr_quota *quota, int fd, uint64_t *ret_used_bytes, uint64_t *ret_max_bytes,
                  struct wr_error *err);
+    /* remove() takes a time that grows with what is cached of the tree: large ones are for another
+     * process, after which forked() is called in this one. */
+    bool remove_waits;
+    void (*forked)(struct wr_quota *quota);
     /* A missing directory is success. */
     int (*remove)(struct wr_quota *quota, int parent_fd, const char *name, struct wr_error *err);
     /* Bounded work; true when there is more to do at once. */

@@ -263,7 +263,14 @@ static bool btrfs_collect(struct wr_quota *quota)
     return true;
 }
 
+static void btrfs_forked(struct wr_quota *quota)
+{
+    self(quota)->stale = true;
+}
+
 static const struct wr_quota_ops btrfs_ops = {
+    .remove_waits = true, /* for each cached inode, some 5 us */
+    .forked = btrfs_forked,
     .free = btrfs_free,
     .make = btrfs_make,
     .set_limit = btrfs_set_limit,

@@ -3,14 +3,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/rand.h"
 #include "base/str.h"
 #include "engine/action.h"
 #include "engine/storage/quota.h"
@@ -18,6 +21,7 @@
 #include "json/jread.h"
 #include "json/jwrite.h"
 #include "log/log.h"
+#include "sys/syscall.h"
 
 #define SHARES           "volumes"
 #define DATA             "data"
@@ -25,6 +29,8 @@
 #define RECORD_FORMAT    1
 #define MAX_RECORD_BYTES 1024
 #define LIST_MAX         1024
+#define GONE             ".gone-" /* prefix of what is being removed */
+#define DRAIN_MS         10000
 
 /* Every template's "user" has this id, and everybody else may write as well. */
 #define ROOT_ID   1000
@@ -34,6 +40,8 @@ struct wr_shares {
     struct wr_volume *volume; /* borrowed */
     struct wr_quota *quota;   /* borrowed: the volume's */
     int dirfd;
+    /* Closed for writing when every process that removes something has ended. */
+    int busy_read, busy_write;
 };
 
 bool wr_share_id_valid(const char *id)
@@ -214,6 +222,46 @@ int wr_share_open(const struct wr_shares *shares, const char *id, int *ret_fd, s
     return 0;
 }
 
+/* The process that removes: holds nothing of the engine but what it needs, and is nobody's child,
+ * so that nobody has to wait for it. */
+static void run_removal(const struct wr_shares *shares, const char *name)
+{
+    struct wr_error err;
+    int keep[] = {shares->dirfd, shares->busy_write};
+
+    if (fork() != 0)
+        _exit(0);
+    if (dup2(keep[0], 0) < 0 || dup2(keep[1], 1) < 0)
+        _exit(1);
+    (void)syscall(SYS_close_range, 2U, ~0U, 0U);
+    _exit(shares->quota->ops->remove(shares->quota, 0, name, &err) < 0);
+}
+
+/* What fails is found by the next wr_shares_open(). */
+static void remove_elsewhere(struct wr_shares *shares, const char *name)
+{
+    struct wr_error err;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        run_removal(shares, name);
+    if (pid > 0)
+        (void)!waitpid(pid, NULL, 0);
+    else if (remove_top(shares, name, &err) < 0)
+        wr_log(WR_LOG_WARN, err.msg, NULL);
+    if (shares->quota->ops->forked)
+        shares->quota->ops->forked(shares->quota);
+}
+
+void wr_shares_drain(struct wr_shares *shares)
+{
+    struct pollfd fd = {.fd = shares->busy_read};
+
+    shares->busy_write = wr_close(shares->busy_write);
+    if (poll(&fd, 1, DRAIN_MS) == 0)
+        wr_log(WR_LOG_WARN, "the removal of a volume takes long", NULL);
+}
+
 int wr_share_remove(struct wr_shares *shares, const char *id, struct wr_error *err)
 {
     wr_auto_close int top = -1;
@@ -226,12 +274,20 @@ int wr_share_remove(struct wr_shares *shares, const char *id, struct wr_error *e
         return not_found(id, err);
     if (rc < 0)
         return wr_fail(err, WR_E_INTERNAL, -rc, "open volume %s", id);
-    return remove_top(shares, id, err);
+    top = wr_close(top);
+    if (!shares->quota->ops->remove_waits)
+        return remove_top(shares, id, err);
+    char gone[sizeof(GONE) + WR_ID_LEN] = GONE;
+    wr_random_id(gone + strlen(GONE), WR_ID_LEN);
+    if (renameat(shares->dirfd, id, shares->dirfd, gone) < 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "remove volume %s", id);
+    remove_elsewhere(shares, gone);
+    return 0;
 }
 
-/* Calls `fn` for every name that could be a share's. */
-static int each_name(const struct wr_shares *shares, void (*fn)(const char *id, void *data),
-                     void *data, struct wr_error *err)
+/* Calls `fn` for every name that could be a share's, with `gone` also for those being removed. */
+static int each_name(const struct wr_shares *shares, bool gone,
+                     void (*fn)(const char *id, void *data), void *data, struct wr_error *err)
 {
     int fd = openat(shares->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -241,7 +297,7 @@ static int each_name(const struct wr_shares *shares, void (*fn)(const char *id, 
         return wr_fail_errno(err, WR_E_INTERNAL, "list " SHARES);
     }
     for (struct dirent *e = readdir(dir); e; e = readdir(dir))
-        if (wr_share_id_valid(e->d_name))
+        if (wr_share_id_valid(e->d_name) || (gone && wr_starts_with(e->d_name, GONE)))
             fn(e->d_name, data);
     closedir(dir);
     return 0;
@@ -281,7 +337,7 @@ int wr_share_list(const struct wr_shares *shares, const char *after, size_t max,
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "list " SHARES);
     page->after = after;
     page->max = WR_MIN(max, (size_t)LIST_MAX);
-    int rc = each_name(shares, sort_in, page, err);
+    int rc = each_name(shares, false, sort_in, page, err);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < page->count; i++) {
@@ -308,6 +364,10 @@ static void remove_half_made(const char *id, void *data)
     wr_auto_close int top = -1;
     struct wr_error err;
 
+    if (wr_starts_with(id, GONE)) {
+        remove_elsewhere(shares, id);
+        return;
+    }
     if (open_top(shares, id, &top) < 0 || has_record(top))
         return;
     top = wr_close(top);
@@ -327,13 +387,18 @@ int wr_shares_open(struct wr_volume *volume, struct wr_shares **ret, struct wr_e
     /* 0700 whatever it was: setuid files of sandboxes lie below it. */
     if (fd < 0 || fchmod(fd, 0700) < 0 || fchown(fd, 0, 0) < 0 || fsync(volume_fd) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "open directory " SHARES);
+    int busy[2] = {-1, -1};
     struct wr_shares *shares = wr_calloc(1, sizeof(*shares));
-    if (!shares)
+    if (!shares || pipe2(busy, O_CLOEXEC) < 0) {
+        free(shares);
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "open " SHARES);
+    }
     shares->volume = volume;
     shares->quota = wr_volume_quota(volume);
     shares->dirfd = wr_steal_fd(&fd);
-    int rc = each_name(shares, remove_half_made, shares, err);
+    shares->busy_read = busy[0];
+    shares->busy_write = busy[1];
+    int rc = each_name(shares, true, remove_half_made, shares, err);
     if (rc < 0)
         wr_shares_free(shares);
     else
@@ -343,8 +408,11 @@ int wr_shares_open(struct wr_volume *volume, struct wr_shares **ret, struct wr_e
 
 struct wr_shares *wr_shares_free(struct wr_shares *shares)
 {
-    if (shares)
-        wr_close(shares->dirfd);
+    if (!shares)
+        return NULL;
+    wr_close(shares->dirfd);
+    wr_close(shares->busy_read);
+    wr_close(shares->busy_write);
     free(shares);
     return NULL;
 }

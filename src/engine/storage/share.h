@@ -39,8 +39,13 @@ int wr_share_make(struct wr_shares *shares, const char *id, uint64_t size_bytes,
 /* *ret_fd (the caller's) is the directory that sandboxes see. NOT_FOUND. */
 int wr_share_open(const struct wr_shares *shares, const char *id, int *ret_fd, struct wr_error *err)
     WR_MUST_CHECK;
-/* Constant time whatever it holds; what is left to do is done by wr_volume_collect(). NOT_FOUND. */
+/* Constant time whatever it holds: it is gone at once, and its space comes back in the background,
+ * by wr_volume_collect() or by a process of its own. NOT_FOUND. */
 int wr_share_remove(struct wr_shares *shares, const char *id, struct wr_error *err) WR_MUST_CHECK;
+
+/* Waits (at most 10 s) for removals that are under way, which keep the volume from being unmounted.
+ * Nothing may be removed afterwards. */
+void wr_shares_drain(struct wr_shares *shares);
 
 struct wr_share {
     char id[WR_SHARE_ID_LEN + 1];

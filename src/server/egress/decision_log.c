@@ -134,6 +134,12 @@ static void write_line(struct wr_net_log *log, const struct wr_net_event *event)
                    "bytes_out", out, "bytes_in", in, "duration_ms", duration, NULL);
 }
 
+void wr_net_log_count(struct wr_net_log *log, const struct wr_net_event *event)
+{
+    count(&log->own, event);
+    count(log->counters, event);
+}
+
 void wr_net_log_add(struct wr_net_log *log, const struct wr_net_event *event)
 {
     struct wr_net_event copy = *event;
@@ -143,8 +149,7 @@ void wr_net_log_add(struct wr_net_log *log, const struct wr_net_event *event)
     make_plain(copy.name);
     make_plain(copy.rule);
     make_plain(copy.detail);
-    count(&log->own, &copy);
-    count(log->counters, &copy);
+    wr_net_log_count(log, &copy);
     write_line(log, &copy);
     struct wr_net_event *at = place(log);
     if (at)

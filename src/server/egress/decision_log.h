@@ -51,6 +51,8 @@ struct wr_net_log *wr_net_log_new(const char *sandbox_id, struct wr_net_counters
 struct wr_net_log *wr_net_log_free(struct wr_net_log *log);
 /* Copies the event. Control bytes and non-ASCII of name and detail become '?'. */
 void wr_net_log_add(struct wr_net_log *log, const struct wr_net_event *event);
+/* Counts it only, when there are too many of its kind to keep them. */
+void wr_net_log_count(struct wr_net_log *log, const struct wr_net_event *event);
 /* The first event with a number above `after` that is still there, or NULL. Borrowed until the next
  * wr_net_log_add(). */
 const struct wr_net_event *wr_net_log_next(struct wr_net_log *log, uint64_t after);

@@ -44,6 +44,7 @@ void wr_dns_log(struct wr_dns *dns, const struct wr_net_event *event)
         wr_net_log_add(dns->opts.log, event);
     } else {
         dns->unlisted++;
+        wr_net_log_count(dns->opts.log, event);
     }
 }
 

@@ -207,7 +207,9 @@ int wr_dns_read_addresses(const unsigned char *message, size_t len, const unsign
     struct wr_dns_reader reader;
     struct wr_dns_record record;
     struct owner owner;
-    int r = wr_dns_read(&reader, message, len, wire, wire_len, type);
+    int r = type == WR_DNS_A || type == WR_DNS_AAAA
+                ? wr_dns_read(&reader, message, len, wire, wire_len, type)
+                : -EBADMSG;
 
     if (r < 0)
         return r;

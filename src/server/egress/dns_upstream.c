@@ -1,5 +1,6 @@
 #include "server/egress/dns_upstream.h"
 
+#define CARES_NO_DEPRECATED /* newer ones prefer other calls, and keep these */
 #include <ares.h>
 #include <netinet/in.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 
 const assert = require('node:assert/strict')
 const [directory, name] = process.argv.slice(2)
-const { CommandExitError, Sandbox } = require(`${directory}/${name}`)
+const { CommandExitError, Sandbox, Volume } = require(`${directory}/${name}`)
 const { version } = require(`${directory}/${name}/package.json`)
 
 async function main() {
@@ -38,6 +38,19 @@ async function main() {
     assert.equal(await sandbox.kill(), true)
   }
   assert.equal(await sandbox.isRunning(), false)
+  const volume = await Volume.create(`smoke-${process.pid}`)
+  try {
+    await volume.writeFile('/file', 'from outside')
+    const mounting = await Sandbox.create({ timeoutMs: 120_000, volumeMounts: { '/data': volume } })
+    try {
+      assert.equal((await mounting.commands.run('cat /data/file')).stdout, 'from outside')
+    } finally {
+      await mounting.kill()
+    }
+    assert.deepEqual((await volume.list('/')).map((one) => one.name), ['file'])
+  } finally {
+    assert.equal(await Volume.destroy(volume.volumeId), true)
+  }
   console.log('smoke passed', version)
 }
 

@@ -4,7 +4,7 @@ import asyncio
 import importlib.metadata
 import os
 
-from e2b import AsyncSandbox, CommandExitException, Sandbox, SandboxQuery
+from e2b import AsyncSandbox, CommandExitException, Sandbox, SandboxQuery, Volume
 
 
 def sync():
@@ -41,6 +41,22 @@ def sync():
     assert not sandbox.is_running()
 
 
+def volumes():
+    volume = Volume.create(f"smoke-{os.getpid()}")
+    try:
+        volume.write_file("/file", "from outside")
+        sandbox = Sandbox.create(timeout=120, volume_mounts={"/data": volume})
+        try:
+            assert sandbox.commands.run("cat /data/file").stdout == "from outside"
+            sandbox.files.write("/data/back", "from inside")
+        finally:
+            sandbox.kill()
+        assert volume.read_file("/back") == "from inside"
+        assert sorted(entry.name for entry in volume.list("/")) == ["back", "file"]
+    finally:
+        assert Volume.destroy(volume.volume_id)
+
+
 async def asynchronous():
     sandbox = await AsyncSandbox.create(timeout=120)
     try:
@@ -53,6 +69,7 @@ async def asynchronous():
 
 
 sync()
+volumes()
 asyncio.run(asynchronous())
 print("smoke passed", importlib.metadata.version("e2b"), flush=True)
 # The HTTP library of some releases (pyqwest 0.10) can crash the interpreter while it ends.

@@ -131,7 +131,7 @@ def test_secrets(inside):
                 assert fetch(sandbox, "https://httpbin.test/")["headers"]["Authorization"] == ["Bearer another"]
                 assert "s3cr3t" not in str(sandbox.get_info())
         finally:
-            assert e2b.Secret.delete("API_TOKEN")
+            assert e2b.Secret.destroy("API_TOKEN")
         assert secret.name == "api_token"
     inside(body)
 

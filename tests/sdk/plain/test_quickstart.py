@@ -25,3 +25,12 @@ def test_quickstart(plain, packages, tmp_path):
     done = subprocess.run([packages / releases.newest_python() / "bin/python", script], capture_output=True, text=True, timeout=60, cwd=tmp_path,
                           env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **plain.settings(plain.key)})
     assert done.returncode == 0 and done.stdout.strip(), f"{done.stdout}\n{done.stderr}"
+
+
+def test_volumes_guide(plain, packages, tmp_path):
+    text = (REPOSITORY / "docs/guides/volumes.md").read_text()
+    script = tmp_path / "volumes.py"
+    script.write_text(re.search(r"^```python\n(.*?)^```", text, re.M | re.S).group(1))
+    done = subprocess.run([packages / releases.newest_python() / "bin/python", script], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+                          env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **plain.settings(plain.key)})
+    assert done.returncode == 0 and "3\n2\n1" in done.stdout and "/sorted.txt" in done.stdout, f"{done.stdout}\n{done.stderr}"

@@ -217,6 +217,48 @@ TEST(files_that_are_no_certificate)
     remove_certificate();
 }
 
+TEST(egress)
+{
+    start();
+    make_certificate();
+    values.domain = "sbx.test";
+    CHECK_INT(plan(), 0);
+    CHECK(!front.config.egress.off && !front.config.egress.open && !front.config.egress.ca_pem);
+    wr_front_done(&front);
+    char ca[128];
+    CHECK(wr_strformat(ca, sizeof ca, "%s/ca.pem", getenv("FRONT_DIR")));
+    values.egress = WR_SERVE_EGRESS_OFF;
+    values.egress_open = "10.1.0.0/16, fd00::/8";
+    values.dns_servers = "192.0.2.1,[2001:db8::1]:5353";
+    values.egress_ca = ca;
+    values.egress_connections = 7;
+    values.egress_bandwidth = 1000;
+    /* A server that a command starts by itself has it all, too. */
+    for (int i = 0; i <= 1; i++) {
+        values.private = i;
+        CHECK_INT(plan(), 0);
+        const struct wr_egress_config *egress = &front.config.egress;
+        CHECK(egress->off && wr_starts_with(egress->ca_pem, "-----BEGIN CERTIFICATE-----"));
+        CHECK_STR(egress->open, values.egress_open);
+        CHECK_STR(egress->dns_servers, values.dns_servers);
+        CHECK_INT(egress->max_connections, 7);
+        CHECK_INT(egress->bandwidth_bytes_per_s, 1000);
+        wr_front_done(&front);
+    }
+    values.egress_open = "10.1.0.0/33";
+    refused("egress-open: \"10.1.0.0/33\"");
+    values.egress_open = NULL;
+    values.dns_servers = "resolver";
+    refused("dns-servers: 'resolver'");
+    values.dns_servers = NULL;
+    values.egress_ca = values.tls_key;
+    refused("egress-ca: ");
+    values.egress_ca = "/nonexistent/ca";
+    CHECK_INT(plan(), -WR_E_NOT_FOUND);
+    wr_front_done(&front);
+    remove_certificate();
+}
+
 TEST(a_taken_address_closes_the_others)
 {
     struct wr_listen_spec specs[WR_MAX_LISTENERS] = {0};

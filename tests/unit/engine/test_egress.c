@@ -3,9 +3,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -219,4 +221,85 @@ static void check_stopped_nest(void)
 TEST(a_nest_that_hangs)
 {
     live_run(check_stopped_nest);
+}
+
+/* This process and all that it starts, engine and nest too, get no sockets of this kind. */
+static void forbid(int domain, int protocol)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    CHECK(filter);
+    CHECK_INT(seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0), 0);
+    const struct scmp_arg_cmp which[] = {SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)domain),
+                                         SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)protocol)};
+    CHECK_INT(seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket),
+                                     protocol ? 2 : 1, which),
+              0);
+    CHECK_INT(seccomp_load(filter), 0);
+    seccomp_release(filter);
+}
+
+static void create_with_egress(int sock, struct peer_reply *ret, char *ret_json, size_t cap)
+{
+    peer_call(sock, WR_ACTION_CREATE,
+              "{\"template\":\"" LIVE_TEMPLATE "\",\"sockets\":1,\"egress\":true}", ret);
+    CHECK_INT(ret->header.flags, 0);
+    snprintf(ret_json, cap, "{\"id\":\"%s\"}", peer_str(ret, "id"));
+}
+
+static void shut_down(int sock, pid_t engine)
+{
+    int status = -1;
+    CHECK_INT(peer_code(sock, WR_ACTION_SHUTDOWN, "{}"), 0);
+    CHECK(waitpid(engine, &status, 0) == engine && status == 0);
+    close(sock);
+}
+
+/* Sandboxes start, nothing leads out of them, and whoever asks is told what to do. */
+static void check_no_tproxy(void)
+{
+    struct sockaddr_in6 outside = {.sin6_family = AF_INET6, .sin6_port = htons(443)};
+    struct peer_reply reply;
+    char json[64];
+    int sock = -1;
+    forbid(AF_NETLINK, NETLINK_NETFILTER);
+    pid_t engine = live_engine(&sock, true);
+    create_with_egress(sock, &reply, json, sizeof(json));
+    CHECK_INT(reply.fd_count, 1);
+    CHECK_INT(json_integer_value(json_object_get(reply.json, "egress")), 0);
+    CHECK_INT(inet_pton(AF_INET6, "::ffff:198.51.100.7", &outside.sin6_addr), 1);
+    CHECK(connect(reply.fds[0], (struct sockaddr *)&outside, sizeof(outside)) < 0);
+    CHECK_INT(errno, ENETUNREACH);
+    close_all(&reply);
+    peer_call(sock, WR_ACTION_EGRESS, json, &reply);
+    CHECK_INT(json_integer_value(json_object_get(reply.json, "code")), WR_E_FAILED_PRECONDITION);
+    CHECK(strstr(peer_str(&reply, "message"), "modprobe nft_tproxy"));
+    shut_down(sock, engine);
+}
+
+TEST(a_kernel_without_tproxy)
+{
+    live_run(check_no_tproxy);
+}
+
+static void check_no_ipv6(void)
+{
+    struct peer_reply reply;
+    char json[64];
+    int sock = -1;
+    forbid(AF_INET6, 0);
+    pid_t engine = live_engine(&sock, true);
+    create_with_egress(sock, &reply, json, sizeof(json));
+    CHECK_INT(reply.fd_count, 1 + 2);
+    CHECK_INT(json_integer_value(json_object_get(reply.json, "egress")), 2);
+    close_all(&reply);
+    peer_call(sock, WR_ACTION_EGRESS, json, &reply);
+    CHECK_INT(reply.header.flags, 0);
+    CHECK_INT(reply.fd_count, 2);
+    close_all(&reply);
+    shut_down(sock, engine);
+}
+
+TEST(a_host_without_ipv6)
+{
+    live_run(check_no_ipv6);
 }

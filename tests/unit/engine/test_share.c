@@ -1,5 +1,6 @@
 /* Shares in a real data volume. Needs root and mkfs, and fails without: a skipped test proves
  * nothing. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -36,6 +37,7 @@ static void open_all(void)
 
 static void close_all(void)
 {
+    wr_shares_drain(shares);
     shares = wr_shares_free(shares);
     volume = wr_volume_free(volume);
 }
@@ -93,6 +95,18 @@ static struct listed list(const char *after, size_t max, bool *ret_more)
     return l;
 }
 
+static size_t count_entries(const char *path)
+{
+    int fd = openat(top_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    size_t count = 0;
+    CHECK(dir);
+    for (const struct dirent *e = readdir(dir); e; e = readdir(dir))
+        count += !wr_streq(e->d_name, ".") && !wr_streq(e->d_name, "..");
+    closedir(dir);
+    return count;
+}
+
 static void check_life(void)
 {
     struct stat st;
@@ -124,6 +138,9 @@ static void check_life(void)
     CHECK_INT(wr_share_remove(shares, A, &err), 0);
     CHECK_INT(wr_share_remove(shares, A, &err), -WR_E_NOT_FOUND);
     CHECK_INT(list("", 4, &more).count, 1);
+    /* What was removed is really gone, also where another process does it. */
+    wr_shares_drain(shares);
+    CHECK_INT(count_entries("volume/volumes"), 1);
 }
 TEST(shares_are_made_listed_and_removed)
 {
@@ -207,6 +224,12 @@ static void check_half_made(void)
     CHECK(faccessat(top_fd, "volume/volumes/" A, F_OK, 0) < 0 && errno == ENOENT);
     CHECK_INT(wr_share_open(shares, B, &fd, &err), 0);
     close(fd);
+    /* A removal that was interrupted goes on. */
+    CHECK(renameat(top_fd, "volume/volumes/" B, top_fd, "volume/volumes/.gone-b") == 0);
+    close_all();
+    open_all();
+    wr_shares_drain(shares);
+    CHECK(faccessat(top_fd, "volume/volumes/.gone-b", F_OK, 0) < 0 && errno == ENOENT);
 }
 TEST(what_is_half_made_is_nobodys)
 {

@@ -131,15 +131,14 @@ static void on_udp(struct wr_source *source, uint32_t events, void *data)
 }
 
 /* One question per connection, which comes as a whole on loopback. */
-static void on_tcp(struct wr_source *source, uint32_t events, void *data)
+static void on_question(struct wr_source *source, uint32_t events, void *data)
 {
     static struct message answer;
     unsigned char question[2 + WR_DNS_MAX_QUESTION];
-    int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC);
+    int fd = source->fd;
 
     (void)events;
-    CHECK(fd >= 0);
-    ssize_t n = recv(fd, question, sizeof question, 0);
+    ssize_t n = recv(fd, question, sizeof question, MSG_DONTWAIT);
     if (n > 2) {
         make_answer(data, question + 2, (size_t)n - 2, true, &answer);
         const unsigned char length[] = {(unsigned char)(answer.len >> 8),
@@ -147,7 +146,21 @@ static void on_tcp(struct wr_source *source, uint32_t events, void *data)
         CHECK(send(fd, length, sizeof length, MSG_NOSIGNAL | MSG_MORE) == 2);
         CHECK(send(fd, answer.data, answer.len, MSG_NOSIGNAL) == (ssize_t)answer.len);
     }
+    wr_source_remove(source);
     (void)close(fd);
+}
+
+static void on_tcp(struct wr_source *source, uint32_t events, void *data)
+{
+    struct fake_dns *server = data;
+    struct wr_error err = {0};
+    int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC);
+
+    (void)events;
+    CHECK(fd >= 0 && !server->connection.loop); /* one at a time is enough */
+    CHECK_INT(
+        wr_source_add(server->loop, &server->connection, fd, EPOLLIN, on_question, server, &err),
+        0);
 }
 
 void fake_dns_start(struct fake_dns *server, struct wr_loop *loop, fake_dns_fn fn)

@@ -38,7 +38,7 @@ typedef void (*fake_dns_fn)(struct fake_dns *server, const struct wr_dns_questio
 
 struct fake_dns {
     struct wr_loop *loop;
-    struct wr_source udp, tcp;
+    struct wr_source udp, tcp, connection;
     uint16_t port;
     char setting[32]; /* "127.0.0.1:<port>" */
     fake_dns_fn fn;

@@ -15,7 +15,7 @@
 #include "test.h"
 
 #define MAX_SANDBOXES 64
-#define MAX_VOLUMES   8
+#define MAX_VOLUMES   120
 #define VOLUME_ID_LEN 36
 
 struct record {

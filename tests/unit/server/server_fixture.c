@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "client/sandbox.h"
 #include "fake_engine.h"
+#include "server/api/sandboxes.h"
 #include "server/auth/key.h"
 #include "server/main.h"
 #include "test.h"
@@ -241,7 +242,7 @@ void raw(const struct fixture *f, const char *request, char *out, size_t cap)
 int api_with(struct fixture *f, int key, const char *method, const char *target,
              const char *headers, const char *body, json_t **ret)
 {
-    static char request[200000], answer[262144];
+    static char request[WR_API_MAX_BODY + 4096], answer[262144];
     char auth[128] = "";
     int status = 0;
     if (key >= 0)

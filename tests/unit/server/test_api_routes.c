@@ -1,6 +1,7 @@
 /* What all routes have in common: credentials, request numbers, cross-origin requests, and what is
  * not there. */
 #include "base/str.h"
+#include "server/api/sandboxes.h"
 #include "server_fixture.h"
 #include "test.h"
 
@@ -100,11 +101,6 @@ TEST(what_is_not_there_yet)
         {"GET", "/templates/x/builds/y/status"},
         {"GET", "/templates/x/builds/y/logs"},
         {"GET", "/templates/x/files/0123"},
-        {"GET", "/secrets"},
-        {"POST", "/secrets"},
-        {"GET", "/secrets/x"},
-        {"POST", "/secrets/x"},
-        {"DELETE", "/secrets/x"},
         {"POST", "/access-tokens"},
         {"DELETE", "/access-tokens/x"},
         {"GET", "/nodes"},
@@ -135,9 +131,35 @@ TEST(trap_20_one_segment_may_hold_a_slash)
 TEST(large_bodies)
 {
     struct fixture f = start_with(&(struct start_opts){.api = true});
-    static char body[140000];
+    static char body[WR_API_MAX_BODY + 2];
     memset(body, ' ', sizeof body - 1);
     refused(&f, 0, "POST", "/sandboxes", body, 413, "too large");
+    stop(&f);
+}
+
+/* They tell about all teams. */
+TEST(figures_for_prometheus)
+{
+    struct fixture f = start_with(&(struct start_opts){.api = true});
+    CHECK_INT(api(&f, -1, "GET", "/metrics", NULL, NULL), 200);
+    CHECK(strstr(f.answer, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+    CHECK(strstr(f.answer, "\n# TYPE warren_sandboxes_created_total counter\n"
+                           "warren_sandboxes_created_total 0\n"));
+    CHECK_INT(api(&f, 0, "GET", "/metrics", NULL, NULL), 200);
+    CHECK(strstr(f.answer, "\nwarren_api_requests_total{status=\"2xx\"} 1\n"));
+    refused(&f, 1, "GET", "/metrics", NULL, 403, "only keys of the default team");
+    refused(&f, -2, "GET", "/metrics", NULL, 401, "authorization header is missing");
+    stop(&f);
+}
+
+TEST(network_of_a_sandbox_that_does_not_exist)
+{
+    struct fixture f = start_with(&(struct start_opts){.api = true});
+    static const char *const paths[] = {"/sandboxes/00000000000000000000/network",
+                                        "/sandboxes/00000000000000000000/network/log",
+                                        "/sandboxes/00000000000000000000/network/log?after=x"};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+        refused(&f, 0, "GET", paths[i], NULL, 404, "00000000000000000000");
     stop(&f);
 }
 

@@ -340,6 +340,19 @@ TEST(flood)
     teardown();
 }
 
+TEST(events_that_are_not_listed_are_counted)
+{
+    setup(NULL, 10000);
+    uint64_t begin = wr_mono_ms();
+    for (unsigned i = 0; i < 100; i++)
+        CHECK_INT(ask("a.test", WR_DNS_NULL), WR_DNS_REFUSED);
+    /* A line about the second before comes on top. */
+    uint64_t seconds = (wr_mono_ms() - begin) / 1000 + 1;
+    CHECK(wr_net_log_last(events) <= 41 * (seconds + 1));
+    CHECK(counters.names_denied >= 100 && counters.names_denied <= 100 + seconds);
+    teardown();
+}
+
 TEST(bound_on_what_is_under_way)
 {
     char name[32];
@@ -356,7 +369,37 @@ TEST(bound_on_what_is_under_way)
         refused++;
     }
     check_event(WR_NET_DENY, "too many questions under way", "A -> SERVFAIL");
+    CHECK_INT(counters.names_denied, 10);
     CHECK_INT(wr_resolver_room(resolver), WR_RESOLVE_MAX_PENDING - WR_DNS_MAX_PENDING);
+    teardown();
+}
+
+static void never(struct wr_resolve *resolve)
+{
+    (void)resolve;
+    CHECK(false);
+}
+
+TEST(one_sandbox_leaves_room_for_others)
+{
+    static struct wr_resolve others[WR_RESOLVE_MAX_PENDING - 32];
+    char name[32];
+
+    setup(NULL, 10000);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(others); i++) {
+        others[i].fn = never;
+        (void)snprintf(name, sizeof name, "silent-other%zu.test", i);
+        wr_resolver_start(resolver, &others[i], name, WR_RESOLVE_V4);
+    }
+    for (unsigned i = 0; i < 40; i++) {
+        (void)snprintf(name, sizeof name, "silent%u.test", i);
+        send_question(name, WR_DNS_A);
+    }
+    for (unsigned i = 0; i < 24; i++)
+        CHECK_INT(receive(), WR_DNS_SERVFAIL);
+    CHECK_INT(wr_resolver_room(resolver), 16);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(others); i++)
+        wr_resolve_cancel(&others[i]);
     teardown();
 }
 

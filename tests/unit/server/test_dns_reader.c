@@ -107,6 +107,13 @@ TEST(answer_to_another_question)
     CHECK_INT(addresses("a.test", WR_DNS_A), -EBADMSG);
 }
 
+TEST(addresses_of_a_type_without_any)
+{
+    answer("a.test", WR_DNS_TXT);
+    message_record(&m, 0, NULL, WR_DNS_TXT, 1, "\37 this is longer than an address ", 33);
+    CHECK_INT(addresses("a.test", WR_DNS_TXT), -EBADMSG);
+}
+
 TEST(every_cut_and_what_is_behind)
 {
     answer("a.test", WR_DNS_A);

@@ -70,7 +70,7 @@ TEST(volumes_of_the_team_are_mounted)
     CHECK_INT(read_text(&f,
                         "[{\"name\":\"b\",\"path\":\"/mnt/b\"},"
                         "{\"name\":\"a\",\"path\":\"/mnt/bb\",\"readOnly\":true},"
-                        "{\"name\":\"a\",\"path\":\"/..a\"}]",
+                        "{\"name\":\"a\",\"path\":\"/devices/..a\"}]",
                         false, &mounts, &problems),
               0);
     CHECK_INT(mounts.count, 3);
@@ -126,6 +126,8 @@ TEST(paths_are_absolute_and_clean)
         {"/x//y", "path must not contain empty components"},
         {"/.", "path must not contain any '.' or '..' components"},
         {"/x/../y", "path must not contain any '.' or '..' components"},
+        {"/proc", "path is one of the system's"},
+        {"/dev/shm/x", "path is one of the system's"},
         {"/x\\u0001", "path must not contain control characters"},
     };
     struct mounts_fixture f = begin();

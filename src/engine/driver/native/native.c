@@ -403,6 +403,7 @@ static void native_teardown(struct wr_driver *driver)
     wr_timer_stop(&driver->collect);
     wr_overlay_stage_close(driver->run_dir, &driver->stage);
     wr_cgroup_root_remove(driver->cgroups);
+    wr_shares_drain(driver->shares);
     driver->shares = wr_shares_free(driver->shares);
     driver->volume = wr_volume_free(driver->volume);
     if (wr_volume_unmount(driver->data_dir, &err) < 0)
