@@ -25,5 +25,5 @@ struct wr_agent {
     struct wr_pid1 pid1;
     struct wr_cpu_sample cpu; /* of the last GET /metrics */
     struct wr_trust_certificate trust;
-    struct wr_idle markers;   /* writes the files that name sandbox and template */
+    struct wr_idle markers; /* writes the files that name sandbox and template */
 };

@@ -302,6 +302,16 @@ static struct create_op *create_op_new(struct wr_server *server, const struct wr
     return op;
 }
 
+/* A mount is made at the start of a sandbox, so that no blank has one; and the interpreter of a
+ * blank has its environment before trust could be part of it (egress/trust.h). */
+static bool fits_blank(const struct wr_create_spec *spec)
+{
+    const json_t *network = json_object_get(spec->settings, "network");
+
+    return (!spec->mounts || spec->mounts->count == 0) &&
+           json_object_size(json_object_get(network, "rules")) == 0;
+}
+
 int wr_create_sandbox(struct wr_server *server, const struct wr_create_spec *spec, wr_create_fn fn,
                       void *data, struct wr_error *err)
 {
@@ -327,9 +337,7 @@ int wr_create_sandbox(struct wr_server *server, const struct wr_create_spec *spe
                                              .limits = spec->limits,
                                              .env_vars = spec->env_vars,
                                              .token = op->envd_token};
-    /* A mount is made at the start of a sandbox, so that none of these has one. */
-    bool plain = !spec->mounts || spec->mounts->count == 0;
-    if (plain && wr_blanks_assign(server->blanks, &assignment, on_assigned, op))
+    if (fits_blank(spec) && wr_blanks_assign(server->blanks, &assignment, on_assigned, op))
         return 0;
     int r = ask_engine(op, err);
     if (r < 0)

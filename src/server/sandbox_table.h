@@ -86,9 +86,8 @@ struct wr_sandbox_table *wr_sandbox_table_free(struct wr_sandbox_table *table);
 
 /* A record in no table, else zeroed; INVALID_ARGUMENT. The caller's. */
 int wr_sandbox_new(const char *id, struct wr_sandbox **ret, struct wr_error *err) WR_MUST_CHECK;
-/* Of a record in no table; its connections and waiters must be gone, its egress
- * stopped. The tokens are wiped. Accepts
- * NULL, returns NULL. */
+/* Of a record in no table; its connections and waiters must be gone, its egress stopped. The tokens
+ * are wiped. Accepts NULL, returns NULL. */
 struct wr_sandbox *wr_sandbox_free(struct wr_sandbox *sandbox);
 /* Takes over such a record, for a team: ALREADY_EXISTS, RESOURCE_EXHAUSTED, upon which it stays the
  * caller's. */

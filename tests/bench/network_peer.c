@@ -2,9 +2,9 @@
  * Both ends of the measurements of the network, one connection after the other.
  *
  *   network_peer serve ADDRESS PORT              says "ready", serves until it is ended
- *   network_peer rounds ADDRESS PORT COUNT [HEAD]  connect, one byte there and back, close; a line of
- *                                                microseconds for each
- *   network_peer up|down ADDRESS PORT BYTES [HEAD]  a line: seconds for that many bytes
+ *   network_peer rounds ADDRESS PORT COUNT [HEAD]  connect, one byte there and back, close; a line
+ * of microseconds for each network_peer up|down ADDRESS PORT BYTES [HEAD]  a line: seconds for that
+ * many bytes
  *
  * HEAD is a file with a request that comes before; its answer has to be a 101.
  */
@@ -47,13 +47,13 @@ static socklen_t address_of(const char *text, const char *port, struct sockaddr_
     memset(out, 0, sizeof *out);
     if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
         v4->sin_family = AF_INET;
-        v4->sin_port = htons((uint16_t)atoi(port));
+        v4->sin_port = htons((uint16_t)strtoul(port, NULL, 10));
         return sizeof *v4;
     }
     if (inet_pton(AF_INET6, text, &v6->sin6_addr) != 1)
         fail(text);
     v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons((uint16_t)atoi(port));
+    v6->sin6_port = htons((uint16_t)strtoul(port, NULL, 10));
     return sizeof *v6;
 }
 
@@ -125,7 +125,8 @@ static void serve(const char *address, const char *port)
     int listener = socket(where.ss_family, SOCK_STREAM, 0);
 
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (listener < 0 || bind(listener, (struct sockaddr *)&where, len) < 0 || listen(listener, 64) < 0)
+    if (listener < 0 || bind(listener, (struct sockaddr *)&where, len) < 0 ||
+        listen(listener, 64) < 0)
         fail("listen");
     printf("ready\n");
     fflush(stdout);
@@ -207,7 +208,8 @@ int main(int argc, char **argv)
     }
     uint64_t count = strtoull(argv[4], NULL, 10);
     if (strcmp(argv[1], "rounds") != 0) {
-        printf("%f\n", measure(strcmp(argv[1], "up") == 0, argv[2], argv[3], count, head, head_len));
+        printf("%f\n",
+               measure(strcmp(argv[1], "up") == 0, argv[2], argv[3], count, head, head_len));
         return 0;
     }
     for (uint64_t i = 0; i < count; i++)

@@ -100,6 +100,7 @@ def inside_later(sandbox, code):
 
     def wait():
         thread.join(120)
+        assert results, "it has failed, see the warnings"
         return results[0]
     return wait
 
@@ -340,6 +341,8 @@ print(total)
     for _ in range(20):
         assert inside(neighbour, code + "print(len(alive(open_many(5))))") == "5"
         assert server.healthy()
+    refused = warren.wait_for(lambda: netlab.decisions(server, flooder, kind="deny"), 20, "something of the flood was refused")
+    assert {event["rule"] for event in refused} <= {"connection limit", "connection rate"}
     flooder.kill()
     assert inside(neighbour, code + "print(len(alive(open_many(5))))") == "5"
     neighbour.kill()
@@ -376,19 +379,19 @@ def test_an_update_cuts_what_is_no_longer_allowed(lab, server, sandbox):
             connection.sendall(data)
     kept, cut = lab.listen(echo, netlab.WEB), lab.listen(echo, netlab.OTHER)
     result = inside_later(sandbox, f"""
-import os
 kept, cut = connect("{netlab.WEB}", {kept.port}), connect("{netlab.OTHER}", {cut.port})
 for s in kept, cut:
     s.sendall(b"x")
     assert s.recv(1) == b"x"
+open("/tmp/ready", "w").close()
 print(outcome(lambda: cut.recv(1)))
 kept.sendall(b"y")
 print(kept.recv(1))
 print(outcome(lambda: connect("{netlab.OTHER}", {cut.port}).recv(1)))
 """)
-    warren.wait_for(lambda: len(netlab.decisions(server, sandbox, kind="open")) == 2, 10, "both are open")
+    warren.wait_for(lambda: sandbox.run("test -e /tmp/ready").code == 0, 20, "both are open")
     server.request("PUT", f"/sandboxes/{sandbox.id}/network", {"denyOut": [f"{netlab.OTHER}/32"]}, 204)
-    assert result().splitlines() == ["reset", "b'y'", "reset"]
+    assert result().splitlines() == ["reset", "b'y'", "reset"], netlab.decisions(server, sandbox)
     denied = netlab.decisions(server, sandbox, kind="deny", port=cut.port)
     assert [event["detail"] for event in denied] == ["policy changed", ""]
     assert all(event["rule"].startswith("denyOut[0]") for event in denied)

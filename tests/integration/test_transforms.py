@@ -384,3 +384,29 @@ def test_the_authority_is_kept_and_private(running):
     file = pathlib.Path(running.data, "server", "egress-ca.pem")
     assert file.stat().st_mode & 0o777 == 0o600 and b"PRIVATE KEY" in file.read_bytes()
     assert os.stat(file).st_size < 4096
+
+
+def test_command_line(running, tmp_path):
+    """Values come from standard input or a file, never from the arguments, and are not shown."""
+    file = tmp_path / "value"
+    file.write_text("of a file\r\n")
+    command = [warren.binary(), "secret"]
+    environment = running.environment()
+
+    def secret(*arguments, value=""):
+        return subprocess.run([*command, *arguments], input=value, capture_output=True, text=True, check=False, env=environment)
+
+    assert secret("set", "Typed", value="typed\n").stdout == "typed version 1\n"
+    assert secret("set", "typed", "--from-file", str(file)).stdout == "typed version 2\n"
+    assert "argument" in secret("set", "typed", "a value").stderr
+    assert "empty" in secret("set", "typed", value="\n").stderr
+    assert "8192 bytes" in secret("set", "typed", value="x" * 9000).stderr
+    assert "8192 bytes" in secret("set", "typed", value="x" * 8193).stderr
+    assert "not the name" in secret("set", "no spaces", value="x").stderr
+    listed = secret("ls").stdout.splitlines()
+    assert listed[0].split() == ["NAME", "ID", "VERSION", "CHANGED"]
+    row = next(line.split() for line in listed if line.startswith("typed "))
+    assert row[1].startswith("sec_") and row[2] == "2"
+    assert [one for one in json.loads(secret("ls", "--json").stdout) if one["name"] == "typed"][0]["currentVersion"] == 2
+    assert secret("rm", "typed").returncode == 0
+    assert "there is no secret typed" in secret("rm", "typed").stderr

@@ -16,11 +16,14 @@ import service  # noqa: E402
 import warren  # noqa: E402
 
 DOMAIN = "sbx.test"
+# The SDK's threads keep the network namespace in which they were started: those tests have a run of their own,
+# `tests/sdk/run egress`.
+collect_ignore = [] if any("egress" in argument for argument in sys.argv[1:]) else ["egress"]
 
 
 def pytest_collection_modifyitems(items):
     """One server at a time: the tests of limited/ and plain/ come first, whatever the order on the command line."""
-    first = ["limited", "plain", "egress"]
+    first = ["limited", "plain"]
     items.sort(key=lambda item: first.index(item.path.parent.name) if item.path.parent.name in first else len(first))
 
 

@@ -3,8 +3,8 @@
 
 #include "http/router.h"
 
-#define WR_API_MAX_BODY (512 * 1024) /* request body, bytes: two lists of WR_NETWORK_MAX_ENTRIES \
-                                      */
+/* Bytes of a request's body: two lists of WR_NETWORK_MAX_ENTRIES fit. */
+#define WR_API_MAX_BODY (512 * 1024)
 
 /* Handlers for wr_route tables; `data` is the struct wr_api_request. */
 void wr_api_sandboxes_create(struct wr_exchange *ex, const struct wr_route_match *match,

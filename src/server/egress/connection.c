@@ -31,7 +31,8 @@ struct wr_net_connection {
     uint64_t number, began_ms, began_wall_ms;
     struct wr_ip address; /* that the sandbox chose; later the one that was connected to */
     uint16_t port;
-    char name[WR_POLICY_MAX_DOMAIN + 1]; /* "": unknown */
+    char name[WR_POLICY_MAX_DOMAIN + 1];       /* "": unknown */
+    char asked_name[WR_POLICY_MAX_DOMAIN + 1]; /* for the log only; "": none */
     char rule[WR_POLICY_RULE_TEXT];
     bool by_name;
     bool opened;                  /* the event was logged */
@@ -87,6 +88,12 @@ static void connection_free(struct wr_net_connection *c)
     free(c);
 }
 
+/* The name that the connection has said, else the one that was asked for before it. */
+static const char *shown_name(const struct wr_net_connection *c)
+{
+    return *c->name ? c->name : c->asked_name;
+}
+
 static void log_event(struct wr_net_connection *c, enum wr_net_event_kind kind, const char *rule,
                       const char *detail)
 {
@@ -99,7 +106,7 @@ static void log_event(struct wr_net_connection *c, enum wr_net_event_kind kind, 
         .port = c->port,
     };
 
-    (void)!wr_strcopy(event.name, sizeof event.name, c->name);
+    (void)!wr_strcopy(event.name, sizeof event.name, shown_name(c));
     (void)!wr_strformat(event.rule, sizeof event.rule, "%s", rule);
     (void)!wr_strformat(event.detail, sizeof event.detail, "%s", detail);
     if (kind != WR_NET_EVENT_OPEN) {
@@ -429,10 +436,12 @@ static void begin(struct wr_net_connection *c)
     const char *peer_id = NULL;
     bool in_group =
         wr_net_groups_find(c->owner->egress->groups, c->owner->sandbox->id, &c->address, &peer_id);
+    const char *asked = wr_dns_name_of(c->owner->dns, &c->address);
     bool sniffs = !in_group && wr_net_policy_sniffs(c->owner->policy, c->port);
     struct wr_error error = {0};
     int r = wr_source_add(loop, &c->source, c->fd, sniffs ? EPOLLIN : 0, on_client, c, &error);
 
+    (void)!wr_strcopy(c->asked_name, sizeof c->asked_name, asked ? asked : "");
     if (r == 0 && sniffs)
         r = wr_timer_start(loop, &c->timer, WR_SNIFF_WAIT_MS, on_sniff_timeout, c, &error);
     if (r < 0)
@@ -556,7 +565,7 @@ void wr_net_connection_describe(const struct wr_list *link, struct wr_net_flow *
     *ret = (struct wr_net_flow){
         .connection = c->number,
         .began_ms = c->began_wall_ms,
-        .name = c->name,
+        .name = shown_name(c),
         .address = c->address,
         .port = c->port,
         .bytes_out = c->relay ? wr_relay_bytes(c->relay, 1) : 0,

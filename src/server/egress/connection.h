@@ -24,6 +24,7 @@ struct wr_egress {
      * sandbox may have as many as are left, so that one alone gets half of them at most. */
     size_t places, used;
     uint64_t guard_read_ms; /* monotonic: when the host's addresses were read last */
+    bool missing_logged;    /* that this host has no redirect: once, not for each sandbox */
 };
 
 struct wr_egress_sandbox {

@@ -222,6 +222,12 @@ struct wr_dns *wr_dns_free(struct wr_dns *dns)
     wr_dns_tcp_close_all(dns);
     while (!wr_list_empty(&dns->asks))
         wr_dns_ask_cancel(wr_list_entry(dns->asks.next, struct wr_dns_ask, link));
+    wr_answered_names_done(&dns->answered);
     free(dns);
     return NULL;
+}
+
+const char *wr_dns_name_of(const struct wr_dns *dns, const struct wr_ip *address)
+{
+    return dns ? wr_answered_names_find(&dns->answered, address) : NULL;
 }

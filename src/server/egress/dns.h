@@ -30,6 +30,9 @@ struct wr_dns_opts {
 
 int wr_dns_new(const struct wr_dns_opts *opts, struct wr_dns **ret, struct wr_error *err)
     WR_MUST_CHECK;
+/* The name for which the sandbox last got this address, for the log; NULL: none is known, or `dns`
+ * is NULL. Borrowed until the next answer. */
+const char *wr_dns_name_of(const struct wr_dns *dns, const struct wr_ip *address);
 /* Accepts NULL, returns NULL. */
 struct wr_dns *wr_dns_free(struct wr_dns *dns);
 /* A connection that the sandbox has made to port 53; `fd` becomes owned. */

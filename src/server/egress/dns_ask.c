@@ -127,6 +127,8 @@ static void reply_addresses(struct wr_dns_ask *ask, const struct wr_ip *addresse
     else
         (void)snprintf(text, sizeof text, "%s", first);
     log_found(ask, text, &addresses[0], WR_NET_ALLOW, ask->rule);
+    for (size_t i = 0; i < count; i++)
+        wr_answered_names_add(&ask->dns->answered, &addresses[i], ask->question.name);
     reply(ask, &found);
 }
 

@@ -1,6 +1,7 @@
 /* What dns.c, dns_ask.c and dns_tcp.c share. */
 #pragma once
 
+#include "server/egress/answered_names.h"
 #include "server/egress/dns.h"
 
 /* Events of names in one second; the log's ring has room for connections too. */
@@ -15,6 +16,7 @@ struct wr_dns {
     size_t ask_count;
     struct wr_list connections; /* TCP */
     size_t connection_count;
+    struct wr_answered_names answered;
     /* bound of the log */
     uint64_t window_ms; /* when the present second began */
     uint32_t in_window, unlisted;

@@ -142,6 +142,12 @@ static void log_failure(const struct wr_egress_sandbox *owner, const struct wr_e
 {
     static struct wr_log_limit limit;
 
+    if (error->code == WR_E_FAILED_PRECONDITION) {
+        if (!owner->egress->missing_logged)
+            wr_log(WR_LOG_WARN, "sandboxes have no egress on this host", "error", error->msg, NULL);
+        owner->egress->missing_logged = true;
+        return;
+    }
     wr_log_limited(&limit, WR_LOG_WARN, "a sandbox has no egress", "sandbox", owner->sandbox->id,
                    "error", error->msg, NULL);
 }
@@ -162,7 +168,7 @@ static void on_sockets(const struct wr_engine_reply *reply, const struct wr_erro
         return;
     }
     if (reply->fd_count == 0) {
-        (void)wr_fail(&own, WR_E_FAILED_PRECONDITION, 0, "the engine has no sockets for it");
+        (void)wr_fail(&own, WR_E_INTERNAL, 0, "the engine has no sockets for it");
         log_failure(owner, &own);
         return;
     }

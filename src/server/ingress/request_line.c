@@ -17,16 +17,19 @@ static size_t method_len(const char *data, size_t len)
     return n;
 }
 
-/* "HTTP/1.0" or "HTTP/1.1" at the end of the line behind a space. */
-static bool ends_with_version(const char *line, size_t len)
+/* Whether a whole line names a version of HTTP, or is a request of the one that had no name (0.9).
+ * One that is not well-formed counts too: HTTP refuses it, nobody else shall interpret it. */
+static bool is_http(const char *line, size_t len)
 {
-    static const char version[] = " HTTP/1.";
-    const size_t n = sizeof version - 1;
+    static const char name[] = "HTTP/", simple[] = "GET /";
+    const size_t n = sizeof name - 1;
 
-    if (len > 0 && line[len - 1] == '\r')
-        len--;
-    return len > n && memcmp(line + len - n - 1, version, n) == 0 && line[len - 1] >= '0' &&
-           line[len - 1] <= '9';
+    if (len >= sizeof simple - 1 && memcmp(line, simple, sizeof simple - 1) == 0)
+        return true;
+    for (size_t i = 0; i + n <= len; i++)
+        if (wr_memcaseeq(line + i, n, name, n))
+            return true;
+    return false;
 }
 
 enum wr_first_line wr_first_line(const char *data, size_t len)
@@ -36,14 +39,12 @@ enum wr_first_line wr_first_line(const char *data, size_t len)
         data++;
         len--;
     }
-    size_t method = method_len(data, len);
-
-    if (method == len)
-        return len > WR_HTTP_MAX_METHOD ? WR_FIRST_OTHER : WR_FIRST_MORE;
-    if (method == 0 || method > WR_HTTP_MAX_METHOD || data[method] != ' ')
-        return WR_FIRST_OTHER;
-    const char *end = memchr(data, '\n', len);
+    const char *end = memchr(data, '\n', WR_MIN(len, (size_t)WR_FIRST_MAX));
     if (end)
-        return ends_with_version(data, (size_t)(end - data)) ? WR_FIRST_HTTP : WR_FIRST_OTHER;
+        return is_http(data, (size_t)(end - data)) ? WR_FIRST_HTTP : WR_FIRST_OTHER;
+
+    size_t method = method_len(data, len);
+    if (method > WR_HTTP_MAX_METHOD || (method < len && (method == 0 || data[method] != ' ')))
+        return WR_FIRST_OTHER;
     return len >= WR_FIRST_MAX ? WR_FIRST_HTTP : WR_FIRST_MORE;
 }

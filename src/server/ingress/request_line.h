@@ -7,8 +7,8 @@
 #include "base/base.h"
 
 enum wr_first_line {
-    WR_FIRST_MORE = 0, /* what is there is the beginning of a request line */
-    WR_FIRST_HTTP = 1, /* a request line, or one that is too long for this to tell */
+    WR_FIRST_MORE = 0, /* what is there may be the beginning of a request line */
+    WR_FIRST_HTTP = 1, /* a line that names a version of HTTP, or is too long for this to tell */
     WR_FIRST_OTHER = 2,
 };
 

@@ -104,3 +104,38 @@ TEST(trim_and_done)
     wr_buf_done(&b);
     wr_buf_done(NULL);
 }
+
+/* Takes the place of the C library's, to see what is wiped. */
+static size_t wiped;
+void explicit_bzero(void *memory, size_t len);
+void explicit_bzero(void *memory, size_t len)
+{
+    memset(memory, 0, len);
+    wiped += len;
+}
+
+TEST(secrets_are_wiped_wherever_memory_is_given_back)
+{
+    struct wr_buf b = WR_BUF(4096);
+    b.wipe = true;
+    CHECK_INT(wr_buf_append(&b, "0123456789", 10), 0);
+    size_t first = b.cap;
+    /* Growing moves the content. */
+    CHECK(wr_buf_reserve(&b, 1000));
+    CHECK_INT(wiped, first);
+    CHECK_STR(wr_buf_cstr(&b), "0123456789");
+    first += b.cap;
+    wr_buf_consume(&b, 10);
+    wr_buf_trim(&b, 0);
+    CHECK_INT(wiped, first);
+    /* It stays a buffer of secrets. */
+    CHECK(b.wipe && b.max == 4096);
+    CHECK_INT(wr_buf_append(&b, "x", 1), 0);
+    first += b.cap;
+    wr_buf_done(&b);
+    CHECK_INT(wiped, first);
+    struct wr_buf plain = WR_BUF(64);
+    CHECK_INT(wr_buf_append(&plain, "x", 1), 0);
+    wr_buf_done(&plain);
+    CHECK_INT(wiped, first);
+}

@@ -353,6 +353,46 @@ TEST(bad_requests_are_answered_and_closed)
     stop(fd);
 }
 
+static unsigned refused_with, gone;
+
+static void on_refused(int status, const char *why, void *data)
+{
+    (void)data;
+    CHECK(*why);
+    refused_with = (unsigned)status;
+}
+
+static void on_gone(void *data)
+{
+    (void)data;
+    gone++;
+}
+
+TEST(the_owner_hears_of_refusals_and_ends)
+{
+    char got[1024];
+    bench_start(&b, OVER_TCP,
+                (struct wr_http_server_opts){
+                    .handler = handler, .on_refused = on_refused, .on_gone = on_gone});
+    int fd = bench_connect(&b);
+    peer_send(fd, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    (void)peer_read(&b, fd, got, sizeof(got), 90);
+    CHECK(refused_with == 0 && gone == 0);
+    peer_send(fd, "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n");
+    (void)peer_read(&b, fd, got, sizeof(got), sizeof(got));
+    CHECK_INT(refused_with, 501);
+    (void)close(fd);
+    for (unsigned i = 0; i < 100 && gone == 0; i++)
+        bench_idle(&b, 20);
+    CHECK_INT(gone, 1);
+    fd = bench_connect(&b);
+    peer_send(fd, "GET /paused HTTP/1.1\r\nHost: x\r\n\r\n");
+    bench_idle(&b, 50);
+    bench_stop(&b);
+    CHECK_INT(gone, 2);
+    (void)close(fd);
+}
+
 TEST(handler_mistakes_cut_the_connection)
 {
     static const char *const paths[] = {"/bad-header", "/short"};

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "server/records.h"
 #include "server/sandbox_table.h"
 #include "test.h"
 
@@ -56,4 +57,34 @@ TEST(spare_sockets_are_bounded_and_closed)
     CHECK(fcntl(kept, F_GETFD) < 0);
     CHECK(fcntl(taken, F_GETFD) >= 0);
     wr_sandbox_table_free(table);
+}
+
+/* The reply of CREATE: sockets for the ingress, then those of the egress. A number that does not
+ * fit the descriptors takes no more than there are. */
+TEST(descriptors_of_a_creation)
+{
+    static const struct {
+        size_t fds, egress, sockets_kept, egress_kept;
+    } rows[] = {{6, 4, 2, 4}, {4, 0, 4, 0}, {3, 2, 1, 2}, {2, 4, 0, 2}, {7, 6, 1, 4}, {0, 4, 0, 0}};
+
+    for (size_t row = 0; row < WR_ARRAY_SIZE(rows); row++) {
+        const struct wr_record seen = {.egress = rows[row].egress};
+        struct wr_sandbox *a = NULL;
+        struct wr_error err = {0};
+        int fds[7], last[7];
+        CHECK_INT(wr_sandbox_new(ID_A, &a, &err), 0);
+        for (size_t i = 0; i < rows[row].fds; i++)
+            last[i] = fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        wr_record_keep_fds(a, &seen, fds, rows[row].fds);
+        CHECK_INT(a->socket_count, rows[row].sockets_kept);
+        for (size_t i = 0; i < WR_ACTION_EGRESS_SOCKETS; i++)
+            CHECK_INT(a->egress_fds[i],
+                      i < rows[row].egress_kept ? last[rows[row].sockets_kept + i] : -1);
+        wr_sandbox_free(a);
+        for (size_t i = 0; i < rows[row].fds; i++)
+            CHECK((fcntl(last[i], F_GETFD) < 0) == (fds[i] < 0));
+        for (size_t i = 0; i < rows[row].fds; i++)
+            if (fds[i] >= 0)
+                close(fds[i]);
+    }
 }
