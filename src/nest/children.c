@@ -5,9 +5,9 @@
 #include "base/fd.h"
 #include "nest/unforked.h"
 
-/* What a sandbox takes of the nest's descriptors: pidfd, network namespace, context socket, egress
- * sockets, control groups, and its share of open requests. */
-#define DESCRIPTORS_EACH (3 + WR_NEST_EGRESS_SOCKETS + WR_CHILD_MAX_V1 + 1)
+/* What a sandbox takes of the nest's descriptors: pidfd, network namespace, context socket, control
+ * groups, and its share of open requests. */
+#define DESCRIPTORS_EACH (3 + WR_CHILD_MAX_V1 + 1)
 #define DESCRIPTORS_RESERVED                                             \
     1024 /* pool, open requests, and what a request of the engine brings \
           */
@@ -89,7 +89,6 @@ void wr_child_close(struct wr_child *child)
     wr_close(child->pidfd);
     wr_close(child->ns_fd);
     wr_close(child->context_fd);
-    wr_egress_sockets_close(&child->egress);
     for (size_t i = 0; i < child->v1_count; i++)
         wr_close(child->tasks[i]);
     wr_close(child->v2_dir);

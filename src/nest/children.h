@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "nest/egress_sockets.h"
 #include "nest/protocol.h"
 
 #define WR_CHILD_MAX_V1 4 /* engine/cgroup/cgroup.h has the same bound */
@@ -18,7 +17,7 @@ struct wr_child {
     pid_t pid;
     int pidfd;
     int ns_fd;
-    struct wr_egress_sockets egress; /* what takes that which leaves it (WR_NEST_EGRESS) */
+    enum wr_nest_redirect redirect; /* of its network namespace */
     /* For contexts (contexts.h): WR_CONTEXT_SOCKET in its network namespace, listening; its control
      * groups; its limits; which layers its root file system has. */
     bool no_clones; /* its processes have wr_no_clones_filter */
@@ -34,12 +33,8 @@ struct wr_child {
     bool paused; /* its budget is used up: its listener is not looked at */
 };
 
-#define WR_CHILD_NONE                    \
-    ((struct wr_child){.pidfd = -1,      \
-                       .ns_fd = -1,      \
-                       .context_fd = -1, \
-                       .v2_dir = -1,     \
-                       .egress = WR_EGRESS_SOCKETS_NONE})
+#define WR_CHILD_NONE \
+    ((struct wr_child){.pidfd = -1, .ns_fd = -1, .context_fd = -1, .v2_dir = -1})
 
 struct wr_children {
     struct wr_child *table; /* WR_NEST_MAX_CHILDREN places, MADV_DONTFORK */

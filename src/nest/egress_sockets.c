@@ -56,6 +56,22 @@ static socklen_t address_of(int family, int type, union address *ret)
     return sizeof(ret->v4);
 }
 
+static int refuse(int family, int type, struct wr_error *err)
+{
+    const char *protocol = type == SOCK_STREAM ? "TCP" : "UDP";
+    const int version = family == AF_INET6 ? 6 : 4;
+
+    if (errno == EADDRINUSE)
+        return wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
+                       "%s port %d, where what leaves a sandbox by IPv%d arrives, is taken: another "
+                       "server still has it, or a process of the sandbox took it while none had",
+                       protocol, type == SOCK_STREAM ? WR_EGRESS_TCP_PORT : WR_EGRESS_DNS_PORT,
+                       version);
+    return wr_fail_errno(err, WR_E_INTERNAL,
+                         "open the %s socket that takes what leaves a sandbox by IPv%d", protocol,
+                         version);
+}
+
 static int open_one(int family, int type, int *ret_fd, struct wr_error *err)
 {
     union address address;
@@ -64,9 +80,7 @@ static int open_one(int family, int type, int *ret_fd, struct wr_error *err)
 
     if (fd < 0 || prepare(fd, family, type) < 0 || bind(fd, &address.any, len) < 0 ||
         (type == SOCK_STREAM && listen(fd, BACKLOG) < 0))
-        return wr_fail_errno(err, WR_E_FAILED_PRECONDITION,
-                             "open the %s socket that takes what leaves a sandbox by IPv%d",
-                             type == SOCK_STREAM ? "TCP" : "UDP", family == AF_INET6 ? 6 : 4);
+        return refuse(family, type, err);
     *ret_fd = wr_steal_fd(&fd);
     return 0;
 }
@@ -75,12 +89,12 @@ int wr_egress_sockets_open(bool ipv6, struct wr_egress_sockets *ret, struct wr_e
 {
     static const struct {
         int family, type;
-    } rows[WR_NEST_EGRESS_SOCKETS] = {{AF_INET, SOCK_STREAM},
+    } rows[WR_EGRESS_SOCKETS] = {{AF_INET, SOCK_STREAM},
                                       {AF_INET, SOCK_DGRAM},
                                       {AF_INET6, SOCK_STREAM},
                                       {AF_INET6, SOCK_DGRAM}};
     WR_CLEANUP(wr_egress_sockets_close) struct wr_egress_sockets made = WR_EGRESS_SOCKETS_NONE;
-    const size_t count = ipv6 ? WR_NEST_EGRESS_SOCKETS : WR_NEST_EGRESS_SOCKETS / 2;
+    const size_t count = ipv6 ? WR_EGRESS_SOCKETS : WR_EGRESS_SOCKETS / 2;
 
     for (; made.count < count; made.count++) {
         int rc =

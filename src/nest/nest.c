@@ -38,6 +38,15 @@ static int setup(struct wr_nest *nest, const int *fds, size_t fd_count, struct w
     return 0;
 }
 
+void wr_nest_answer_entry(struct wr_nest_answer *answer, const struct wr_child *child)
+{
+    struct wr_nest_entry *entry = &answer->reply.entries[answer->reply.count++];
+
+    memcpy(entry->id, child->id, sizeof(entry->id));
+    entry->slot = child->slot;
+    entry->redirect = child->redirect;
+}
+
 static int list(struct wr_nest *nest, const struct wr_nest_request *request,
                 struct wr_nest_answer *answer)
 {
@@ -46,12 +55,10 @@ static int list(struct wr_nest *nest, const struct wr_nest_request *request,
     size_t count = wr_children_page(&nest->children, request->id, page, WR_NEST_LIST_PAGE, &more);
 
     for (size_t i = 0; i < count; i++) {
-        memcpy(answer->reply.entries[i].id, page[i]->id, sizeof(page[i]->id));
-        answer->reply.entries[i].slot = page[i]->slot;
+        wr_nest_answer_entry(answer, page[i]);
         answer->fds[answer->fd_count++] = page[i]->pidfd;
         answer->fds[answer->fd_count++] = page[i]->ns_fd;
     }
-    answer->reply.count = (uint32_t)count;
     answer->reply.more = (uint32_t)more;
     return 0;
 }
@@ -77,27 +84,6 @@ static int spawn(struct wr_nest *nest, const struct wr_nest_request *request, ch
     return wr_nest_spawn(nest, request, payload, fds, answer, err);
 }
 
-void wr_nest_answer_egress(struct wr_nest_answer *answer, const struct wr_egress_sockets *sockets)
-{
-    for (size_t i = 0; i < sockets->count; i++)
-        answer->fds[answer->fd_count++] = sockets->fds[i];
-}
-
-static int egress(const struct wr_nest *nest, const struct wr_nest_request *request,
-                  struct wr_nest_answer *answer)
-{
-    const struct wr_child *child = wr_children_find(&nest->children, request->id);
-    const struct wr_error *why = &nest->netns.no_redirect;
-
-    if (!child)
-        return wr_fail(&answer->reply.error, WR_E_NOT_FOUND, 0, "there is no such sandbox");
-    if (child->egress.count == 0)
-        return wr_fail(&answer->reply.error, WR_E_FAILED_PRECONDITION, 0, "%s",
-                       why->code ? why->msg : "its network has no redirect");
-    wr_nest_answer_egress(answer, &child->egress);
-    return 0;
-}
-
 void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request, char *payload,
                     const int *fds, size_t fd_count, struct wr_nest_answer *answer)
 {
@@ -115,9 +101,6 @@ void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request,
         break;
     case WR_NEST_LIST:
         rc = list(nest, request, answer);
-        break;
-    case WR_NEST_EGRESS:
-        rc = egress(nest, request, answer);
         break;
     case WR_NEST_POOL:
         nest->netns.wanted = nest->netns.target = WR_MIN(request->count, WR_NETNS_POOL_MAX);

@@ -45,8 +45,8 @@ struct wr_nest_answer {
 /* Handles one message. `payload` holds request->config_len bytes. Descriptors stay the caller's. */
 void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request, char *payload,
                     const int *fds, size_t fd_count, struct wr_nest_answer *answer);
-/* Adds the sockets, borrowed, to the answer's descriptors. */
-void wr_nest_answer_egress(struct wr_nest_answer *answer, const struct wr_egress_sockets *sockets);
+/* Adds what engines are told of a sandbox to the answer, apart from its descriptors. */
+void wr_nest_answer_entry(struct wr_nest_answer *answer, const struct wr_child *child);
 /* nest/spawn.c: starts one sandbox. */
 int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, char *payload,
                   const int *fds, struct wr_nest_answer *answer, struct wr_error *err)

@@ -102,7 +102,6 @@ void wr_netns_close(struct wr_netns *netns)
     netns->listen_fd = wr_close(netns->listen_fd);
     netns->interpreter_fd = wr_close(netns->interpreter_fd);
     netns->context_fd = wr_close(netns->context_fd);
-    wr_egress_sockets_close(&netns->egress);
 }
 
 int wr_netns_enter_new(struct wr_error *err)
@@ -113,20 +112,11 @@ int wr_netns_enter_new(struct wr_error *err)
     return loopback_up(err);
 }
 
-int wr_netns_redirect(bool ipv6, struct wr_egress_sockets *ret, struct wr_error *err)
+int wr_netns_redirect(bool ipv6, struct wr_error *err)
 {
-    WR_CLEANUP(wr_egress_sockets_close) struct wr_egress_sockets made = WR_EGRESS_SOCKETS_NONE;
-    int rc = wr_egress_sockets_open(ipv6, &made, err);
+    int rc = wr_redirect_make(ipv6, err);
 
-    if (rc == 0)
-        rc = wr_redirect_make(ipv6, err);
-    if (rc == 0)
-        rc = wr_routes_make(ipv6, err);
-    if (rc < 0)
-        return rc;
-    *ret = made;
-    made = WR_EGRESS_SOCKETS_NONE;
-    return 0;
+    return rc ? rc : wr_routes_make(ipv6, err);
 }
 
 bool wr_netns_has_ipv6(void)
@@ -138,12 +128,14 @@ bool wr_netns_has_ipv6(void)
 
 /* A new namespace with the redirect; where it cannot be made, with one for IPv4; where the host
  * cannot do that either, one that is left as it is, and in which nothing leads out. */
-static int enter_redirected(struct wr_netns_pool *pool, struct wr_egress_sockets *ret,
+static int enter_redirected(struct wr_netns_pool *pool, enum wr_nest_redirect *ret,
                             struct wr_error *err)
 {
-    for (int families = wr_netns_has_ipv6() ? 2 : 1; families > 0; families--) {
+    *ret = wr_netns_has_ipv6() ? WR_NEST_REDIRECT_BOTH : WR_NEST_REDIRECT_IP4;
+    for (; *ret != WR_NEST_REDIRECT_NONE; (*ret)--) {
         int rc = wr_netns_enter_new(err);
-        if (rc < 0 || wr_netns_redirect(families == 2, ret, &pool->no_redirect) == 0)
+        if (rc < 0 ||
+            wr_netns_redirect(*ret == WR_NEST_REDIRECT_BOTH, &pool->no_redirect) == 0)
             return rc;
     }
     return wr_netns_enter_new(err); /* what was half made is left behind */
@@ -152,7 +144,7 @@ static int enter_redirected(struct wr_netns_pool *pool, struct wr_egress_sockets
 /* Leaves the caller in the new namespace. */
 static int make_here(struct wr_netns_pool *pool, struct wr_netns *ret, struct wr_error *err)
 {
-    int rc = enter_redirected(pool, &ret->egress, err);
+    int rc = enter_redirected(pool, &ret->redirect, err);
     if (rc == 0)
         rc = apply_sysctls(err);
     if (rc < 0)

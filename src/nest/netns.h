@@ -1,15 +1,15 @@
 /*
  * Network namespaces of sandboxes, made ahead of need and used once. They belong to the nest's user
  * namespace, so that root inside a sandbox can change neither addresses, routes nor rules. Each
- * holds `lo`, the agent's listening socket, and the redirect of what would leave it, with the
- * sockets that take it (docs/internals/network.md).
+ * holds `lo`, the agent's listening socket, and the redirect of what would leave it
+ * (docs/internals/network.md).
  */
 #pragma once
 
 #include <stdbool.h>
 
 #include "base/error.h"
-#include "nest/egress_sockets.h"
+#include "nest/protocol.h"
 
 #define WR_NETNS_POOL_MAX 64
 
@@ -18,9 +18,9 @@ struct wr_netns {
     int listen_fd;      /* 127.0.0.1:WR_AGENT_PORT inside it, listening, non-blocking */
     int interpreter_fd; /* the same on the interpreter service's port */
     int context_fd;     /* WR_CONTEXT_SOCKET inside it, listening, non-blocking; the nest's own */
-    struct wr_egress_sockets egress; /* the nest's and the host side's; none without a redirect */
+    enum wr_nest_redirect redirect;
 };
-#define WR_NETNS_NONE ((struct wr_netns){-1, -1, -1, -1, WR_EGRESS_SOCKETS_NONE})
+#define WR_NETNS_NONE ((struct wr_netns){-1, -1, -1, -1, WR_NEST_REDIRECT_NONE})
 
 struct wr_netns_pool {
     struct wr_netns spare[WR_NETNS_POOL_MAX];
@@ -28,7 +28,7 @@ struct wr_netns_pool {
     size_t wanted;               /* how many to keep ready */
     size_t target;               /* the same, or fewer since making one failed */
     int home_fd;                 /* the nest's own namespace */
-    struct wr_error no_redirect; /* why the last one that has no redirect has none; code 0: none */
+    struct wr_error no_redirect; /* why the last one that has none, or for IPv4 only, has no more */
 };
 
 /* Opens the home namespace and brings its lo up. */
@@ -45,8 +45,8 @@ int wr_netns_enter(int ns_fd, struct wr_error *err) WR_MUST_CHECK;
 /* Moves the calling process into a new one, whose lo is up. */
 int wr_netns_enter_new(struct wr_error *err) WR_MUST_CHECK;
 /* For the namespace that the caller is in, over which it needs CAP_NET_ADMIN, and whose lo is up:
- * addresses, routes, rules and sockets of the redirect. After a failure the namespace is half
+ * addresses, routes and rules of the redirect. After a failure the namespace is half
  * made. FAILED_PRECONDITION where the kernel cannot do it. */
-int wr_netns_redirect(bool ipv6, struct wr_egress_sockets *ret, struct wr_error *err) WR_MUST_CHECK;
+int wr_netns_redirect(bool ipv6, struct wr_error *err) WR_MUST_CHECK;
 /* Whether sockets of IPv6 can be made here. */
 bool wr_netns_has_ipv6(void);

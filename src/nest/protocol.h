@@ -9,7 +9,7 @@
 #include "base/str.h"
 
 #define WR_NEST_MAGIC                                                                          \
-    0x57524e34u /* "WRN4": raised on any change, so that engine and nest of different versions \
+    0x57524e35u /* "WRN5": raised on any change, so that engine and nest of different versions \
                    part cleanly */
 #define WR_NEST_MAX_CONFIG   (64 * 1024) /* JSON that the agent of a new sandbox reads */
 #define WR_NEST_MAX_CHILDREN 8192
@@ -25,8 +25,8 @@ enum wr_nest_kind {
        nest's own v1 tasks files. */
     WR_NEST_SETUP = 1,
     /* Descriptors: overlay mount, v1 tasks files (v1_count), v2 directory (if has_v2), volumes
-       (volume_count, detached mounts). Answer: result 0 with pidfd, network namespace, status pipe,
-       and the sandbox's egress sockets (WR_NEST_EGRESS). */
+       (volume_count, detached mounts). Answer: one entry, with pidfd, network namespace and status
+       pipe, and no_redirect. */
     WR_NEST_SPAWN = 2,
     /* `after` in id. Answer: up to WR_NEST_LIST_PAGE entries with pidfd and network namespace each.
      */
@@ -40,13 +40,16 @@ enum wr_nest_kind {
      * sequence 0 and entries[0].id: code 0 once it is warmed, else why it ended.
      */
     WR_NEST_ZYGOTE = 5,
-    /* `id`. Answer: the sockets that take what leaves that sandbox: TCP and UDP IPv4, then, if the
-       host has IPv6, TCP and UDP IPv6. The nest keeps them as long as the sandbox lives. */
-    WR_NEST_EGRESS = 6,
 };
 
-#define WR_NEST_EGRESS_SOCKETS 4
-#define WR_NEST_MAX_VOLUMES    8
+/* What leaves a sandbox is handed to sockets of the host side (docs/internals/network.md). */
+enum wr_nest_redirect {
+    WR_NEST_REDIRECT_NONE = 0, /* nothing leads out */
+    WR_NEST_REDIRECT_IP4 = 1,
+    WR_NEST_REDIRECT_BOTH = 2,
+};
+
+#define WR_NEST_MAX_VOLUMES 8
 
 /* Where a volume is mounted in a sandbox: made below the sandbox's root if it is missing. */
 struct wr_nest_volume {
@@ -80,16 +83,18 @@ struct wr_nest_request {
 struct wr_nest_entry {
     char id[WR_ID_LEN + 1];
     uint32_t slot;
+    uint32_t redirect; /* enum wr_nest_redirect: advice, since nobody relies on what a nest says */
 };
 
 struct wr_nest_reply {
     uint32_t magic;
     uint32_t kind;
     uint32_t sequence;
-    uint32_t count; /* LIST: entries */
+    uint32_t count; /* entries */
     uint32_t more;  /* LIST: not the last page */
     struct wr_nest_entry entries[WR_NEST_LIST_PAGE];
-    struct wr_error error; /* code 0: success */
+    struct wr_error error;       /* code 0: success */
+    struct wr_error no_redirect; /* SPAWN: why its redirect is less than BOTH; code 0: not known */
 };
 
 /* The status pipe of a new sandbox carries one struct wr_error: code 0 when the agent listens, else

@@ -157,8 +157,7 @@ int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, c
     child.pid = clone_child(nest, &plan, &netns, fds, &child.pidfd, err);
     child.ns_fd = wr_steal_fd(&netns.ns_fd);
     child.context_fd = wr_steal_fd(&netns.context_fd);
-    child.egress = netns.egress;
-    netns.egress = WR_EGRESS_SOCKETS_NONE;
+    child.redirect = netns.redirect;
     wr_netns_close(&netns); /* what is the agent's alone */
     rc = child.pid < 0 ? child.pid : finish(nest, request, fds, &child, go.write_fd, err);
     if (rc < 0) {
@@ -171,6 +170,8 @@ int wr_nest_spawn(struct wr_nest *nest, const struct wr_nest_request *request, c
     answer->fds[1] = child.ns_fd;
     answer->fds[2] = answer->owned_fd = wr_steal_fd(&status.read_fd);
     answer->fd_count = 3;
-    wr_nest_answer_egress(answer, &child.egress);
+    wr_nest_answer_entry(answer, &child);
+    if (child.redirect != WR_NEST_REDIRECT_BOTH)
+        answer->reply.no_redirect = nest->netns.no_redirect;
     return 0;
 }

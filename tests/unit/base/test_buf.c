@@ -105,13 +105,20 @@ TEST(trim_and_done)
     wr_buf_done(NULL);
 }
 
-/* Takes the place of the C library's, to see what is wiped. */
+/* These take the place of the C library's (the second one with _FORTIFY_SOURCE), to see what is
+ * wiped. */
 static size_t wiped;
 void explicit_bzero(void *memory, size_t len);
 void explicit_bzero(void *memory, size_t len)
 {
     memset(memory, 0, len);
     wiped += len;
+}
+void __explicit_bzero_chk(void *memory, size_t len, size_t room);
+void __explicit_bzero_chk(void *memory, size_t len, size_t room)
+{
+    CHECK(len <= room);
+    explicit_bzero(memory, len);
 }
 
 TEST(secrets_are_wiped_wherever_memory_is_given_back)
