@@ -35,7 +35,7 @@ INTERFACES = {
     ("server", "engine"): {"engine/action.h"},
     ("client", "engine"): {"engine/action.h"},
     ("cli", "engine"): {"engine/main.h", "engine/action.h"},
-    ("cli", "nest"): {"nest/netns.h"},
+    ("cli", "nest"): {"nest/egress_sockets.h", "nest/netns.h"},
     ("cli", "server"): {"server/config.h", "server/egress/name_servers.h", "server/main.h", "server/relay.h", "server/setup.h",
                         "server/tls/certificate.h"},
 }

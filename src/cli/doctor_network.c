@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "cli/settings.h"
+#include "nest/egress_sockets.h"
 #include "nest/netns.h"
 #include "server/egress/name_servers.h"
 
@@ -28,7 +29,7 @@ static const struct probe {
     const char *what, *host;
     int family, type;
     uint16_t port;
-} probes[WR_NEST_EGRESS_SOCKETS] = {
+} probes[WR_EGRESS_SOCKETS] = {
     {"TCP over IPv4", "198.51.100.1", AF_INET, SOCK_STREAM, 443},
     {"DNS over IPv4", "198.51.100.1", AF_INET, SOCK_DGRAM, 53},
     {"TCP over IPv6", "2001:db8::1", AF_INET6, SOCK_STREAM, 443},
@@ -143,7 +144,8 @@ static int try_probe(const struct probe *p, int taker, struct wr_error *err)
     return 0;
 }
 
-/* In a child. As in the nest: a user namespace that has no right on the host. */
+/* In a child, and all with the rights of a user namespace that has none on the host: the nest makes
+ * the redirect with those, the engine the sockets with more. */
 static int try_redirect(size_t *ret_count, struct wr_error *err)
 {
     struct wr_egress_sockets sockets = WR_EGRESS_SOCKETS_NONE;
@@ -151,9 +153,12 @@ static int try_redirect(size_t *ret_count, struct wr_error *err)
 
     if (rc < 0)
         return wr_fail(err, WR_E_UNAVAILABLE, -rc, "make a user namespace");
+    const bool ipv6 = wr_netns_has_ipv6();
     rc = wr_netns_enter_new(err);
     if (rc == 0)
-        rc = wr_netns_redirect(wr_netns_has_ipv6(), &sockets, err);
+        rc = wr_netns_redirect(ipv6, err);
+    if (rc == 0)
+        rc = wr_egress_sockets_open(ipv6, &sockets, err);
     for (size_t i = 0; rc == 0 && i < sockets.count; i++)
         rc = try_probe(&probes[i], sockets.fds[i], err);
     if (rc == 0)

@@ -30,7 +30,7 @@ static int write_pairs(struct wr_jw *w, const char *key, const char *const *pair
     return 0;
 }
 
-/* A name has no colon; a path may have some. */
+/* A colon behind the path is there for ":ro" alone: what looks like another option is no path. */
 static int write_volumes(struct wr_jw *w, const char *const *volumes, size_t count,
                          struct wr_error *err)
 {
@@ -40,10 +40,11 @@ static int write_volumes(struct wr_jw *w, const char *const *volumes, size_t cou
     wr_jw_array(w);
     for (size_t i = 0; i < count; i++) {
         const char *colon = strchr(volumes[i], ':');
-        if (!colon || colon == volumes[i] || colon[1] != '/')
-            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "volume: %.60s is not NAME:/PATH",
-                           volumes[i]);
-        bool read_only = wr_ends_with(colon, ":ro");
+        const char *option = colon ? strchr(colon + 1, ':') : NULL;
+        bool read_only = option && wr_streq(option, ":ro");
+        if (!colon || colon == volumes[i] || colon[1] != '/' || (option && !read_only))
+            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                           "volume: %.60s is not NAME:/PATH or NAME:/PATH:ro", volumes[i]);
         wr_jw_object(w);
         wr_jw_key(w, "name");
         wr_jw_strn(w, volumes[i], (size_t)(colon - volumes[i]));

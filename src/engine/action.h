@@ -71,8 +71,10 @@ enum wr_action {
      * sockets: a blank becomes an ordinary sandbox that was created now. Absent or 0 limits stay.
      * FAILED_PRECONDITION when it is no blank, or its template has changed since. */
     WR_ACTION_ASSIGN = 9,
-    /* {"id"} -> {} + the sockets that take what leaves the sandbox (docs/internals/network.md), all
-     * non-blocking: TCP IPv4, UDP IPv4, and on a host with IPv6 TCP IPv6, UDP IPv6. */
+    /* {"id"} -> {} + new sockets that take what leaves the sandbox (docs/internals/network.md), all
+     * non-blocking: TCP IPv4, UDP IPv4, and on a host with IPv6 TCP IPv6, UDP IPv6. The engine
+     * keeps none of them. FAILED_PRECONDITION while somebody has the earlier ones or their
+     * addresses, UNIMPLEMENTED on a host that cannot redirect. */
     WR_ACTION_EGRESS = 10,
     /* {"volume": "<uuid>", "sizeBytes": n} -> {}: an empty volume with a hard limit. Idempotent. */
     WR_ACTION_VOLUME_CREATE = 11,

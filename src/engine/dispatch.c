@@ -237,7 +237,7 @@ static int do_sockets(const struct request *r, struct wr_error *err)
     int rc = find_running(r, &field, 1, &s, err);
 
     if (rc == 0)
-        rc = r->engine->ops->sockets(s->instance, count, fds, err);
+        rc = r->engine->ops->sockets(s->instance, count, fds, NULL, err);
     if (rc < 0)
         return rc;
     wr_engine_reply(r->engine, r->kind, r->sequence, "{}", fds, count);
@@ -248,20 +248,21 @@ static int do_sockets(const struct request *r, struct wr_error *err)
 
 static int do_egress(const struct request *r, struct wr_error *err)
 {
+    WR_CLEANUP(wr_egress_sockets_close) struct wr_egress_sockets egress = WR_EGRESS_SOCKETS_NONE;
     struct wr_engine_sandbox *s = NULL;
     int rc = find_running(r, NULL, 0, &s, err);
 
-    if (rc == 0 && s->egress_count == WR_ENGINE_MAX_EGRESS)
-        rc = wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
-                     "%d requests wait already for the egress sockets of sandbox %s",
-                     WR_ENGINE_MAX_EGRESS, s->spec.id);
-    /* One question for all who wait. */
-    if (rc == 0 && s->egress_count == 0)
-        rc = r->engine->ops->egress(s->instance, err);
+    if (rc == 0)
+        rc = r->engine->ops->sockets(s->instance, 0, NULL, &egress, err);
+    if (rc == 0 && egress.count == 0)
+        rc = wr_fail(err, WR_E_UNIMPLEMENTED, 0,
+                     "this host could not redirect what leaves sandbox %s: `modprobe nft_tproxy`, "
+                     "then make a new one, or see `warren doctor`",
+                     s->spec.id);
     if (rc < 0)
         return rc;
-    s->egress_sequences[s->egress_count++] = r->sequence;
-    return WAITS;
+    wr_engine_reply(r->engine, r->kind, r->sequence, "{}", egress.fds, egress.count);
+    return 0;
 }
 
 struct template_page {

@@ -24,19 +24,35 @@ void wr_engine_check_shutdown(struct wr_engine *engine)
     wr_loop_stop(engine->loop, EXIT_SHUTDOWN);
 }
 
-static int hand_out_sockets(struct wr_engine_sandbox *s, int *fds, struct wr_error *err)
+/* What CREATE asked for: the sockets for connections into the sandbox, and behind them those that
+ * take what leaves it. */
+static int open_sockets(struct wr_engine_sandbox *s, int *fds, size_t *ret_egress_count,
+                        struct wr_error *err)
 {
-    return s->spec.sockets ? s->engine->ops->sockets(s->instance, s->spec.sockets, fds, err) : 0;
+    const struct wr_spec *spec = &s->spec;
+    struct wr_egress_sockets egress = WR_EGRESS_SOCKETS_NONE;
+
+    *ret_egress_count = 0;
+    if (spec->sockets == 0 && !spec->egress)
+        return 0;
+    int rc = s->engine->ops->sockets(s->instance, spec->sockets, fds, spec->egress ? &egress : NULL,
+                                     err);
+    if (rc < 0)
+        return rc;
+    memcpy(fds + spec->sockets, egress.fds, egress.count * sizeof(*fds));
+    *ret_egress_count = egress.count;
+    return 0;
 }
 
-static void answer_create(struct wr_engine_sandbox *s, const struct wr_egress_sockets *egress)
+static void answer_create(struct wr_engine_sandbox *s)
 {
     wr_auto_buf text = WR_BUF(4096);
     struct wr_error err = {0};
     struct wr_jw w;
     int fds[WR_ACTION_MAX_SOCKETS + WR_ACTION_EGRESS_SOCKETS];
-    const size_t egress_count = s->spec.egress ? egress->count : 0;
-    int rc = hand_out_sockets(s, fds, &err);
+    size_t egress_count = 0;
+    int rc = open_sockets(s, fds, &egress_count, &err);
+    const size_t fd_count = rc < 0 ? 0 : s->spec.sockets + egress_count;
 
     wr_jw_init(&w, &text);
     wr_jw_object(&w);
@@ -49,17 +65,14 @@ static void answer_create(struct wr_engine_sandbox *s, const struct wr_egress_so
         rc = wr_fail(&err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "write the reply");
     if (rc < 0) {
         wr_engine_reply_error(s->engine, WR_ACTION_CREATE, s->start_sequence, &err);
-        s->start_sequence = 0;
         s->state = WR_SANDBOX_STOPPING;
         s->engine->ops->kill(s->instance);
-        return;
+    } else {
+        wr_engine_reply(s->engine, WR_ACTION_CREATE, s->start_sequence, json, fds, fd_count);
     }
-    memcpy(fds + s->spec.sockets, egress->fds, egress_count * sizeof(*fds));
-    wr_engine_reply(s->engine, WR_ACTION_CREATE, s->start_sequence, json, fds,
-                    s->spec.sockets + egress_count);
-    for (size_t i = 0; i < s->spec.sockets; i++)
-        wr_close(fds[i]);
     s->start_sequence = 0;
+    for (size_t i = 0; i < fd_count; i++)
+        wr_close(fds[i]); /* the server alone has them now */
 }
 
 static void answer_kills(const struct wr_engine_sandbox *s)
@@ -68,27 +81,7 @@ static void answer_kills(const struct wr_engine_sandbox *s)
         wr_engine_reply(s->engine, WR_ACTION_KILL, s->kill_sequences[i], "{}", NULL, 0);
 }
 
-static void answer_egress(struct wr_engine_sandbox *s, const struct wr_egress_sockets *egress,
-                          const struct wr_error *error)
-{
-    for (size_t i = 0; i < s->egress_count; i++) {
-        if (error)
-            wr_engine_reply_error(s->engine, WR_ACTION_EGRESS, s->egress_sequences[i], error);
-        else
-            wr_engine_reply(s->engine, WR_ACTION_EGRESS, s->egress_sequences[i], "{}", egress->fds,
-                            egress->count);
-    }
-    s->egress_count = 0;
-}
-
-static void on_egress(void *owner, const struct wr_egress_sockets *egress,
-                      const struct wr_error *error)
-{
-    answer_egress(owner, egress, error);
-}
-
-static void on_started(void *owner, const struct wr_egress_sockets *egress,
-                       const struct wr_error *error)
+static void on_started(void *owner, const struct wr_error *error)
 {
     struct wr_engine_sandbox *s = owner;
     struct wr_engine *engine = s->engine;
@@ -102,7 +95,7 @@ static void on_started(void *owner, const struct wr_egress_sockets *egress,
     }
     s->state = WR_SANDBOX_RUNNING;
     if (s->kill_count == 0 && !engine->shutdown_sequence) {
-        answer_create(s, egress);
+        answer_create(s);
         return;
     }
     struct wr_error killed;
@@ -120,10 +113,6 @@ static void on_gone(void *owner, enum wr_gone_reason reason)
     struct wr_engine_sandbox *s = owner;
     struct wr_engine *engine = s->engine;
 
-    struct wr_error ended;
-
-    (void)wr_fail(&ended, WR_E_NOT_FOUND, 0, "sandbox %s has ended", s->spec.id);
-    answer_egress(s, NULL, &ended);
     answer_kills(s);
     if (s->kill_count == 0)
         wr_engine_event_gone(engine, s->spec.id, names[reason]);
@@ -174,7 +163,7 @@ static void on_message(struct wr_source *source, uint32_t events, void *data)
 static int open_all(struct wr_engine *engine, const struct wr_engine_opts *opts,
                     struct wr_error *err)
 {
-    const struct wr_driver_callbacks callbacks = {on_started, on_egress, on_gone, on_found, engine};
+    const struct wr_driver_callbacks callbacks = {on_started, on_gone, on_found, engine};
     int rc = wr_loop_new(&engine->loop, err);
 
     if (rc == 0)

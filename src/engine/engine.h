@@ -10,9 +10,7 @@ enum wr_sandbox_state {
     WR_SANDBOX_STOPPING = 2,
 };
 
-/* Clients that may wait for the end of one sandbox, and for its egress sockets. */
-#define WR_ENGINE_MAX_KILLS  8
-#define WR_ENGINE_MAX_EGRESS 4
+#define WR_ENGINE_MAX_KILLS 8 /* clients that may wait for the end of one sandbox */
 
 struct wr_engine_sandbox {
     struct wr_list link; /* engine->sandboxes, ordered by id */
@@ -23,8 +21,6 @@ struct wr_engine_sandbox {
     uint32_t start_sequence;                      /* the CREATE that waits for an answer; 0: none */
     uint32_t kill_sequences[WR_ENGINE_MAX_KILLS]; /* KILLs that wait */
     size_t kill_count;
-    uint32_t egress_sequences[WR_ENGINE_MAX_EGRESS]; /* EGRESSes that wait */
-    size_t egress_count;
 };
 
 struct wr_engine {

@@ -33,8 +33,7 @@ struct wr_child {
     bool paused; /* its budget is used up: its listener is not looked at */
 };
 
-#define WR_CHILD_NONE \
-    ((struct wr_child){.pidfd = -1, .ns_fd = -1, .context_fd = -1, .v2_dir = -1})
+#define WR_CHILD_NONE ((struct wr_child){.pidfd = -1, .ns_fd = -1, .context_fd = -1, .v2_dir = -1})
 
 struct wr_children {
     struct wr_child *table; /* WR_NEST_MAX_CHILDREN places, MADV_DONTFORK */

@@ -62,11 +62,11 @@ static int refuse(int family, int type, struct wr_error *err)
     const int version = family == AF_INET6 ? 6 : 4;
 
     if (errno == EADDRINUSE)
-        return wr_fail(err, WR_E_FAILED_PRECONDITION, 0,
-                       "%s port %d, where what leaves a sandbox by IPv%d arrives, is taken: another "
-                       "server still has it, or a process of the sandbox took it while none had",
-                       protocol, type == SOCK_STREAM ? WR_EGRESS_TCP_PORT : WR_EGRESS_DNS_PORT,
-                       version);
+        return wr_fail(
+            err, WR_E_FAILED_PRECONDITION, 0,
+            "%s port %d, where what leaves a sandbox by IPv%d arrives, is taken: another "
+            "server still has it, or a process of the sandbox took it while none had",
+            protocol, type == SOCK_STREAM ? WR_EGRESS_TCP_PORT : WR_EGRESS_DNS_PORT, version);
     return wr_fail_errno(err, WR_E_INTERNAL,
                          "open the %s socket that takes what leaves a sandbox by IPv%d", protocol,
                          version);
@@ -90,9 +90,9 @@ int wr_egress_sockets_open(bool ipv6, struct wr_egress_sockets *ret, struct wr_e
     static const struct {
         int family, type;
     } rows[WR_EGRESS_SOCKETS] = {{AF_INET, SOCK_STREAM},
-                                      {AF_INET, SOCK_DGRAM},
-                                      {AF_INET6, SOCK_STREAM},
-                                      {AF_INET6, SOCK_DGRAM}};
+                                 {AF_INET, SOCK_DGRAM},
+                                 {AF_INET6, SOCK_STREAM},
+                                 {AF_INET6, SOCK_DGRAM}};
     WR_CLEANUP(wr_egress_sockets_close) struct wr_egress_sockets made = WR_EGRESS_SOCKETS_NONE;
     const size_t count = ipv6 ? WR_EGRESS_SOCKETS : WR_EGRESS_SOCKETS / 2;
 

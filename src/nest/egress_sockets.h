@@ -25,12 +25,12 @@
 
 struct wr_egress_sockets {
     int fds[WR_EGRESS_SOCKETS]; /* TCP, UDP, TCP IPv6, UDP IPv6 */
-    size_t count;                    /* 0, 2 or 4 */
+    size_t count;               /* 0, 2 or 4 */
 };
 #define WR_EGRESS_SOCKETS_NONE ((struct wr_egress_sockets){.fds = {-1, -1, -1, -1}})
 
-/* In the calling process's network namespace, over which it needs CAP_NET_ADMIN. FAILED_PRECONDITION
- * when somebody has one of the addresses already. */
+/* In the calling process's network namespace, over which it needs CAP_NET_ADMIN.
+ * FAILED_PRECONDITION when somebody has one of the addresses already. */
 int wr_egress_sockets_open(bool ipv6, struct wr_egress_sockets *ret, struct wr_error *err)
     WR_MUST_CHECK;
 /* Closes what is open and marks it closed. */

@@ -134,8 +134,7 @@ static int enter_redirected(struct wr_netns_pool *pool, enum wr_nest_redirect *r
     *ret = wr_netns_has_ipv6() ? WR_NEST_REDIRECT_BOTH : WR_NEST_REDIRECT_IP4;
     for (; *ret != WR_NEST_REDIRECT_NONE; (*ret)--) {
         int rc = wr_netns_enter_new(err);
-        if (rc < 0 ||
-            wr_netns_redirect(*ret == WR_NEST_REDIRECT_BOTH, &pool->no_redirect) == 0)
+        if (rc < 0 || wr_netns_redirect(*ret == WR_NEST_REDIRECT_BOTH, &pool->no_redirect) == 0)
             return rc;
     }
     return wr_netns_enter_new(err); /* what was half made is left behind */

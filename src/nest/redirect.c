@@ -137,13 +137,13 @@ static void match_bytes(struct wr_netlink *nl, struct rule *rule, enum nft_paylo
     compare(nl, rule, value, len);
 }
 
-static void accept_packet(struct wr_netlink *nl, struct rule *rule)
+static void give_verdict(struct wr_netlink *nl, struct rule *rule, uint32_t verdict_code)
 {
     begin_expression(nl, rule, "immediate");
     wr_netlink_attr_be32(nl, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
     const size_t data = wr_netlink_nest(nl, NFTA_IMMEDIATE_DATA);
     const size_t verdict = wr_netlink_nest(nl, NFTA_DATA_VERDICT);
-    wr_netlink_attr_be32(nl, NFTA_VERDICT_CODE, NF_ACCEPT);
+    wr_netlink_attr_be32(nl, NFTA_VERDICT_CODE, verdict_code);
     wr_netlink_nest_end(nl, verdict);
     wr_netlink_nest_end(nl, data);
     end_expression(nl, rule);
@@ -165,15 +165,14 @@ static void add_own(struct wr_netlink *nl, const struct family *f, const void *p
 
     match_meta(nl, &rule, NFT_META_NFPROTO, f->number);
     match_bytes(nl, &rule, NFT_PAYLOAD_NETWORK_HEADER, f->destination, prefix, len);
-    accept_packet(nl, &rule);
+    give_verdict(nl, &rule, NF_ACCEPT);
     end_rule(nl, &rule);
 }
 
-/* To the socket at `port` of the target; `only`: the destination's port, or 0 for any. */
-static void add_redirect(struct wr_netlink *nl, const struct family *f, uint8_t protocol,
-                         uint16_t only, uint16_t port, uint16_t flags)
+static struct rule begin_leaving(struct wr_netlink *nl, const struct family *f, uint8_t protocol,
+                                 uint16_t only, uint16_t flags)
 {
-    const uint16_t only_be = htons(only), port_be = htons(port);
+    const uint16_t only_be = htons(only);
     struct rule rule = begin_rule(nl, flags);
 
     match_meta(nl, &rule, NFT_META_NFPROTO, f->number);
@@ -181,6 +180,18 @@ static void add_redirect(struct wr_netlink *nl, const struct family *f, uint8_t 
     if (only)
         match_bytes(nl, &rule, NFT_PAYLOAD_TRANSPORT_HEADER, PORT_DESTINATION, &only_be,
                     sizeof(only_be));
+    return rule;
+}
+
+/* To the socket at `port` of the target; `only`: the destination's port, or 0 for any. While nobody
+ * has that socket the packet is dropped, or a server inside that listens on all addresses got it.
+ */
+static void add_redirect(struct wr_netlink *nl, const struct family *f, uint8_t protocol,
+                         uint16_t only, uint16_t port, uint16_t flags)
+{
+    const uint16_t port_be = htons(port);
+    struct rule rule = begin_leaving(nl, f, protocol, only, 0);
+
     load(nl, &rule, NFT_REG_1, f->target, f->address_len);
     load(nl, &rule, NFT_REG_2, &port_be, sizeof(port_be));
     begin_expression(nl, &rule, "tproxy");
@@ -188,6 +199,10 @@ static void add_redirect(struct wr_netlink *nl, const struct family *f, uint8_t 
     wr_netlink_attr_be32(nl, NFTA_TPROXY_REG_ADDR, NFT_REG_1);
     wr_netlink_attr_be32(nl, NFTA_TPROXY_REG_PORT, NFT_REG_2);
     end_expression(nl, &rule);
+    give_verdict(nl, &rule, NF_ACCEPT);
+    end_rule(nl, &rule);
+    rule = begin_leaving(nl, f, protocol, only, flags);
+    give_verdict(nl, &rule, NF_DROP);
     end_rule(nl, &rule);
 }
 

@@ -197,23 +197,23 @@ def test_tls_with_client_certificates(box, lab):
 
 
 WEB_SOCKET_CLIENT = """
-import os, socket, sys
-s = socket.create_connection(("socket.test", 80), 20)
-s.sendall(b"GET /chat HTTP/1.1\\r\\nHost: socket.test\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
-          b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\nSec-WebSocket-Version: 13\\r\\n\\r\\n")
-f = s.makefile("rb")
-head = b""
-while not head.endswith(b"\\r\\n\\r\\n"):
-    head += f.readline()
-assert head.startswith(b"HTTP/1.1 101"), head
-for size in (5, 70000, 1):
-    data, mask = os.urandom(size), b"abcd"
-    length = bytes([0x80 | size]) if size < 126 else bytes([0x80 | 127]) + size.to_bytes(8, "big")
-    s.sendall(b"\\x82" + length + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
-    start = f.read(2)
-    got = start[1] if start[1] < 126 else int.from_bytes(f.read(8), "big")
-    assert f.read(got) == data
-print("echoed")
+import os, socket
+def chat(s):
+    s.sendall(b"GET /chat HTTP/1.1\\r\\nHost: socket.test\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
+              b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\nSec-WebSocket-Version: 13\\r\\n\\r\\n")
+    f = s.makefile("rb")
+    head = b""
+    while not head.endswith(b"\\r\\n\\r\\n"):
+        head += f.readline()
+    assert head.startswith(b"HTTP/1.1 101"), head
+    for size in (5, 70000, 1):
+        data, mask = os.urandom(size), b"abcd"
+        length = bytes([0x80 | size]) if size < 126 else bytes([0x80 | 127]) + size.to_bytes(8, "big")
+        s.sendall(b"\\x82" + length + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
+        start = f.read(2)
+        got = start[1] if start[1] < 126 else int.from_bytes(f.read(8), "big")
+        assert f.read(got) == data
+    print("echoed")
 """
 
 
@@ -221,7 +221,7 @@ def test_web_socket(box, lab):
     address = netlab.OTHER
     lab.names(**{"socket.test": address})
     server = lab.listen(web_socket_echo, address=address, port=80)
-    done = box.python(WEB_SOCKET_CLIENT)
+    done = box.python(WEB_SOCKET_CLIENT + 'chat(socket.create_connection(("socket.test", 80), 20))')
     server.close()
     assert done.out == "echoed\n", (done, server.errors)
 

@@ -1,4 +1,6 @@
-"""The sockets that take what leaves a sandbox outlive engine and server, and whoever comes next gets them."""
+"""The sockets that take what leaves a sandbox are the server's alone: the next one gets new ones."""
+
+import time
 
 import warren
 
@@ -50,6 +52,59 @@ def test_a_blank_has_them_too(server):
     finally:
         server.terminate()
         server.start()
+
+
+# Takes the address of the egress's socket as soon as it is free, in the one way that is open to everybody.
+TAKE = """
+import socket, time
+IP_FREEBIND = 15
+while True:
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+    try:
+        s.bind(("192.0.0.1", 1))
+        s.listen()
+        break
+    except OSError:
+        time.sleep(0.01)
+time.sleep(1000)
+"""
+
+
+def test_an_address_that_a_process_inside_has_taken(server):
+    """Its sandbox has no way out until it lets go; the server asks again for a while and says once why."""
+    sandbox = closed(server)
+
+    def complaints():
+        return server.full_log().count("a sandbox has no egress") - before
+
+    def take_at_restart():
+        sandbox.check(f"cat > /tmp/take.py <<'END'\n{TAKE}\nEND\nsetsid python3 /tmp/take.py >/dev/null 2>&1 & echo $! > /tmp/pid")
+        server.terminate()
+        warren.wait_for(lambda: "010000C0:0001 00000000:0000 0A" in warren.proc_read(pid, "net/tcp"), 20, "it has the address")
+        server.start()
+
+    try:
+        pid = sandbox.agent_pid()
+        before = server.full_log().count("a sandbox has no egress")
+        take_at_restart()
+        time.sleep(1)
+        sandbox.check("kill $(cat /tmp/pid)")
+        assert sandbox.python(TRY, timeout=60).out.split() == ["ended"] * 2
+        assert complaints() == 0
+        take_at_restart()
+        warren.wait_for(complaints, 30, "the server gives up")
+        assert "or a process of the sandbox took it" in server.full_log()
+        assert sandbox.check("echo works") == "works\n"
+        time.sleep(1)
+        assert complaints() == 1
+        sandbox.check("kill $(cat /tmp/pid)")
+        server.terminate()
+        server.start()
+        assert sandbox.python(TRY, timeout=60).out.split() == ["ended"] * 2
+    finally:
+        sandbox.kill()
 
 
 def test_nothing_is_left_in_the_nest(server):

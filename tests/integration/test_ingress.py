@@ -11,8 +11,6 @@ import pathlib
 import socket
 import ssl
 import struct
-import subprocess
-import tempfile
 import threading
 import time
 
@@ -32,18 +30,8 @@ INVALID = f"Sandbox is secured with traffic access token. Provided token in head
 
 @pytest.fixture(scope="module")
 def served():
-    """A server with every listener, on a copy of the data directory, because the session's server has the original."""
-    source = pathlib.Path(warren.data_dir())
-    with tempfile.TemporaryDirectory(prefix=f"{source.name}.", dir=source.parent) as data:
-        subprocess.run(["cp", "-al", source / "layers", source / "templates", data], check=True)
-        authority = service.make_certificates(DOMAIN, f"{data}/tls")
-        running = service.Service(DOMAIN, f"{data}/tls")
-        running.data, running.host, running.certificate = data, warren.Host(data, running.run_dir), authority
-        running.start()
-        try:
-            yield running
-        finally:
-            running.shut_down()
+    with service.in_domain(DOMAIN) as running:
+        yield running
 
 
 def start_guest(sandbox, mark):

@@ -238,6 +238,17 @@ def test_log_of_decisions(running, make, lab):
     assert counters["connectionsOpen"] == 0 and figures["connections"] == []
 
 
+def test_a_connection_without_a_name_says_so(running, make):
+    """Its event shows the name that was asked for before, which is allowed: without more that would be a riddle."""
+    sandbox = make({"denyOut": [ALL], "allowOut": ["web.test"]})
+    assert look_up(sandbox, "web.test") == f"['{netlab.WEB}']"
+    assert sandbox.run(f"curl -sS -m 20 http://{netlab.WEB}/").code == 56
+    assert sandbox.run("curl -sS -m 20 http://169.254.169.254/").code == 56
+    by_address, closed = netlab.decisions(running, sandbox, kind="deny")
+    assert (by_address["name"], by_address["detail"]) == ("web.test", "no name was said")
+    assert closed["rule"].startswith("blocked: cloud metadata") and closed["detail"] == ""
+
+
 def test_pages_of_the_log(running, make):
     sandbox = make({"denyOut": [ALL]})
     assert sandbox.python(MANY).out.strip() == "600"

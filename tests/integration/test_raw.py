@@ -11,7 +11,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import tempfile
 import time
 
 import pytest
@@ -29,19 +28,9 @@ FLOOD_BYTES = bytes(range(256)) * 4096 * 16
 
 @pytest.fixture(scope="module")
 def served():
-    """A server with every listener, on a copy of the data directory, because the session's server has the original."""
-    source = pathlib.Path(warren.data_dir())
-    with tempfile.TemporaryDirectory(prefix=f"{source.name}.", dir=source.parent) as data:
-        subprocess.run(["cp", "-al", source / "layers", source / "templates", data], check=True)
-        authority = service.make_certificates(DOMAIN, f"{data}/tls")
-        running = service.Service(DOMAIN, f"{data}/tls")
-        running.data, running.host, running.certificate = data, warren.Host(data, running.run_dir), authority
-        running.start()
+    with service.in_domain(DOMAIN) as running:
         running.key = running.new_key("raw")
-        try:
-            yield running
-        finally:
-            running.shut_down()
+        yield running
 
 
 def start_guest(sandbox, program=GUEST, *arguments):

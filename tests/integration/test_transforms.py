@@ -10,7 +10,7 @@ import pytest
 
 import netlab
 import warren
-from test_egress_clients import git_backend, http_echo, http_head, web_socket_echo
+from test_egress_clients import WEB_SOCKET_CLIENT, git_backend, http_echo, http_head, web_socket_echo
 
 SECRET = "s3cr3t-needle-4711"
 PLANTED = "planted-needle-0815"
@@ -128,31 +128,13 @@ cmp data ../copy/data && echo same""")
     assert f"Bearer {SECRET}".encode() in b"".join(seen)
 
 
-WEB_SOCKET_CLIENT = """
-import os, socket, ssl
-s = ssl.create_default_context().wrap_socket(socket.create_connection(("socket.test", 443), 20), server_hostname="socket.test")
-s.sendall(b"GET /chat HTTP/1.1\\r\\nHost: socket.test\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
-          b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\nSec-WebSocket-Version: 13\\r\\n\\r\\n")
-f = s.makefile("rb")
-head = b""
-while not head.endswith(b"\\r\\n\\r\\n"):
-    head += f.readline()
-assert head.startswith(b"HTTP/1.1 101"), head
-for size in (5, 70000, 1):
-    data, mask = os.urandom(size), b"abcd"
-    length = bytes([0x80 | size]) if size < 126 else bytes([0x80 | 127]) + size.to_bytes(8, "big")
-    s.sendall(b"\\x82" + length + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
-    start = f.read(2)
-    got = start[1] if start[1] < 126 else int.from_bytes(f.read(8), "big")
-    assert f.read(got) == data
-print("echoed")
-"""
-
-
 def test_web_socket(box, lab):
     lab.names(**{"socket.test": netlab.OTHER})
     server = lab.listen(web_socket_echo, address=netlab.OTHER, port=443, names=("socket.test",))
-    done = box.python(WEB_SOCKET_CLIENT)
+    done = box.python(WEB_SOCKET_CLIENT + """
+import ssl
+chat(ssl.create_default_context().wrap_socket(socket.create_connection(("socket.test", 443), 20), server_hostname="socket.test"))
+""")
     server.close()
     assert done.out == "echoed\n", (done, server.errors)
 

@@ -7,13 +7,13 @@ import random
 import re
 import threading
 import time
-import urllib.parse
 import uuid
 
 import pytest
 
 import warren
 from test_lifecycle import crash_engine, restarted  # noqa: F401
+from volumes import content
 
 ROUNDS = 6
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -47,18 +47,6 @@ def volumes(server):
     yield make
     for one in made:
         server.request("DELETE", f"/volumes/{one}", expect=(204, 404))
-
-
-def content(server, method, volume, what, path, body=None, **query):
-    """A request for a volume's files, as the operator -> (status, body)."""
-    given = urllib.parse.urlencode({"path": path, **query})
-    connection = warren.UnixConnection(server.socket, 60)
-    try:
-        connection.request(method, f"/volumecontent/{volume['volumeID']}/{what}?{given}", body)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
 
 
 def put(server, volume, path, data):
@@ -367,6 +355,7 @@ def test_command_line(server, volumes, tmp_path):
     (("volume",), "missing|usage|needs"), (("volume", "create"), "argument"), (("volume", "frob"), "not one of"),
     (("volume", "cp", "a", "b"), "exactly one side"), (("volume", "cp", "none:/x", "/tmp/x"), "there is no volume none"),
     (("volume", "rm", "none"), "there is no volume none"), (("create", "--volume", "x"), "not NAME:/PATH"),
+    (("create", "--volume", "x:/y:rw"), "not NAME:/PATH or NAME:/PATH:ro"),
     (("create", "--volume", "none:/x"), "volume 'none' not found"), (("volume", "create", "a b"), "Invalid volume name")])
 def test_command_line_mistakes(server, arguments, text):
     done = server.cli(*arguments)

@@ -189,11 +189,9 @@ def test_the_certificate_is_checked(web):
         httpx.get(web, timeout=60, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
-def test_nothing_gets_out(make):
-    sandbox = make(timeout=60, allow_internet_access=False)
-    assert sandbox.get_info().allow_internet_access is False
-    with pytest.raises(e2b.CommandExitException):
-        sandbox.commands.run("curl -sS --connect-timeout 3 -m 5 https://1.1.1.1")
+def test_internet_access_is_shown(make):
+    """What it does is tested in egress/, where no packet leaves the machine."""
+    assert make(timeout=60, allow_internet_access=False).get_info().allow_internet_access is False
 
 
 def test_network_settings_are_kept(make):

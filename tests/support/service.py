@@ -6,6 +6,7 @@ import pathlib
 import re
 import socket
 import subprocess
+import tempfile
 
 import warren
 
@@ -75,3 +76,19 @@ class Service(warren.Server):
             return response.status, response.headers, response.read()
         finally:
             connection.close()
+
+
+@contextlib.contextmanager
+def in_domain(domain):
+    """A service with every listener, on a copy of the data directory, because the session's server has the original."""
+    source = pathlib.Path(warren.data_dir())
+    with tempfile.TemporaryDirectory(prefix=f"{source.name}.", dir=source.parent) as data:
+        subprocess.run(["cp", "-al", source / "layers", source / "templates", data], check=True)
+        authority = make_certificates(domain, f"{data}/tls")
+        running = Service(domain, f"{data}/tls")
+        running.data, running.host, running.certificate = data, warren.Host(data, running.run_dir), authority
+        running.start()
+        try:
+            yield running
+        finally:
+            running.shut_down()

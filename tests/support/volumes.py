@@ -10,6 +10,18 @@ import warren
 MIB = 1 << 20
 
 
+def content(server, method, volume, what, path, body=None, timeout=60, **query):
+    """One request for the files of a volume, as POST /volumes answers it -> (status, bytes)."""
+    query = urllib.parse.urlencode({"path": path, **query})
+    connection = warren.UnixConnection(server.socket, timeout)
+    try:
+        connection.request(method, f"/volumecontent/{volume['volumeID']}/{what}?{query}", body)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
 class Volume:
     """A volume that exists."""
 
@@ -21,14 +33,7 @@ class Volume:
 
     def content(self, method, what, path, body=None, timeout=60, **query):
         """One request for its files -> (status, bytes)."""
-        query = urllib.parse.urlencode({"path": path, **query})
-        connection = warren.UnixConnection(self.server.socket, timeout)
-        try:
-            connection.request(method, f"/volumecontent/{self.id}/{what}?{query}", body)
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
+        return content(self.server, method, {"volumeID": self.id}, what, path, body, timeout, **query)
 
     def stat(self, path):
         status, data = self.content("GET", "path", path)

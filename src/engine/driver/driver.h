@@ -34,13 +34,8 @@ struct wr_driver_zygote {
 
 struct wr_driver_callbacks {
     /* Once per successful start(): the agent listens (err NULL), or it could not start and
-     * everything is undone. `egress`: the sockets that take what leaves the sandbox, borrowed, none
-     * on a host that cannot redirect it. */
-    void (*on_started)(void *owner, const struct wr_egress_sockets *egress,
-                       const struct wr_error *err);
-    /* Once per successful egress(), unless on_gone comes first. The sockets are borrowed. */
-    void (*on_egress)(void *owner, const struct wr_egress_sockets *egress,
-                      const struct wr_error *err);
+     * everything is undone. */
+    void (*on_started)(void *owner, const struct wr_error *err);
     /* Once per instance that had started or was found: no process is left. The instance is invalid
      * afterwards. */
     void (*on_gone)(void *owner, enum wr_gone_reason reason);
@@ -68,12 +63,11 @@ struct wr_driver_ops {
     /* A blank that runs becomes what `spec` says: its limits and its record. FAILED_PRECONDITION
      * when the template has changed since its start. */
     int (*assign)(struct wr_instance *instance, const struct wr_spec *spec, struct wr_error *err);
-    /* `count` sockets inside the sandbox's network namespace, not connected, the caller's. All or
-     * none. */
-    int (*sockets)(struct wr_instance *instance, size_t count, int *ret_fds, struct wr_error *err);
-    /* Asks for the sockets that take what leaves the sandbox; they come by on_egress, never from
-     * inside this call. Not again before that. */
-    int (*egress)(struct wr_instance *instance, struct wr_error *err);
+    /* `count` sockets inside the sandbox's network namespace, not connected; and, unless ret_egress
+     * is NULL, new ones that take what leaves it: none on a host that cannot redirect that,
+     * FAILED_PRECONDITION while somebody has the earlier ones. All the caller's; all or none. */
+    int (*sockets)(struct wr_instance *instance, size_t count, int *ret_fds,
+                   struct wr_egress_sockets *ret_egress, struct wr_error *err);
     int (*stats)(struct wr_instance *instance, struct wr_driver_stats *ret, struct wr_error *err);
     /* What the API calls volumes, see storage/share.h. share_remove() is called for those only that
      * no instance has mounted. */

@@ -31,9 +31,7 @@ struct wr_instance {
     struct wr_driver *driver;
     void *owner;
     bool fails;
-    struct wr_egress_sockets egress; /* opened when somebody asks */
-    struct wr_timer timer;           /* outcomes come from the loop, as with a real driver */
-    struct wr_timer egress_timer;
+    struct wr_timer timer; /* outcomes come from the loop, as with a real driver */
 };
 
 static int fake_open(struct wr_loop *loop, const struct wr_engine_opts *opts,
@@ -53,17 +51,9 @@ static int fake_open(struct wr_loop *loop, const struct wr_engine_opts *opts,
     return 0;
 }
 
-static void close_egress(const struct wr_instance *instance)
-{
-    for (size_t i = 0; i < instance->egress.count; i++)
-        wr_close(instance->egress.fds[i]);
-}
-
 static void drop(struct wr_instance *instance)
 {
     wr_timer_stop(&instance->timer);
-    wr_timer_stop(&instance->egress_timer);
-    close_egress(instance);
     wr_list_remove(&instance->link);
     free(instance);
 }
@@ -97,35 +87,20 @@ static int open_egress_socket(int type)
     return wr_steal_fd(&fd);
 }
 
-/* Those for IPv4, as of a host without IPv6; the same ones every time. */
-static int open_egress(struct wr_instance *instance, struct wr_error *err)
+/* Those for IPv4, as of a host without IPv6. */
+static int open_egress(struct wr_egress_sockets *ret, struct wr_error *err)
 {
     static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
 
-    for (; instance->egress.count < WR_ARRAY_SIZE(types); instance->egress.count++) {
-        const int fd = open_egress_socket(types[instance->egress.count]);
-        if (fd < 0)
-            return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "open an egress socket");
-        instance->egress.fds[instance->egress.count] = fd;
+    for (*ret = WR_EGRESS_SOCKETS_NONE; ret->count < WR_ARRAY_SIZE(types); ret->count++) {
+        ret->fds[ret->count] = open_egress_socket(types[ret->count]);
+        if (ret->fds[ret->count] < 0) {
+            int rc = wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "open an egress socket");
+            wr_egress_sockets_close(ret);
+            return rc;
+        }
     }
     return 0;
-}
-
-static void on_egress_asked(struct wr_timer *timer, void *data)
-{
-    struct wr_instance *instance = data;
-
-    (void)timer;
-    instance->driver->callbacks.on_egress(instance->owner, &instance->egress, NULL);
-}
-
-static int fake_egress(struct wr_instance *instance, struct wr_error *err)
-{
-    int rc = open_egress(instance, err);
-
-    return rc ? rc
-              : wr_timer_start(instance->driver->loop, &instance->egress_timer, 0, on_egress_asked,
-                               instance, err);
 }
 
 static void on_start(struct wr_timer *timer, void *data)
@@ -137,12 +112,12 @@ static void on_start(struct wr_timer *timer, void *data)
 
     (void)timer;
     if (!instance->fails) {
-        driver->callbacks.on_started(owner, &instance->egress, NULL);
+        driver->callbacks.on_started(owner, NULL);
         return;
     }
     drop(instance);
     (void)wr_fail(&error, WR_E_INTERNAL, 0, "template broken cannot start: it never does");
-    driver->callbacks.on_started(owner, NULL, &error);
+    driver->callbacks.on_started(owner, &error);
 }
 
 static void on_kill(struct wr_timer *timer, void *data)
@@ -176,13 +151,9 @@ static int fake_start(struct wr_driver *driver, struct wr_spec *spec, void *owne
     instance->driver = driver;
     instance->owner = owner;
     instance->fails = fails;
-    instance->egress = WR_EGRESS_SOCKETS_NONE;
-    rc = spec->egress ? open_egress(instance, err) : 0;
-    if (rc == 0)
-        rc = wr_timer_start(driver->loop, &instance->timer, slow ? SLOW_MS : 0, on_start, instance,
-                            err);
+    rc =
+        wr_timer_start(driver->loop, &instance->timer, slow ? SLOW_MS : 0, on_start, instance, err);
     if (rc < 0) {
-        close_egress(instance);
         free(instance);
         return rc;
     }
@@ -212,19 +183,22 @@ static int fake_assign(struct wr_instance *instance, const struct wr_spec *spec,
 }
 
 static int fake_sockets(struct wr_instance *instance, size_t count, int *ret_fds,
-                        struct wr_error *err)
+                        struct wr_egress_sockets *ret_egress, struct wr_error *err)
 {
+    size_t made = 0;
+    int rc = 0;
+
     (void)instance;
-    for (size_t i = 0; i < count; i++) {
-        ret_fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (ret_fds[i] < 0) {
-            int rc = wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "open a socket");
-            while (i-- > 0)
-                wr_close(ret_fds[i]);
-            return rc;
-        }
+    for (; rc == 0 && made < count; made += rc == 0) {
+        ret_fds[made] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (ret_fds[made] < 0)
+            rc = wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "open a socket");
     }
-    return 0;
+    if (rc == 0 && ret_egress)
+        rc = open_egress(ret_egress, err);
+    while (rc < 0 && made-- > 0)
+        wr_close(ret_fds[made]);
+    return rc;
 }
 
 static int fake_stats(struct wr_instance *instance, struct wr_driver_stats *ret,
@@ -292,7 +266,6 @@ const struct wr_driver_ops wr_driver_fake = {
     .kill = fake_kill,
     .assign = fake_assign,
     .sockets = fake_sockets,
-    .egress = fake_egress,
     .stats = fake_stats,
     .share_make = fake_share_make,
     .share_remove = fake_share_remove,

@@ -61,17 +61,6 @@ static void begin(struct wr_exchange *ex, const struct wr_route_match *match, vo
 
 /* ---- timeout ---- */
 
-static void on_killed(const struct wr_error *error, void *data)
-{
-    struct wr_api_op *op = data;
-
-    if (op->ex && error)
-        wr_api_fail(op->ex, error);
-    else if (op->ex)
-        wr_api_reply_empty(op->ex);
-    wr_api_op_end(op);
-}
-
 /* What happens at the deadline happens now. */
 static void expire(struct wr_api_op *op, struct wr_sandbox *sandbox)
 {
@@ -79,7 +68,7 @@ static void expire(struct wr_api_op *op, struct wr_sandbox *sandbox)
     struct wr_error error = {0};
 
     op->busy = true;
-    if (wr_lifecycle_kill(op->server, sandbox, &cause, on_killed, op, &error) < 0) {
+    if (wr_lifecycle_kill(op->server, sandbox, &cause, wr_api_op_on_done, op, &error) < 0) {
         op->busy = false;
         wr_api_fail(op->ex, &error);
     }

@@ -50,3 +50,14 @@ void wr_api_op_end(struct wr_api_op *op)
     if (!op->ex)
         op_free(op);
 }
+
+void wr_api_op_on_done(const struct wr_error *error, void *data)
+{
+    struct wr_api_op *op = data;
+
+    if (op->ex && error)
+        wr_api_fail(op->ex, error);
+    else if (op->ex)
+        wr_api_reply_empty(op->ex);
+    wr_api_op_end(op);
+}

@@ -28,3 +28,6 @@ void wr_api_op_on_close(struct wr_exchange *ex, bool aborted, void *op);
 extern const struct wr_exchange_ops wr_api_op_exchange_ops;
 /* Last call of the engine's callback: frees the op when the exchange is closed already. */
 void wr_api_op_end(struct wr_api_op *op);
+/* A wr_done_fn for ops whose answer says no more than that it is done: 204 or the error, and the
+ * end of the op. */
+void wr_api_op_on_done(const struct wr_error *error, void *op);

@@ -51,17 +51,6 @@ void wr_api_sandboxes_get(struct wr_exchange *ex, const struct wr_route_match *m
         wr_api_reply_detail(request->server, ex, sandbox);
 }
 
-static void on_killed(const struct wr_error *error, void *data)
-{
-    struct wr_api_op *op = data;
-
-    if (op->ex && error)
-        wr_api_fail(op->ex, error);
-    else if (op->ex)
-        wr_api_reply_empty(op->ex);
-    wr_api_op_end(op);
-}
-
 void wr_api_sandboxes_kill(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
 {
     const struct wr_api_request *request = data;
@@ -74,7 +63,7 @@ void wr_api_sandboxes_kill(struct wr_exchange *ex, const struct wr_route_match *
         return;
     wr_exchange_set_ops(ex, &wr_api_op_exchange_ops, op);
     op->busy = true;
-    if (wr_lifecycle_kill(request->server, sandbox, &cause, on_killed, op, &error) < 0) {
+    if (wr_lifecycle_kill(request->server, sandbox, &cause, wr_api_op_on_done, op, &error) < 0) {
         op->busy = false;
         wr_api_fail(ex, &error);
     }
@@ -111,17 +100,6 @@ static struct wr_sandbox *find_running(struct wr_server *server, struct wr_excha
     return NULL;
 }
 
-static void on_trust_changed(const struct wr_error *error, void *data)
-{
-    struct wr_api_op *op = data;
-
-    if (op->ex && error)
-        wr_api_fail(op->ex, error);
-    else if (op->ex)
-        wr_api_reply_empty(op->ex);
-    wr_api_op_end(op);
-}
-
 /* Answers, if need be after the agent was told about the egress's authority. */
 static void finish_network(struct wr_api_op *op, struct wr_sandbox *sandbox, bool trusted_before)
 {
@@ -133,8 +111,8 @@ static void finish_network(struct wr_api_op *op, struct wr_sandbox *sandbox, boo
         return;
     }
     op->busy = true;
-    int r = trusts ? wr_trust_install(op->server, sandbox, on_trust_changed, op, &error)
-                   : wr_trust_remove(op->server, sandbox, on_trust_changed, op, &error);
+    int r = trusts ? wr_trust_install(op->server, sandbox, wr_api_op_on_done, op, &error)
+                   : wr_trust_remove(op->server, sandbox, wr_api_op_on_done, op, &error);
     if (r < 0) {
         op->busy = false;
         wr_api_fail(op->ex, &error);

@@ -220,18 +220,6 @@ void wr_api_volumes_create(struct wr_exchange *ex, const struct wr_route_match *
 
 /* ---- remove ---- */
 
-static void on_removed(const struct wr_error *error, void *data)
-{
-    struct wr_api_op *op = data;
-
-    wr_server_touch(op->server);
-    if (op->ex && error)
-        wr_api_fail(op->ex, error);
-    else if (op->ex)
-        wr_api_reply_empty(op->ex);
-    wr_api_op_end(op);
-}
-
 /* False: answered with 409. */
 static bool unused(struct wr_server *server, struct wr_exchange *ex, const char *id,
                    const char *name)
@@ -261,8 +249,8 @@ static void remove_one(struct wr_exchange *ex, const struct wr_api_request *requ
         return;
     wr_exchange_set_ops(ex, &wr_api_op_exchange_ops, op);
     op->busy = true;
-    int r =
-        wr_volumes_remove(request->server, id, request->who.is_operator, on_removed, op, &error);
+    int r = wr_volumes_remove(request->server, id, request->who.is_operator, wr_api_op_on_done, op,
+                              &error);
     if (r == 0)
         return;
     op->busy = false;

@@ -7,6 +7,7 @@
 #define BYTES_TURN   (16 * WR_KIB)       /* less than that is not worth a system call */
 #define MAX_PER_S    ((uint64_t)1 << 40) /* above it products would not fit; nothing is as fast */
 #define MAX_WAIT_MS  1000
+#define MAX_TURN_MS  10000u
 #define US_OF_ONE_MS 1000u
 
 /* What one bucket adds per second, and how much it holds. */
@@ -93,6 +94,18 @@ bool wr_net_budget_question(struct wr_net_budget *budget, uint64_t now_us)
 {
     count(budget, now_us);
     return take_one(&budget->dns_tokens, budget->limits.dns_per_s);
+}
+
+uint64_t wr_net_budget_handshake(struct wr_net_budget *budget, uint64_t now_us)
+{
+    const uint64_t step_us = MILLION / WR_HANDSHAKES_PER_S;
+    const uint64_t burst_us = step_us * (WR_HANDSHAKES_BURST - 1);
+    uint64_t turn_us = WR_MAX(budget->handshake_us, now_us > burst_us ? now_us - burst_us : 0);
+
+    /* Those who gave up have had their turns nevertheless, so there is an end of waiting. */
+    turn_us = WR_MIN(turn_us, now_us + MAX_TURN_MS * US_OF_ONE_MS);
+    budget->handshake_us = turn_us + step_us;
+    return turn_us <= now_us ? 0 : (turn_us - now_us) / US_OF_ONE_MS + 1;
 }
 
 size_t wr_net_budget_bytes(struct wr_net_budget *budget, size_t want, uint64_t now_us,

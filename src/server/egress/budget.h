@@ -14,6 +14,10 @@ struct wr_bucket_rate {
     uint64_t burst;
 };
 
+/* TLS sessions that the egress ends itself: each costs the loop about a millisecond. */
+#define WR_HANDSHAKES_PER_S 200
+#define WR_HANDSHAKES_BURST 400
+
 struct wr_net_limits {
     uint32_t max_connections; /* open at a time */
     uint32_t new_per_s;       /* with a burst of max_connections */
@@ -26,6 +30,7 @@ struct wr_net_budget {
     uint32_t connections;
     /* private: tokens in millionths, and when they were counted last */
     uint64_t new_tokens, byte_tokens, dns_tokens, counted_us;
+    uint64_t handshake_us; /* when the next one has its turn */
 };
 
 void wr_net_budget_init(struct wr_net_budget *budget, const struct wr_net_limits *limits,
@@ -34,6 +39,9 @@ void wr_net_budget_init(struct wr_net_budget *budget, const struct wr_net_limits
  * rate"). */
 const char *wr_net_budget_connect(struct wr_net_budget *budget, uint64_t now_us);
 void wr_net_budget_disconnect(struct wr_net_budget *budget);
+/* Gives the next TLS session its turn: how many milliseconds it has to wait for that, 0 for none.
+ */
+uint64_t wr_net_budget_handshake(struct wr_net_budget *budget, uint64_t now_us);
 bool wr_net_budget_question(struct wr_net_budget *budget, uint64_t now_us);
 /* How many bytes may be moved now, at most `want`; 0: none, `*ret_wait_ms` says when to ask again.
  * What was granted and not used is given back. */

@@ -16,6 +16,7 @@
 #define PORT_DNS         53
 #define PORT_INTERPRETER 49999
 #define READ_SIZE        4096
+#define SERVER_LIMIT     "connection limit of the server"
 #define REFUSAL_LOG_MS   1000 /* of what limits refuse, one event in that time is logged */
 
 enum state {
@@ -36,6 +37,7 @@ struct wr_net_connection {
     char rule[WR_POLICY_RULE_TEXT];
     bool by_name;
     bool opened;                  /* the event was logged */
+    bool second_place;            /* it has twice the descriptors of others */
     struct wr_net_policy *policy; /* held; that has admitted it */
     int fd;                       /* the sandbox's end, until the relay has it */
     struct wr_source source;
@@ -84,7 +86,7 @@ static void connection_free(struct wr_net_connection *c)
     wr_net_policy_put(c->policy);
     wr_list_remove(&c->link);
     wr_net_budget_disconnect(&c->owner->budget);
-    c->owner->egress->used--;
+    c->owner->egress->used -= c->second_place ? 2 : 1;
     free(c);
 }
 
@@ -191,6 +193,12 @@ static void intercept(struct wr_net_connection *c)
     struct wr_error error = {0};
     int pair[2] = {-1, -1};
 
+    if (egress->used >= egress->places) {
+        end(c, SERVER_LIMIT);
+        return;
+    }
+    egress->used++;
+    c->second_place = true;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
         end(c, wr_errno_text(errno));
         return;
@@ -215,6 +223,26 @@ static void intercept(struct wr_net_connection *c)
     relay_to(c, pair[0], true);
 }
 
+static void on_turn(struct wr_timer *timer, void *data)
+{
+    (void)timer;
+    intercept(data);
+}
+
+/* One sandbox's handshakes must not take the loop from all others. */
+static void intercept_in_turn(struct wr_net_connection *c)
+{
+    struct wr_error error = {0};
+    uint64_t wait_ms =
+        c->port == PORT_HTTP ? 0 : wr_net_budget_handshake(&c->owner->budget, wr_mono_us());
+
+    if (wait_ms == 0)
+        intercept(c);
+    else if (wr_timer_start(c->owner->egress->server->loop, &c->timer, wait_ms, on_turn, c,
+                            &error) < 0)
+        end(c, error.msg);
+}
+
 static void on_outbound(struct wr_outbound *outbound, int fd, const struct wr_error *error)
 {
     struct wr_net_connection *c = wr_container_of(outbound, struct wr_net_connection, outbound);
@@ -237,7 +265,11 @@ static void connect_out(struct wr_net_connection *c)
 {
     struct wr_egress *egress = c->owner->egress;
     const struct wr_outbound_target target = {
-        .name = c->by_name ? c->name : NULL, .address = c->address, .port = c->port};
+        .name = c->by_name ? c->name : NULL,
+        .address = c->address,
+        .port = c->port,
+        .asker = c->owner->log,
+    };
 
     c->outbound.fn = on_outbound;
     wr_outbound_start(&c->outbound, egress->server->loop, egress->resolver, egress->guard,
@@ -319,10 +351,18 @@ static void admit(struct wr_net_connection *c, const struct wr_net_decision *dec
     wr_timer_stop(&c->timer);
     if (needs_intercept(c, c->policy, c->by_name)) {
         log_open(c);
-        intercept(c);
+        intercept_in_turn(c);
     } else {
         connect_out(c);
     }
+}
+
+/* Whether a name could have made a difference. Its event may show one that was asked for before and
+ * that is allowed, so it has to say this. */
+static bool lacks_name(const struct wr_net_connection *c)
+{
+    return !*c->name && wr_net_policy_sniffs(c->owner->policy, c->port) &&
+           !wr_guard_check(c->owner->egress->guard, &c->address, c->port);
 }
 
 static void decide(struct wr_net_connection *c)
@@ -333,7 +373,7 @@ static void decide(struct wr_net_connection *c)
     if (decision.verdict == WR_NET_ALLOW)
         admit(c, &decision);
     else
-        deny(c, decision.rule, "");
+        deny(c, decision.rule, lacks_name(c) ? "no name was said" : "");
 }
 
 static void on_sniff_timeout(struct wr_timer *timer, void *data)
@@ -411,7 +451,7 @@ static const char *take_place(struct wr_egress_sandbox *owner)
 
     if (egress->used >= egress->places ||
         owner->budget.connections >= egress->places - egress->used)
-        return "connection limit of the server";
+        return SERVER_LIMIT;
     const char *limit = wr_net_budget_connect(&owner->budget, wr_mono_us());
     if (!limit)
         egress->used++;
@@ -510,6 +550,19 @@ static bool same_transform(const struct wr_net_transform *a, const struct wr_net
     return same;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? wr_streq(a, b) : a == b;
+}
+
+static bool same_proxy(const struct wr_net_proxy *a, const struct wr_net_proxy *b)
+{
+    if (!a || !b)
+        return a == b;
+    return a->kind == b->kind && a->port == b->port && wr_streq(a->host, b->host) &&
+           same_text(a->username, b->username) && same_text(a->password, b->password);
+}
+
 /* Whether the connection is one that the new policy would have made in the same way. */
 static bool may_stay(const struct wr_net_connection *c, const struct wr_net_decision *decision)
 {
@@ -520,10 +573,13 @@ static bool may_stay(const struct wr_net_connection *c, const struct wr_net_deci
     /* It goes to the address that the sandbox chose. */
     if (decision->by_name && !c->by_name)
         return false;
+    if (!same_proxy(wr_net_policy_proxy(c->policy), wr_net_policy_proxy(policy)))
+        return false;
     if (!c->intercepted)
         return !needs_intercept(c, policy, decision->by_name);
     return same_transform(wr_net_policy_transform(c->policy, c->name),
-                          wr_net_policy_transform(policy, c->name));
+                          wr_net_policy_transform(policy, c->name)) &&
+           wr_intercepted_judge(c->intercepted, c->owner->policy);
 }
 
 static bool is_still_in_group(const struct wr_net_connection *c)

@@ -7,6 +7,7 @@
 #define RECORD_FIXED 10 /* type, class, TTL, length */
 #define MAX_LABEL    63
 #define POINTER      0xc0
+#define MAX_JUMPS    128 /* a name has no more labels; else each of 512 names could cost thousands */
 
 /* What the data of a record consists of: some bytes, some names, and the rest. */
 enum rest { REST_NONE, REST_FIXED, REST_STRINGS, REST_ANY };
@@ -34,7 +35,7 @@ static unsigned char lower(unsigned char c)
 static size_t expand(const unsigned char *message, size_t len, size_t *at, unsigned char *out)
 {
     size_t from = *at, floor = *at, written = 0;
-    bool jumped = false;
+    unsigned jumps = 0;
 
     for (;;) {
         if (from >= len)
@@ -45,11 +46,10 @@ static size_t expand(const unsigned char *message, size_t len, size_t *at, unsig
                 return 0;
             size_t target = (size_t)(label & ~POINTER & 0xff) << 8 | message[from + 1];
             /* Strictly before everything of this name so far: no loop, and an end. */
-            if (target < WR_DNS_HEADER || target >= floor)
+            if (target < WR_DNS_HEADER || target >= floor || jumps == MAX_JUMPS)
                 return 0;
-            if (!jumped)
+            if (jumps++ == 0)
                 *at = from + 2;
-            jumped = true;
             from = floor = target;
             continue;
         }
@@ -62,7 +62,7 @@ static size_t expand(const unsigned char *message, size_t len, size_t *at, unsig
         if (label == 0)
             break;
     }
-    if (!jumped)
+    if (jumps == 0)
         *at = from;
     return written;
 }

@@ -18,8 +18,9 @@
 #define DNS_PER_S           500
 #define DEFAULT_CONNECTIONS 1024
 
-/* Descriptors: what everything else may need, and what one connection needs at most for long (its
- * two ends, and two more when it is intercepted). */
+/* Descriptors: what everything else may need, and what one connection needs at most for long: its
+ * two ends, and a pipe. An intercepted one has two sessions with a socket pair each, and takes two
+ * places. */
 #define RESERVED_FDS       16384
 #define FDS_PER_CONNECTION 4
 
@@ -70,6 +71,17 @@ static void refresh_guard(struct wr_egress *egress)
     wr_guard_refresh(egress->guard);
 }
 
+/* A nest has rights over its sandboxes' namespaces and can end what listens there (SOCK_DESTROY);
+ * the socket would be ready for ever. */
+static void stop_listening(const struct wr_egress_sandbox *owner, struct wr_source *source)
+{
+    static struct wr_log_limit limit;
+
+    wr_source_remove(source);
+    wr_log_limited(&limit, WR_LOG_WARN, "a socket of the egress was ended by somebody else",
+                   "sandbox", owner->sandbox->id, NULL);
+}
+
 static void on_accept(struct wr_source *source, uint32_t events, void *data)
 {
     struct wr_egress_sandbox *owner = data;
@@ -82,6 +94,8 @@ static void on_accept(struct wr_source *source, uint32_t events, void *data)
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
                 pause_accepting(owner, EXHAUSTED_MS);
+            else if (errno == EINVAL)
+                stop_listening(owner, source);
             break;
         }
         if (!wr_net_connection_new(owner, fd))
@@ -142,7 +156,7 @@ static void log_failure(const struct wr_egress_sandbox *owner, const struct wr_e
 {
     static struct wr_log_limit limit;
 
-    if (error->code == WR_E_FAILED_PRECONDITION) {
+    if (error->code == WR_E_UNIMPLEMENTED) {
         if (!owner->egress->missing_logged)
             wr_log(WR_LOG_WARN, "sandboxes have no egress on this host", "error", error->msg, NULL);
         owner->egress->missing_logged = true;
@@ -212,12 +226,12 @@ static void on_ask(struct wr_timer *timer, void *data)
         ask_later(owner, &error);
 }
 
-/* A host without the means says so at once; else the engine may be busy, or starting again. */
+/* A host without the means says so at once; else the engine may be busy, or starting again, or the
+ * server before this one, or a process of the sandbox, has not let go of the addresses yet. */
 static void ask_later(struct wr_egress_sandbox *owner, const struct wr_error *why)
 {
     struct wr_error ignored = {0};
-    bool hopeless = why->code == WR_E_FAILED_PRECONDITION || why->code == WR_E_UNIMPLEMENTED ||
-                    why->code == WR_E_NOT_FOUND;
+    bool hopeless = why->code == WR_E_UNIMPLEMENTED || why->code == WR_E_NOT_FOUND;
 
     if (hopeless || ++owner->attempts >= ASK_ATTEMPTS ||
         wr_timer_start(owner->egress->server->loop, &owner->retry,

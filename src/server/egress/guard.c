@@ -11,6 +11,8 @@
 #define MAX_OWN       65536 /* addresses of this host; more are not read */
 #define MAX_LISTENERS 64
 #define MAX_OPEN_TEXT 64
+#define WHOLE_ADDRESS 128 /* bits */
+#define METADATA      "cloud metadata"
 
 /* The first that fits names the reason. The ranges for documentation (198.51.100.0/24,
  * 203.0.113.0/24, 2001:db8::/32) are not among them: nothing routes them, and test networks use
@@ -18,9 +20,9 @@
 static const struct {
     const char *range, *why;
 } closed_ranges[] = {
-    {"169.254.169.254", "cloud metadata (169.254.169.254)"},
-    {"168.63.129.16", "cloud metadata (168.63.129.16)"},
-    {"100.100.100.200", "cloud metadata (100.100.100.200)"},
+    {"169.254.169.254", METADATA " (169.254.169.254)"},
+    {"168.63.129.16", METADATA " (168.63.129.16)"},
+    {"100.100.100.200", METADATA " (100.100.100.200)"},
     {"255.255.255.255", "broadcast (255.255.255.255)"},
     {"0.0.0.0/8", "this network (0.0.0.0/8)"},
     {"10.0.0.0/8", "private (10.0.0.0/8)"},
@@ -33,7 +35,7 @@ static const struct {
     {"198.18.0.0/15", "network groups (198.18.0.0/15)"},
     {"224.0.0.0/4", "multicast (224.0.0.0/4)"},
     {"240.0.0.0/4", "reserved (240.0.0.0/4)"},
-    {"fd00:ec2::254", "cloud metadata (fd00:ec2::254)"},
+    {"fd00:ec2::254", METADATA " (fd00:ec2::254)"},
     {"::/128", "unspecified (::)"},
     {"::1/128", "loopback (::1)"},
     {"::/96", "IPv4-compatible (::/96)"},
@@ -192,6 +194,23 @@ static bool is_open(const struct wr_net_guard *guard, const struct wr_ip *ip)
     return false;
 }
 
+/* Single addresses that give out credentials: a range that was opened for something else does not
+ * open them. */
+static bool is_open_alone(const struct wr_net_guard *guard, const struct wr_ip *ip)
+{
+    for (size_t i = 0; i < guard->open_count; i++)
+        if (guard->open[i].prefix == WHOLE_ADDRESS && wr_ip_in(ip, &guard->open[i]))
+            return true;
+    return false;
+}
+
+static const char *metadata(const struct wr_net_guard *guard, const struct wr_ip *ip)
+{
+    const char *why = closed_range(guard, ip);
+
+    return why && wr_starts_with(why, METADATA) && !is_open_alone(guard, ip) ? why : NULL;
+}
+
 static bool is_own(const struct wr_net_guard *guard, const struct wr_ip *ip)
 {
     return guard->own_count > 0 &&
@@ -224,9 +243,10 @@ static const char *check(const struct wr_net_guard *guard, const struct wr_ip *i
 {
     if (port && is_listener(guard, ip, port))
         return listener_text;
-    if (is_open(guard, ip))
-        return NULL;
-    const char *why = closed_range(guard, ip);
+    const char *why = metadata(guard, ip);
+    if (why || is_open(guard, ip))
+        return why;
+    why = closed_range(guard, ip);
     if (!why && is_own(guard, ip))
         why = "address of this host";
     return why;
@@ -244,8 +264,8 @@ const char *wr_guard_check(const struct wr_net_guard *guard, const struct wr_ip 
         memcpy(carried.bytes + 12, ip->bytes + carrying_ranges[i].at, 4);
         if (port && is_listener(guard, &carried, port))
             why = listener_text;
-        else if (!opened)
-            why = check(guard, &carried, port);
+        else
+            why = opened ? metadata(guard, &carried) : check(guard, &carried, port);
     }
     return why;
 }

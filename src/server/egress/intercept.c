@@ -114,6 +114,29 @@ struct wr_intercepted *wr_intercepted_cut(struct wr_intercepted *it)
     return NULL;
 }
 
+/* ---- another policy ---- */
+
+bool wr_intercepted_allowed(const struct wr_intercepted *it)
+{
+    const struct wr_outbound *outbound = &it->upstream.outbound;
+    struct wr_net_decision decision = {.verdict = WR_NET_ALLOW};
+
+    if (outbound->has_address && !wr_net_policy_proxy(it->opts.policy))
+        wr_net_policy_connect(it->opts.policy, it->shared->opts.guard, &outbound->address,
+                              it->opts.port, it->name, &decision);
+    return decision.verdict == WR_NET_ALLOW;
+}
+
+bool wr_intercepted_judge(struct wr_intercepted *it, struct wr_net_policy *policy)
+{
+    struct wr_net_policy *old = it->opts.policy;
+
+    it->opts.policy = wr_net_policy_hold(policy);
+    wr_net_policy_put(old);
+    /* What is still being connected is judged when it is there. */
+    return wr_intercepted_allowed(it);
+}
+
 /* ---- the client's side ---- */
 
 static void on_http_gone(void *data);

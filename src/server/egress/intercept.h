@@ -45,5 +45,8 @@ struct wr_intercepted_opts {
 
 int wr_intercepted_start(struct wr_intercept *intercept, const struct wr_intercepted_opts *opts,
                          struct wr_intercepted **ret, struct wr_error *err) WR_MUST_CHECK;
+/* The sandbox has another policy, which counts from here on. False when it does not allow the
+ * server's address that is connected to: then it has to be cut. */
+bool wr_intercepted_judge(struct wr_intercepted *it, struct wr_net_policy *policy);
 /* Without a call of on_end. Accepts NULL, returns NULL. */
 struct wr_intercepted *wr_intercepted_cut(struct wr_intercepted *it);

@@ -58,6 +58,8 @@ struct wr_intercepted {
 void wr_intercept_request_handle(struct wr_exchange *ex, void *data);
 /* The server has refused what could not become a request; its opts.on_refused. */
 void wr_intercept_request_refused(int status, const char *why, void *data);
+/* Whether the policy allows the address that is connected to; behind a proxy it is the proxy's. */
+bool wr_intercepted_allowed(const struct wr_intercepted *it);
 /* The client's side is going away: ends what is under way. */
 void wr_intercept_request_drop(struct wr_intercepted *it);
 /* The connection is over; on_end is called later. Idempotent: the first reason counts. */

@@ -201,6 +201,22 @@ const char *wr_intercept_next_field(const struct wr_buf *fields, size_t *pos, co
     return name;
 }
 
+bool wr_intercept_upgrades(const struct wr_h1_head *head)
+{
+    static const char protocol[] = "websocket";
+    size_t count = 0;
+
+    for (size_t i = 0; head->upgrade && i < head->header_count; i++) {
+        const struct wr_h1_header *field = &head->headers[i];
+        if (!wr_memcaseeq(field->name, field->name_len, "Upgrade", 7))
+            continue;
+        if (!wr_memcaseeq(field->value, field->value_len, protocol, sizeof protocol - 1))
+            return false;
+        count++;
+    }
+    return count == 1;
+}
+
 bool wr_intercept_passes(const struct wr_h1_head *head, const struct wr_h1_header *field,
                          const struct wr_buf *fields)
 {
@@ -214,7 +230,7 @@ bool wr_intercept_passes(const struct wr_h1_head *head, const struct wr_h1_heade
     while ((name = wr_intercept_next_field(fields, &pos, &value)))
         if (wr_memcaseeq(field->name, field->name_len, name, strlen(name)))
             return false;
-    if (head->upgrade && wr_memcaseeq(field->name, field->name_len, "Upgrade", 7))
+    if (wr_intercept_upgrades(head) && wr_memcaseeq(field->name, field->name_len, "Upgrade", 7))
         return true;
     return !wr_h1_is_hop_by_hop(head, field);
 }

@@ -32,6 +32,9 @@ int wr_intercept_fields(const struct wr_net_transform *transform, bool may_be_se
                         struct wr_error *err) WR_MUST_CHECK;
 /* Steps through them: the next name, or NULL at the end; `*pos` begins with 0. */
 const char *wr_intercept_next_field(const struct wr_buf *fields, size_t *pos, const char **value);
+/* Whether the request asks to leave HTTP for a protocol that carries one conversation. Others are
+ * not passed on: HTTP/2 (h2c) and TLS would carry requests for any host, which nobody checks. */
+bool wr_intercept_upgrades(const struct wr_h1_head *head);
 /* Whether a field of the client's request is passed on: not what belongs to its connection
  * (RFC 9110 7.6.1), and not what is set here. */
 bool wr_intercept_passes(const struct wr_h1_head *head, const struct wr_h1_header *field,

@@ -174,7 +174,8 @@ static void start_tunnel(struct wr_intercepted *it, struct wr_exchange *ex,
  * it. */
 static bool may_upgrade(const struct wr_intercept_request *request)
 {
-    return wr_exchange_head(request->ex)->upgrade && (!request->streaming || request->done);
+    return wr_intercept_upgrades(wr_exchange_head(request->ex)) &&
+           (!request->streaming || request->done);
 }
 
 static void upgrade(struct wr_intercepted *it, struct wr_http_call *call,
@@ -355,7 +356,7 @@ static void write_fields(struct wr_intercepted *it, const struct wr_h1_head *hea
     while ((name = wr_intercept_next_field(fields, &pos, &value)))
         wr_http_call_header(call, name, value);
     /* Written anew: the client's may name fields that end here. */
-    if (head->upgrade)
+    if (wr_intercept_upgrades(head))
         wr_http_call_header(call, "Connection", "Upgrade");
 }
 
@@ -407,8 +408,15 @@ static void on_upstream(struct wr_intercept_upstream *upstream, const struct wr_
     struct wr_intercepted *it = wr_container_of(upstream, struct wr_intercepted, upstream);
 
     it->request.connecting = false;
+    struct wr_error denied = {0};
+
     if (!it->request.ex)
         return;
+    if (!error && !wr_intercepted_allowed(it)) {
+        (void)wr_fail(&denied, WR_E_PERMISSION_DENIED, 0, "policy changed");
+        cut_upstream(it);
+        error = &denied;
+    }
     if (error)
         answer_failure(it, error);
     else
@@ -427,6 +435,7 @@ static void start_connecting(struct wr_intercepted *it)
         .context = it->opts.tls ? shared->client : NULL,
         .name = it->name,
         .port = it->opts.port,
+        .asker = it->opts.log,
     };
 
     it->request.connecting = true;
@@ -435,6 +444,13 @@ static void start_connecting(struct wr_intercepted *it)
 }
 
 /* ---- entry ---- */
+
+/* A server that does as it is told sends back what it got: the fields of the transform (RFC 9110
+ * 9.3.8). */
+static bool echoes(const struct wr_exchange *ex)
+{
+    return wr_exchange_is(ex, "TRACE") || wr_exchange_is(ex, "TRACK");
+}
 
 static void read_request(struct wr_intercepted *it, struct wr_exchange *ex)
 {
@@ -470,6 +486,13 @@ void wr_intercept_request_handle(struct wr_exchange *ex, void *data)
                        "Warren: this connection is for %.100s, and the request for %.100s",
                        it->name, said);
         answer(it, 421, text);
+        return;
+    }
+    if (echoes(ex)) {
+        request->denied = true;
+        (void)snprintf(request->rule, sizeof request->rule, "%s is not supported", request->said);
+        (void)snprintf(text, sizeof text, "Warren: %s is not supported", request->said);
+        answer(it, 405, text);
         return;
     }
     wr_exchange_pause(ex, true);

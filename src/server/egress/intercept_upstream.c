@@ -86,7 +86,8 @@ static void on_connected(struct wr_outbound *outbound, int fd, const struct wr_e
 void wr_intercept_upstream_start(struct wr_intercept_upstream *upstream,
                                  const struct wr_intercept_target *target)
 {
-    const struct wr_outbound_target to = {.name = upstream->name, .port = target->port};
+    const struct wr_outbound_target to = {
+        .name = upstream->name, .port = target->port, .asker = target->asker};
 
     upstream->loop = target->loop;
     upstream->group = target->group;

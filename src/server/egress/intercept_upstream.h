@@ -36,6 +36,7 @@ struct wr_intercept_target {
     SSL_CTX *context;           /* borrowed; NULL: without TLS */
     const char *name;
     uint16_t port;
+    const void *asker; /* of struct wr_resolve */
 };
 
 /* Without a connection only. */

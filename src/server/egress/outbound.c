@@ -333,6 +333,7 @@ void wr_outbound_start(struct wr_outbound *ob, struct wr_loop *loop, struct wr_r
     const char *hop = proxy ? proxy->host : ob->target.name;
     if (hop && !(proxy && wr_ip_parse(hop, &address))) {
         ob->resolve.fn = on_resolved;
+        ob->resolve.asker = target->asker;
         wr_resolver_start(resolver, &ob->resolve, hop, WR_RESOLVE_BOTH);
         return;
     }

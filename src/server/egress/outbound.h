@@ -17,6 +17,7 @@ struct wr_outbound_target {
     const char *name;     /* NULL: connect to `address`; copied */
     struct wr_ip address; /* without a name */
     uint16_t port;
+    const void *asker; /* of struct wr_resolve */
 };
 
 /* Embedded in its user's struct, zeroed before the first use. */

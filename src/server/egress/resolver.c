@@ -28,6 +28,7 @@ struct lookup {
     struct wr_resolver *resolver;
     struct wr_dns_upstream *upstream;
     struct wr_list waiters; /* waits[part] of struct wr_resolve */
+    const void *asker;      /* who has begun it; may be gone */
     unsigned part;
     char name[WR_DNS_MAX_NAME + 1];
     unsigned char wire[WR_DNS_MAX_WIRE];
@@ -231,8 +232,23 @@ static void on_addresses(const unsigned char *message, size_t len, void *data)
     }
 }
 
+/* Whether that asker may begin another question: whoever leaves as much room as he takes up cannot
+ * shut out others. */
+static bool has_share(const struct wr_resolver *resolver, const void *asker)
+{
+    size_t own = 0;
+
+    if (!asker)
+        return resolver->pending < WR_RESOLVE_MAX_PENDING;
+    for (size_t i = 0; i < BUCKETS; i++)
+        wr_list_foreach(node, &resolver->lookups[i])
+            own += wr_list_entry(node, struct lookup, link)->asker == asker;
+    return own < WR_MIN(wr_resolver_room(resolver), (size_t)WR_RESOLVE_MAX_OF_ONE);
+}
+
 /* The question if it is under way already, or a new one; NULL when it cannot be asked. */
-static struct lookup *lookup_start(struct wr_resolver *resolver, const char *name, unsigned part)
+static struct lookup *lookup_start(struct wr_resolver *resolver, const char *name, unsigned part,
+                                   const void *asker)
 {
     struct wr_list *bucket = bucket_of(resolver, name, part);
 
@@ -241,13 +257,14 @@ static struct lookup *lookup_start(struct wr_resolver *resolver, const char *nam
         if (known->part == part && wr_streq(known->name, name))
             return known;
     }
-    if (resolver->pending >= WR_RESOLVE_MAX_PENDING)
+    if (!has_share(resolver, asker))
         return NULL;
     struct lookup *lookup = wr_calloc(1, sizeof *lookup);
     if (!lookup)
         return NULL;
     lookup->resolver = resolver;
     lookup->part = part;
+    lookup->asker = asker;
     wr_list_init(&lookup->waiters);
     wr_list_append(bucket, &lookup->link);
     resolver->pending++;
@@ -300,7 +317,7 @@ void wr_resolver_start(struct wr_resolver *resolver, struct wr_resolve *resolve,
         struct lookup *lookup = NULL;
         if (usable && !wr_name_cache_get(resolver->cache, lower, part_types[part],
                                          wr_loop_now_ms(resolver->loop), &answer))
-            lookup = lookup_start(resolver, lower, part);
+            lookup = lookup_start(resolver, lower, part, resolve->asker);
         resolve->lookups[part] = lookup;
         if (lookup)
             wr_list_append(&lookup->waiters, &resolve->waits[part]);

@@ -14,6 +14,7 @@
 #define WR_RESOLVE_MIN_TTL_S     1
 #define WR_RESOLVE_TIMEOUT_MS    5000 /* of one question, all attempts together */
 #define WR_RESOLVE_MAX_PENDING   512  /* questions under way, of all sandboxes */
+#define WR_RESOLVE_MAX_OF_ONE    64   /* of these, that connections of one sandbox have begun */
 #define WR_RESOLVE_CACHE         8192 /* entries */
 
 struct wr_resolver;
@@ -43,6 +44,10 @@ struct wr_resolve {
     size_t count;
     uint32_t ttl_s;
     const char *blocked; /* static */
+    /* Who asks, if that is bounded: at most WR_RESOLVE_MAX_OF_ONE questions under way are begun for
+     * one asker, and never more than room remains for others; beyond that the outcome is FAILED. It
+     * is compared and never used. NULL: whoever calls looks after the bound. */
+    const void *asker;
     /* private: */
     struct wr_resolver *resolver; /* NULL: nothing is under way */
     struct wr_list waits[2];      /* for the A and for the AAAA question */

@@ -314,22 +314,11 @@ static void on_gone(void *owner, enum wr_gone_reason reason)
     found.gone++;
 }
 
-static void on_started(void *owner, const struct wr_egress_sockets *egress,
-                       const struct wr_error *error)
+static void on_started(void *owner, const struct wr_error *error)
 {
     (void)owner;
-    (void)egress;
     (void)error;
     CHECK(!"nothing is started here");
-}
-
-static void on_egress(void *owner, const struct wr_egress_sockets *egress,
-                      const struct wr_error *error)
-{
-    (void)owner;
-    (void)egress;
-    (void)error;
-    CHECK(!"nothing is asked here");
 }
 
 static bool was_found(const char *id)
@@ -358,7 +347,7 @@ static void run_for(struct wr_loop *loop, uint64_t ms)
  * must be found. */
 static void recover_and_compare(char (*ids)[WR_ID_LEN + 1], size_t id_count)
 {
-    const struct wr_driver_callbacks callbacks = {on_started, on_egress, on_gone, on_found, NULL};
+    const struct wr_driver_callbacks callbacks = {on_started, on_gone, on_found, NULL};
     const struct wr_driver_ops *ops = &wr_driver_native;
     struct wr_driver *driver = NULL;
     struct wr_loop *loop = NULL;
@@ -380,7 +369,7 @@ static void recover_and_compare(char (*ids)[WR_ID_LEN + 1], size_t id_count)
         int fd = -1;
         if (f->gone)
             continue;
-        CHECK_INT(ops->sockets(f->instance, 1, &fd, &err), 0);
+        CHECK_INT(ops->sockets(f->instance, 1, &fd, NULL, &err), 0);
         CHECK(live_agent_answers(fd));
         processes += live_processes(f->spec.id);
     }
@@ -538,7 +527,7 @@ static void check_second_engine(void)
     int sock = -1;
     struct wr_loop *loop = NULL;
     struct wr_driver *driver = NULL;
-    const struct wr_driver_callbacks callbacks = {on_started, on_egress, on_gone, on_found, NULL};
+    const struct wr_driver_callbacks callbacks = {on_started, on_gone, on_found, NULL};
     pid_t engine = live_engine(&sock, true);
     CHECK_INT(wr_loop_new(&loop, &err), 0);
     CHECK_INT(wr_driver_native.open(loop, &live_opts, &callbacks, &driver, &err),

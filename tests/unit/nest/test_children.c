@@ -82,12 +82,11 @@ TEST(closing_closes_descriptors_and_frees_the_place)
     CHECK_INT(wr_children_init(&children, &err), 0);
     CHECK(pipe2(go, O_CLOEXEC) == 0);
     struct wr_child child = make(1, 1000001);
-    int *fds[] = {&child.pidfd,    &child.ns_fd,         &child.context_fd,    &child.tasks[0],
-                  &child.tasks[1], &child.egress.fds[0], &child.egress.fds[1], &child.v2_dir};
+    int *fds[] = {&child.pidfd,    &child.ns_fd,    &child.context_fd,
+                  &child.tasks[0], &child.tasks[1], &child.v2_dir};
     for (size_t i = 0; i < WR_ARRAY_SIZE(fds); i++)
         *fds[i] = dup(go[0]);
     child.v1_count = 2;
-    child.egress.count = 2;
     CHECK_INT(wr_children_add(&children, &child, &err), 0);
     CHECK_INT(add(2, 1000002), 0);
     CHECK(!wr_children_find_pid(&children, 1000003) && !wr_children_find(&children, ""));

@@ -1,13 +1,13 @@
-/* A namespace with the redirect, as the nest makes them, seen from both sides. */
+/* A namespace with the redirect, as the nest makes them, and the engine's sockets in it, seen from
+ * both sides. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "nest/egress_sockets.h"
 #include "nest/netns.h"
 #include "test.h"
 
@@ -19,19 +19,6 @@ union address {
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
 };
-
-static void start(void)
-{
-    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING | IFF_LOOPBACK};
-    NEEDS_ROOT();
-    CHECK(unshare(CLONE_NEWNET) == 0);
-    int sock = socket(AF_INET, SOCK_DGRAM, 0);
-    CHECK(ioctl(sock, SIOCSIFFLAGS, &request) == 0);
-    close(sock);
-    if (wr_netns_redirect(wr_netns_has_ipv6(), &egress, &err) < 0)
-        wr_test_fail(__FILE__, __LINE__, "%s", err.msg);
-    CHECK_INT(egress.count, 4);
-}
 
 static union address parse(const char *host, uint16_t port, socklen_t *ret_len)
 {
@@ -61,6 +48,25 @@ static int try_connect(const char *host, uint16_t port, int type, int *ret_fd)
     else
         close(fd);
     return rc;
+}
+
+static void start_without_sockets(bool ipv6)
+{
+    NEEDS_ROOT();
+    CHECK_INT(wr_netns_enter_new(&err), 0);
+    if (wr_netns_redirect(ipv6, &err) < 0)
+        wr_test_fail(__FILE__, __LINE__, "%s", err.msg);
+    /* The kernel completes an IPv6 address a moment later. */
+    for (int i = 0;
+         ipv6 && i < 5000 && try_connect("fd00::2", 1, SOCK_STREAM, NULL) != ECONNREFUSED; i++)
+        usleep(1000);
+}
+
+static void start(void)
+{
+    start_without_sockets(wr_netns_has_ipv6());
+    CHECK_INT(wr_egress_sockets_open(true, &egress, &err), 0);
+    CHECK_INT(egress.count, 4);
 }
 
 static int accept_from(int listener, const char *host, uint16_t port)
@@ -243,12 +249,8 @@ TEST(ports_of_destinations_are_free)
 
 TEST(only_ipv4)
 {
-    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING | IFF_LOOPBACK};
-    NEEDS_ROOT();
-    CHECK(unshare(CLONE_NEWNET) == 0);
-    int sock = socket(AF_INET, SOCK_DGRAM, 0);
-    CHECK(ioctl(sock, SIOCSIFFLAGS, &request) == 0);
-    CHECK_INT(wr_netns_redirect(false, &egress, &err), 0);
+    start_without_sockets(false);
+    CHECK_INT(wr_egress_sockets_open(false, &egress, &err), 0);
     CHECK_INT(egress.count, 2);
     CHECK_INT(try_connect("198.51.100.7", 443, SOCK_STREAM, NULL), 0);
     CHECK_INT(try_connect("2001:db8::7", 443, SOCK_STREAM, NULL), ENETUNREACH);
@@ -259,9 +261,95 @@ TEST(without_rights)
     NEEDS_ROOT();
     CHECK(unshare(CLONE_NEWNET) == 0 && setresuid(65534, 65534, 65534) == 0);
     egress = WR_EGRESS_SOCKETS_NONE;
-    CHECK_INT(wr_netns_redirect(true, &egress, &err), -WR_E_FAILED_PRECONDITION);
+    CHECK_INT(wr_netns_redirect(true, &err), -WR_E_FAILED_PRECONDITION);
+    CHECK_INT(err.os_errno, EPERM);
+    CHECK_INT(wr_egress_sockets_open(true, &egress, &err), -WR_E_INTERNAL);
     CHECK_INT(err.os_errno, EPERM);
     CHECK_INT(egress.count, 0);
+}
+
+static int listen_freely(const char *host, uint16_t port, int type)
+{
+    const int on = 1;
+    socklen_t len = 0;
+    union address a = parse(host, port, &len);
+    int fd = socket(a.any.sa_family, type | SOCK_CLOEXEC, 0);
+    CHECK(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
+    CHECK(setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) == 0);
+    CHECK(bind(fd, &a.any, len) == 0 && (type == SOCK_DGRAM || listen(fd, 1) == 0));
+    return fd;
+}
+
+static int begin_connect(const char *host, uint16_t port)
+{
+    socklen_t len = 0;
+    union address a = parse(host, port, &len);
+    int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    CHECK(connect(fd, &a.any, len) < 0 && errno == EINPROGRESS);
+    return fd;
+}
+
+/* While no server has them: nobody inside gets what was for the outside, and what tries again
+ * arrives at the next one. */
+TEST(nobody_takes_what_leaves)
+{
+    static const char *const hosts[] = {"198.51.100.7", "2001:db8::7"};
+    start_without_sockets(true);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(hosts); i++) {
+        const char *any = i == 0 ? "0.0.0.0" : "::", *own = i == 0 ? "127.0.0.1" : "::1";
+        int everywhere = listen_freely(any, 443, SOCK_STREAM);
+        int there = listen_freely(hosts[i], 444, SOCK_STREAM);
+        int dns = listen_freely(i == 0 ? "192.0.0.1" : "fd00::1", 53, SOCK_DGRAM), asking = -1;
+        int first = begin_connect(hosts[i], 443), second = begin_connect(hosts[i], 444);
+        CHECK_INT(try_connect(i == 0 ? "192.0.0.1" : "fd00::1", 53, SOCK_DGRAM, &asking), 0);
+        CHECK(write(asking, "?", 1) == 1);
+        struct pollfd inside[] = {{.fd = everywhere, .events = POLLIN},
+                                  {.fd = there, .events = POLLIN},
+                                  {.fd = dns, .events = POLLIN},
+                                  {.fd = first, .events = POLLOUT},
+                                  {.fd = second, .events = POLLOUT}};
+        CHECK_INT(poll(inside, WR_ARRAY_SIZE(inside), 300), 0);
+        close(dns);
+        CHECK_INT(wr_egress_sockets_open(true, &egress, &err), 0);
+        for (int arrived = 0; arrived < 2; arrived++) {
+            struct pollfd p = {.fd = egress.fds[2 * i], .events = POLLIN};
+            CHECK_INT(poll(&p, 1, 10000), 1);
+            close(accept4(p.fd, NULL, NULL, SOCK_CLOEXEC));
+        }
+        CHECK_INT(try_connect(own, 443, SOCK_STREAM, NULL), 0); /* it does serve */
+        wr_egress_sockets_close(&egress);
+        close(everywhere);
+        close(there);
+    }
+}
+
+/* By another server, or by a process inside, in whatever way: said, all or none, and over as soon
+ * as it lets go. */
+TEST(addresses_that_somebody_has)
+{
+    static const struct {
+        const char *host;
+        uint16_t port;
+        int type;
+    } rows[] = {
+        {"192.0.0.1", 1, SOCK_STREAM}, {"192.0.0.1", 53, SOCK_DGRAM}, {"fd00::1", 1, SOCK_STREAM},
+        {"fd00::1", 53, SOCK_DGRAM},   {"0.0.0.0", 53, SOCK_DGRAM},   {"::", 1, SOCK_STREAM},
+    };
+    struct wr_egress_sockets second = WR_EGRESS_SOCKETS_NONE;
+
+    start();
+    CHECK_INT(wr_egress_sockets_open(true, &second, &err), -WR_E_FAILED_PRECONDITION);
+    CHECK(strstr(err.msg, "TCP port 1") && strstr(err.msg, "another server"));
+    CHECK_INT(second.count, 0);
+    wr_egress_sockets_close(&egress);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
+        int fd = listen_freely(rows[i].host, rows[i].port, rows[i].type);
+        CHECK_INT(wr_egress_sockets_open(true, &egress, &err), -WR_E_FAILED_PRECONDITION);
+        CHECK_INT(egress.count, 0);
+        close(fd);
+        CHECK_INT(wr_egress_sockets_open(true, &egress, &err), 0);
+        wr_egress_sockets_close(&egress);
+    }
 }
 
 /* The pool gives out namespaces that have it. */
@@ -277,12 +365,13 @@ TEST(pool)
     CHECK_INT(pool.count, 2);
     CHECK_INT(pool.no_redirect.code, 0);
     CHECK_INT(wr_netns_take(&pool, &netns, &err), 0);
-    CHECK_INT(netns.egress.count, 4);
+    CHECK_INT(netns.redirect, WR_NEST_REDIRECT_BOTH);
     CHECK_INT(wr_netns_enter(netns.ns_fd, &err), 0);
+    CHECK_INT(wr_egress_sockets_open(true, &egress, &err), 0);
     CHECK_INT(try_connect("198.51.100.7", 443, SOCK_STREAM, NULL), 0);
-    close(accept_from(netns.egress.fds[0], "198.51.100.7", 443));
+    close(accept_from(egress.fds[0], "198.51.100.7", 443));
     CHECK_INT(wr_netns_enter(pool.home_fd, &err), 0);
     CHECK_INT(try_connect("198.51.100.7", 443, SOCK_STREAM, NULL), ENETUNREACH);
     wr_netns_close(&netns);
-    CHECK_INT(netns.egress.fds[0], -1);
+    CHECK_INT(netns.ns_fd, -1);
 }

@@ -128,3 +128,25 @@ TEST(a_clock_that_goes_back_gives_nothing)
     CHECK(!wr_net_budget_question(&b, 5 * SECOND));
     CHECK(wr_net_budget_question(&b, 6 * SECOND));
 }
+
+TEST(handshakes_take_turns)
+{
+    const struct wr_net_limits limits = {.max_connections = 1, .new_per_s = 1};
+    const uint64_t start_us = 3600u * 1000000u;
+    struct wr_net_budget budget;
+
+    wr_net_budget_init(&budget, &limits, start_us);
+    for (unsigned i = 0; i < WR_HANDSHAKES_BURST; i++)
+        CHECK_INT(wr_net_budget_handshake(&budget, start_us), 0);
+    /* Each of the next ones comes 5 ms later, up to 10 s. */
+    CHECK_INT(wr_net_budget_handshake(&budget, start_us), 6);
+    CHECK_INT(wr_net_budget_handshake(&budget, start_us), 11);
+    for (unsigned i = 0; i < 10000; i++)
+        CHECK(wr_net_budget_handshake(&budget, start_us) <= 10001);
+    CHECK_INT(wr_net_budget_handshake(&budget, start_us), 10001);
+    /* Who has waited long enough starts anew. */
+    CHECK_INT(wr_net_budget_handshake(&budget, start_us + 20 * 1000000u), 0);
+    /* A clock that has just begun. */
+    wr_net_budget_init(&budget, &limits, 0);
+    CHECK_INT(wr_net_budget_handshake(&budget, 0), 0);
+}

@@ -134,7 +134,8 @@ TEST(names_of_kinds)
 TEST(lines_of_the_structured_log)
 {
     struct wr_net_counters counters = {0};
-    char path[] = "/tmp/decision_log.XXXXXX", text[65536];
+    static char text[65536];
+    char path[] = "/tmp/decision_log.XXXXXX";
     int saved = dup(STDERR_FILENO), file = mkstemp(path);
     CHECK(saved >= 0 && file >= 0 && unlink(path) == 0);
     wr_log_init("test", WR_LOG_INFO);

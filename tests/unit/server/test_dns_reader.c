@@ -190,6 +190,33 @@ TEST(pointers)
     check_address(0, "192.0.2.1");
 }
 
+/* Each leads to the one before it: a name of a few bytes costs as many steps as there are. */
+TEST(chains_of_pointers)
+{
+    static const struct {
+        unsigned pointers;
+        int r;
+    } rows[] = {{127, 0}, {128, -EBADMSG}, {4000, -EBADMSG}};
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
+        unsigned char data[2 * 4000];
+        size_t at = 0x18 + 12; /* where the data of the first record begins */
+        for (unsigned k = 0; k < rows[i].pointers; k++) {
+            size_t target = k ? at + 2 * (k - 1) : WR_DNS_HEADER;
+            data[2 * k] = (unsigned char)(0xc0 | target >> 8);
+            data[2 * k + 1] = (unsigned char)target;
+        }
+        answer("a.test", WR_DNS_A);
+        CHECK_INT(m.len, 0x18);
+        message_record(&m, 0, NULL, 65280, 60, data, (size_t)2 * rows[i].pointers);
+        size_t last = at + 2 * (rows[i].pointers - 1);
+        m.data[7]++;
+        message_u16(&m, (uint16_t)(0xc000 | last));
+        message_bytes(&m, "\0\1\0\1\0\0\0\1\0\4\1\2\3\4", 14);
+        CHECK_INT(addresses("a.test", WR_DNS_A), rows[i].r);
+    }
+}
+
 TEST(too_many_records)
 {
     answer("a.test", WR_DNS_A);

@@ -119,6 +119,24 @@ TEST(opened_ranges)
     wr_guard_free(guard);
 }
 
+TEST(ranges_do_not_open_metadata)
+{
+    static const char *const addresses[] = {"169.254.169.254", "168.63.129.16", "100.100.100.200",
+                                            "fd00:ec2::254", "64:ff9b::169.254.169.254"};
+    struct wr_net_guard *guard = guard_of("0.0.0.0/0,::/0");
+    for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
+        closed(guard, addresses[i], "cloud metadata");
+    open_to(guard, "169.254.169.253");
+    open_to(guard, "100.100.100.201");
+    open_to(guard, "fd00:ec2::253");
+    wr_guard_free(guard);
+    guard = guard_of("100.100.100.200,fd00:ec2::254/128");
+    open_to(guard, "100.100.100.200");
+    open_to(guard, "fd00:ec2::254");
+    closed(guard, "169.254.169.254", "cloud metadata");
+    wr_guard_free(guard);
+}
+
 TEST(opening_is_strict)
 {
     static const struct {

@@ -62,6 +62,28 @@ static void play_hosts(const struct scene *s, int fd)
     client_bye(ssl, fd);
 }
 
+/* Its answer would be the request, with what only the server may see. */
+static void play_trace(const struct scene *s, int fd)
+{
+    SSL *ssl = client_shake(s, fd, "api.test");
+
+    client_expect(ssl, "TRACE /echo HTTP/1.1\r\nHost: api.test\r\n\r\n", "not supported\n",
+                  " 405 ");
+    client_expect(ssl, GET("/", "api.test"), "X-Plain=one\n", SCENE_SECRET);
+    client_bye(ssl, fd);
+}
+
+TEST(requests_that_come_back_are_refused)
+{
+    struct scene s;
+
+    scene_start(&s, true, rules);
+    scene_run(&s, "api.test", true, play_trace);
+    scene_expect_event(&s, "deny TRACE is not supported | TRACE 405");
+    CHECK_INT(scene_dials, 1);
+    scene_stop(&s);
+}
+
 TEST(another_host_and_connect_are_refused)
 {
     struct scene s;
@@ -263,7 +285,7 @@ static void play_upgrade(const struct scene *s, int fd)
 
     client_expect(ssl,
                   "GET /upgrade HTTP/1.1\r\nHost: api.test\r\nConnection: Upgrade\r\n"
-                  "Upgrade: parrot\r\n\r\n",
+                  "Upgrade: websocket\r\n\r\n",
                   "\r\n\r\n", " 101 ");
     for (int i = 0; i < 3; i++) {
         client_say(ssl, "polly");

@@ -164,3 +164,33 @@ TEST(fields_that_are_set_replace_those_of_the_client)
             wr_test_fail(__FILE__, __LINE__, "field %zu", i);
     wr_buf_done(&out);
 }
+
+/* What follows such an upgrade would be requests that nobody looks at. */
+TEST(only_websocket_leaves_http)
+{
+    static const struct {
+        const char *fields;
+        bool upgrades;
+    } rows[] = {
+        {"Connection: Upgrade\r\nUpgrade: websocket\r\n", true},
+        {"Connection: upgrade\r\nUpgrade: WebSocket\r\n", true},
+        {"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n", false},
+        {"Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n", false},
+        {"Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n", false},
+        {"Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n", false},
+        {"Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n", false},
+        {"Upgrade: websocket\r\n", false},
+    };
+    const struct wr_buf none = WR_BUF(1);
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
+        char text[300];
+        snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: api.test\r\n%s\r\n", rows[i].fields);
+        const struct wr_h1_head head = parse(text);
+        if (wr_intercept_upgrades(&head) != rows[i].upgrades)
+            wr_test_fail(__FILE__, __LINE__, "%s", rows[i].fields);
+        for (size_t k = 0; k < head.header_count; k++)
+            if (wr_memcaseeq(head.headers[k].name, head.headers[k].name_len, "Upgrade", 7))
+                CHECK_INT(wr_intercept_passes(&head, &head.headers[k], &none), rows[i].upgrades);
+    }
+}

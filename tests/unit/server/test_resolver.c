@@ -319,6 +319,38 @@ TEST(bound_on_what_is_under_way)
     CHECK_INT(done, 1);
 }
 
+/* Whoever may resolve what never answers shuts out nobody. */
+TEST(bound_on_what_one_asker_has_under_way)
+{
+    static struct wr_resolve many[WR_RESOLVE_MAX_OF_ONE + 1], others[WR_RESOLVE_MAX_PENDING];
+    static const char askers[WR_RESOLVE_MAX_PENDING];
+    struct wr_resolve joined = {.fn = on_done, .asker = &askers[0]};
+    char name[32];
+
+    setup(NULL);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(many); i++) {
+        many[i].fn = on_done;
+        many[i].asker = &askers[0];
+        (void)snprintf(name, sizeof name, "n%zu.test", i);
+        wr_resolver_start(resolver, &many[i], name, WR_RESOLVE_V4);
+        CHECK_INT(done, i == WR_RESOLVE_MAX_OF_ONE);
+    }
+    CHECK_INT(many[WR_RESOLVE_MAX_OF_ONE].outcome, WR_RESOLVE_FAILED);
+    /* A question that is under way costs nothing. */
+    wr_resolver_start(resolver, &joined, "n0.test", WR_RESOLVE_V4);
+    CHECK_INT(done, 1);
+    /* Any number of greedy ones leave room for the next. */
+    for (size_t i = 0; i < WR_ARRAY_SIZE(others); i++) {
+        others[i].fn = on_done;
+        others[i].asker = &askers[1 + i % 20];
+        (void)snprintf(name, sizeof name, "o%zu.test", i);
+        wr_resolver_start(resolver, &others[i], name, WR_RESOLVE_V4);
+    }
+    CHECK(wr_resolver_room(resolver) > 0);
+    wr_resolve_cancel(&joined);
+    teardown();
+}
+
 /* ---- other types ---- */
 
 static size_t raw_len;

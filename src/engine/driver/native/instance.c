@@ -52,8 +52,6 @@ void wr_instance_detach(struct wr_instance *instance)
     wr_source_remove(&instance->exit_source);
     wr_source_remove(&instance->status_source);
     wr_timer_stop(&instance->deadline);
-    wr_timer_stop(&instance->egress_deadline);
-    wr_egress_drop(&instance->egress);
     wr_close(instance->pidfd);
     wr_close(instance->ns_fd);
     wr_close(instance->status_fd);
@@ -89,7 +87,7 @@ static void fail_start(struct wr_instance *instance, const struct wr_error *erro
     struct wr_error copy = *error;
 
     release(instance);
-    driver->callbacks.on_started(owner, NULL, &copy);
+    driver->callbacks.on_started(owner, &copy);
 }
 
 static enum wr_gone_reason why_gone(const struct wr_instance *instance)
@@ -193,8 +191,7 @@ static void on_status(struct wr_source *source, uint32_t events, void *data)
     wr_timer_stop(&instance->deadline);
     instance->state = WR_INSTANCE_RUNNING;
     start_is_over(instance);
-    instance->driver->callbacks.on_started(instance->owner, &instance->egress, NULL);
-    wr_egress_drop(&instance->egress); /* whoever wanted them has them */
+    instance->driver->callbacks.on_started(instance->owner, NULL);
 }
 
 static void on_deadline(struct wr_timer *timer, void *data)
@@ -246,14 +243,12 @@ static void on_spawned(void *data, const struct wr_nest_sandbox *sandbox,
     instance->pidfd = sandbox->pidfd;
     instance->ns_fd = sandbox->ns_fd;
     instance->status_fd = sandbox->status_fd;
-    instance->egress = sandbox->egress;
+    instance->redirect = sandbox->redirect;
     instance->kit->overlay_fd = wr_close(instance->kit->overlay_fd);
     instance->state = WR_INSTANCE_BOOTING;
     int rc = wr_fd_set_nonblock(instance->status_fd, true);
     rc = rc < 0 ? wr_fail(&err, WR_E_INTERNAL, -rc, "prepare the status pipe")
                 : check_netns(instance->ns_fd, &err);
-    if (rc == 0)
-        rc = wr_egress_check(&instance->egress, instance->ns_fd, &err);
     if (rc == 0)
         rc = watch(instance, &err);
     if (rc == 0)
@@ -262,10 +257,7 @@ static void on_spawned(void *data, const struct wr_nest_sandbox *sandbox,
     if (rc < 0) {
         kill_all(instance);
         fail_start(instance, &err);
-        return;
     }
-    if (instance->egress.count == 0 && instance->nest)
-        wr_nest_link_no_redirect(instance->nest, instance->kit->id);
 }
 
 static char *agent_config(const struct wr_native_template *t, const struct wr_spec *spec,
@@ -315,7 +307,6 @@ static struct wr_instance *instance_new(struct wr_driver *driver, struct wr_kit 
     instance->driver = driver;
     instance->kit = kit;
     instance->pidfd = instance->ns_fd = instance->status_fd = -1;
-    instance->egress = WR_EGRESS_SOCKETS_NONE;
     wr_list_append(&driver->instances, &instance->link);
     return instance;
 }
@@ -345,11 +336,13 @@ int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const st
     if (rc == 0)
         rc = wr_share_mounts_make(t->driver, kit, spec, &mounts, err);
     if (rc == 0)
-        rc = wr_nest_link_spawn(
-            t->nest,
-            &(struct wr_nest_spawn){
-                .kit = kit, .spec = spec, .config = config, .share_fds = mounts.fds, .layers_id = t->layers_id},
-            on_spawned, instance, err);
+        rc = wr_nest_link_spawn(t->nest,
+                                &(struct wr_nest_spawn){.kit = kit,
+                                                        .spec = spec,
+                                                        .config = config,
+                                                        .share_fds = mounts.fds,
+                                                        .layers_id = t->layers_id},
+                                on_spawned, instance, err);
     if (rc < 0) {
         release(instance);
         return rc;
@@ -388,6 +381,7 @@ int wr_instance_adopt(struct wr_driver *driver, struct wr_kit *kit,
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "adopt a sandbox");
     instance->pidfd = sandbox->pidfd;
     instance->ns_fd = sandbox->ns_fd;
+    instance->redirect = sandbox->redirect;
     instance->state = WR_INSTANCE_RUNNING;
     int rc = check_netns(instance->ns_fd, err);
     if (rc == 0)
@@ -444,8 +438,25 @@ static int open_sockets(size_t count, int *fds, struct wr_error *err)
     return 0;
 }
 
+/* In the sandbox's network namespace. */
+static int open_all(const struct wr_instance *instance, size_t count, int *ret_fds,
+                    struct wr_egress_sockets *ret_egress, struct wr_error *err)
+{
+    int rc = open_sockets(count, ret_fds, err);
+
+    if (rc < 0 || !ret_egress)
+        return rc;
+    *ret_egress = WR_EGRESS_SOCKETS_NONE;
+    if (instance->redirect == WR_NEST_REDIRECT_NONE)
+        return 0;
+    rc = wr_egress_sockets_open(instance->redirect == WR_NEST_REDIRECT_BOTH, ret_egress, err);
+    for (size_t i = 0; rc < 0 && i < count; i++)
+        ret_fds[i] = wr_close(ret_fds[i]);
+    return rc;
+}
+
 int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds,
-                        struct wr_error *err)
+                        struct wr_egress_sockets *ret_egress, struct wr_error *err)
 {
     static int home = -1; /* the host's network namespace; the engine has one thread */
 
@@ -455,7 +466,7 @@ int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds
         return wr_fail_errno(err, WR_E_INTERNAL, "open the host's network namespace");
     if (setns(instance->ns_fd, CLONE_NEWNET) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "enter the sandbox's network namespace");
-    int rc = open_sockets(count, ret_fds, err);
+    int rc = open_all(instance, count, ret_fds, ret_egress, err);
     if (setns(home, CLONE_NEWNET) < 0) {
         wr_log(WR_LOG_ERROR, "the engine cannot return to the host's network namespace", NULL);
         abort(); /* the keeper starts another one */

@@ -25,11 +25,10 @@ struct wr_instance {
     bool starting;             /* counted in driver->starting */
     uint64_t manifest_version; /* of a blank: the template's when it was started; else 0 */
     int pidfd, ns_fd, status_fd;
+    enum wr_nest_redirect redirect; /* as the nest says */
     struct wr_source exit_source, status_source;
     struct wr_timer deadline; /* for the start */
     struct wr_error start_error;
-    struct wr_egress_sockets egress; /* from its start until the answer to that */
-    struct wr_timer egress_deadline; /* for the nest's answer to wr_instance_egress() */
 };
 
 /* Asks the nest. `kit` is taken over, also on failure. */
@@ -45,16 +44,9 @@ int wr_instance_assign(struct wr_instance *instance, const struct wr_spec *spec,
                        struct wr_error *err) WR_MUST_CHECK;
 /* Before a nest's link is freed: its sandboxes may still be ending. */
 void wr_instances_forget_nest(struct wr_driver *driver, const struct wr_nest_link *nest);
+/* See wr_driver_ops.sockets. */
 int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds,
-                        struct wr_error *err) WR_MUST_CHECK;
-/* native/egress.c: see wr_driver_ops.egress. */
-int wr_instance_egress(struct wr_instance *instance, struct wr_error *err) WR_MUST_CHECK;
-/* Whether these are what the nest has to pass: 0, 2 or 4 sockets of the right kinds and addresses
- * in that network namespace. */
-int wr_egress_check(const struct wr_egress_sockets *sockets, int ns_fd, struct wr_error *err)
-    WR_MUST_CHECK;
-/* Closes them. */
-void wr_egress_drop(struct wr_egress_sockets *sockets);
+                        struct wr_egress_sockets *ret_egress, struct wr_error *err) WR_MUST_CHECK;
 int wr_instance_stats(struct wr_instance *instance, struct wr_driver_stats *ret,
                       struct wr_error *err) WR_MUST_CHECK;
 /* Closes what this engine holds; the sandbox lives on. */

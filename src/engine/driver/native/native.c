@@ -430,7 +430,6 @@ const struct wr_driver_ops wr_driver_native = {
     .kill = wr_instance_kill,
     .assign = wr_instance_assign,
     .sockets = wr_instance_sockets,
-    .egress = wr_instance_egress,
     .stats = wr_instance_stats,
     .share_make = wr_native_share_make,
     .share_remove = wr_native_share_remove,

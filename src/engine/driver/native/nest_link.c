@@ -30,8 +30,7 @@
 struct waiting {
     struct wr_list link;
     uint32_t sequence;
-    enum wr_nest_kind kind;
-    wr_nest_answer_fn fn; /* NULL: forgotten */
+    wr_nest_spawned_fn fn; /* NULL: forgotten */
     void *data;
 };
 
@@ -87,6 +86,7 @@ static int receive_reply(struct wr_nest_link *link, struct wr_nest_reply *reply,
     if (len == (ssize_t)sizeof(*reply) && reply->magic == WR_NEST_MAGIC &&
         reply->count <= WR_NEST_LIST_PAGE) {
         (void)wr_error_received(&reply->error);
+        (void)wr_error_received(&reply->no_redirect);
         return 0;
     }
     if (len >= 0)
@@ -121,12 +121,10 @@ static void finish(struct waiting *w, const struct wr_nest_sandbox *sandbox,
                    const struct wr_error *error)
 {
     wr_list_remove(&w->link);
-    if (w->fn) {
+    if (w->fn)
         w->fn(w->data, sandbox, error);
-    } else if (sandbox) {
+    else if (sandbox)
         close_fds((const int[]){sandbox->pidfd, sandbox->ns_fd, sandbox->status_fd}, 3);
-        close_fds(sandbox->egress.fds, sandbox->egress.count);
-    }
     free(w);
 }
 
@@ -156,43 +154,37 @@ void wr_nest_link_end(struct wr_nest_link *link, const char *why)
     wr_native_zygote_nest_gone(link->driver, link);
 }
 
-static struct waiting *find_waiting(struct wr_nest_link *link, const struct wr_nest_reply *reply)
+static struct waiting *find_waiting(struct wr_nest_link *link, uint32_t sequence)
 {
     wr_list_foreach(it, &link->waiting) {
         struct waiting *w = wr_list_entry(it, struct waiting, link);
-        if (w->sequence == reply->sequence && w->kind == reply->kind)
+        if (w->sequence == sequence)
             return w;
     }
     return NULL;
 }
 
-/* What an answer without an error has to bring: of a SPAWN pidfd, network namespace and status
- * pipe; of both the egress sockets, which only a new sandbox may lack. */
-static bool take_descriptors(enum wr_nest_kind kind, const int *fds, size_t count,
-                             struct wr_nest_sandbox *ret)
+/* The host cannot do it, so this is about all sandboxes of the nest. */
+static void tell_no_redirect(struct wr_nest_link *link, const struct wr_error *why)
 {
-    const size_t own = kind == WR_NEST_SPAWN ? 3 : 0;
-    const size_t egress = count - own;
+    if (link->no_redirect_told)
+        return;
+    link->no_redirect_told = true;
+    wr_log(WR_LOG_WARN, "sandboxes reach nothing outside", "nest", link->nest_name, "reason",
+           why->code ? why->msg : "not known; see `warren doctor`", NULL);
+}
 
-    if (count < own || (egress != 0 && egress != 2 && egress != WR_NEST_EGRESS_SOCKETS) ||
-        (own == 0 && egress == 0))
-        return false;
-    *ret = (struct wr_nest_sandbox){-1, -1, -1, WR_EGRESS_SOCKETS_NONE};
-    if (own > 0) {
-        ret->pidfd = fds[0];
-        ret->ns_fd = fds[1];
-        ret->status_fd = fds[2];
-    }
-    memcpy(ret->egress.fds, fds + own, egress * sizeof(*fds));
-    ret->egress.count = egress;
-    return true;
+/* Of an answer to a SPAWN that succeeded. */
+static bool spawned_is_sound(const struct wr_nest_reply *reply, size_t fd_count)
+{
+    return fd_count == 3 && reply->count == 1 &&
+           reply->entries[0].redirect <= WR_NEST_REDIRECT_BOTH;
 }
 
 static void on_reply(struct wr_source *source, uint32_t events, void *data)
 {
     struct wr_nest_link *link = data;
     struct wr_nest_reply reply;
-    struct wr_nest_sandbox sandbox;
     struct wr_error err;
     int fds[WR_MESSAGE_MAX_FDS];
     size_t fd_count = 0;
@@ -207,15 +199,18 @@ static void on_reply(struct wr_source *source, uint32_t events, void *data)
         wr_native_zygote_event(link->driver, link, reply.entries[0].id, &reply.error);
         return;
     }
-    struct waiting *w = find_waiting(link, &reply);
-    const bool ok = w && (reply.error.code ? fd_count == 0
-                                           : take_descriptors(w->kind, fds, fd_count, &sandbox));
+    struct waiting *w = reply.kind == WR_NEST_SPAWN ? find_waiting(link, reply.sequence) : NULL;
+    const bool ok = w && (reply.error.code ? fd_count == 0 : spawned_is_sound(&reply, fd_count));
     if (!ok) {
         close_fds(fds, fd_count);
         wr_nest_link_end(link, "a nest sent a reply that nobody asked for");
     } else if (reply.error.code) {
         finish(w, NULL, &reply.error);
     } else {
+        const struct wr_nest_sandbox sandbox = {fds[0], fds[1], fds[2],
+                                                (enum wr_nest_redirect)reply.entries[0].redirect};
+        if (sandbox.redirect == WR_NEST_REDIRECT_NONE)
+            tell_no_redirect(link, &reply.no_redirect);
         finish(w, &sandbox, NULL);
     }
 }
@@ -432,15 +427,20 @@ static size_t describe_shares(const struct wr_nest_spawn *spawn, int *fds)
     return spec->share_count;
 }
 
-/* Sends `out` and remembers who waits for its answer. */
-static int ask(struct wr_nest_link *link, const char *config, const int *fds, size_t fd_count,
-               const struct waiting *wanted, struct wr_error *err)
+int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_nest_spawn *spawn,
+                       wr_nest_spawned_fn fn, void *data, struct wr_error *err)
 {
     struct waiting *w = wr_calloc(1, sizeof(*w));
+    int fds[WR_MESSAGE_MAX_FDS];
 
     if (!w)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "ask the nest");
-    int rc = send_request(link, config, fds, fd_count, err);
+    size_t fd_count = describe_kit(spawn->kit, WR_NEST_SPAWN, fds);
+    fd_count += describe_shares(spawn, fds + fd_count);
+    out.request.layers = spawn->layers_id;
+    out.request.rlimits = (struct wr_nest_rlimits){.open_files = spawn->spec->open_files,
+                                                   .memlock_bytes = MEMLOCK_BYTES};
+    int rc = send_request(link, spawn->config, fds, fd_count, err);
     if (rc < 0) {
         free(w);
         if (rc ==
@@ -448,57 +448,9 @@ static int ask(struct wr_nest_link *link, const char *config, const int *fds, si
             wr_nest_link_end(link, "a nest does not take requests");
         return rc;
     }
-    *w = *wanted;
-    w->kind = (enum wr_nest_kind)out.request.kind;
-    w->sequence = link->sequence;
+    *w = (struct waiting){.sequence = link->sequence, .fn = fn, .data = data};
     wr_list_append(&link->waiting, &w->link);
     return 0;
-}
-
-int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_nest_spawn *spawn,
-                       wr_nest_answer_fn fn, void *data, struct wr_error *err)
-{
-    int fds[WR_MESSAGE_MAX_FDS];
-    size_t fd_count = describe_kit(spawn->kit, WR_NEST_SPAWN, fds);
-    fd_count += describe_shares(spawn, fds + fd_count);
-    out.request.layers = spawn->layers_id;
-    out.request.rlimits = (struct wr_nest_rlimits){.open_files = spawn->spec->open_files,
-                                                   .memlock_bytes = MEMLOCK_BYTES};
-    return ask(link, spawn->config, fds, fd_count, &(struct waiting){.fn = fn, .data = data}, err);
-}
-
-int wr_nest_link_egress(struct wr_nest_link *link, const char *id, wr_nest_answer_fn fn, void *data,
-                        struct wr_error *err)
-{
-    if (!wr_nest_link_alive(link))
-        return wr_fail(err, WR_E_UNAVAILABLE, 0, "the nest of sandbox %s is gone", id);
-    out.request = (struct wr_nest_request){.kind = WR_NEST_EGRESS};
-    memcpy(out.request.id, id, sizeof(out.request.id));
-    return ask(link, NULL, NULL, 0, &(struct waiting){.fn = fn, .data = data}, err);
-}
-
-/* Nothing else than the reason counts here: a sandbox that has ended meanwhile has none. */
-static void on_no_redirect(void *data, const struct wr_nest_sandbox *sandbox,
-                           const struct wr_error *error)
-{
-    struct wr_nest_link *link = data;
-
-    if (sandbox)
-        close_fds(sandbox->egress.fds, sandbox->egress.count);
-    if (error && error->code == WR_E_FAILED_PRECONDITION)
-        wr_log(WR_LOG_WARN, "sandboxes reach nothing outside", "nest", link->nest_name, "reason",
-               error->msg, NULL);
-    else
-        link->no_redirect_told = false;
-}
-
-void wr_nest_link_no_redirect(struct wr_nest_link *link, const char *id)
-{
-    struct wr_error err;
-
-    if (link->no_redirect_told)
-        return;
-    link->no_redirect_told = wr_nest_link_egress(link, id, on_no_redirect, link, &err) == 0;
 }
 
 int wr_nest_link_zygote(struct wr_nest_link *link, const struct wr_kit *kit, uint64_t layers_id,
@@ -534,7 +486,8 @@ static bool list_is_sound(const struct wr_nest_reply *reply, uint32_t sequence, 
         return false;
     for (size_t i = 0; i < reply->count; i++) {
         const char *id = reply->entries[i].id;
-        if (!memchr(id, '\0', WR_ID_LEN + 1) || !wr_id_valid(id) || strcmp(id, after) <= 0)
+        if (!memchr(id, '\0', WR_ID_LEN + 1) || !wr_id_valid(id) || strcmp(id, after) <= 0 ||
+            reply->entries[i].redirect > WR_NEST_REDIRECT_BOTH)
             return false;
         after = id;
     }
@@ -570,7 +523,8 @@ int wr_nest_link_list(struct wr_nest_link *link,
             const struct wr_nest_entry *e = &reply.entries[i];
             memcpy(after, e->id, sizeof(after));
             fn(e->id, e->slot,
-               &(struct wr_nest_sandbox){fds[2 * i], fds[2 * i + 1], -1, WR_EGRESS_SOCKETS_NONE},
+               &(struct wr_nest_sandbox){fds[2 * i], fds[2 * i + 1], -1,
+                                         (enum wr_nest_redirect)e->redirect},
                data);
         }
         if (reply.count == 0)

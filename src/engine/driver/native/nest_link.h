@@ -10,23 +10,22 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "nest/egress_sockets.h"
+#include "nest/protocol.h"
 
 struct wr_driver;
 struct wr_nest_link;
 struct wr_kit;
 struct wr_spec;
 
-/* Descriptors of a sandbox that was spawned or found; the receiver's. status_fd is -1, and no
- * egress sockets are there, for one that was found; an answer to wr_nest_link_egress() has these
- * only. */
+/* A sandbox that was spawned or found. The descriptors are the receiver's; status_fd is -1 for one
+ * that was found. */
 struct wr_nest_sandbox {
     int pidfd, ns_fd, status_fd;
-    struct wr_egress_sockets egress; /* not checked yet */
+    enum wr_nest_redirect redirect;
 };
 
-typedef void (*wr_nest_answer_fn)(void *data, const struct wr_nest_sandbox *sandbox,
-                                  const struct wr_error *err);
+typedef void (*wr_nest_spawned_fn)(void *data, const struct wr_nest_sandbox *sandbox,
+                                   const struct wr_error *err);
 
 /* Connects to the nest of this name, or starts one. */
 int wr_nest_link_open(struct wr_driver *driver, const char *nest_name, struct wr_nest_link **ret,
@@ -55,19 +54,14 @@ int wr_nest_bury(struct wr_driver *driver, const char *nest_name, struct wr_erro
 struct wr_nest_spawn {
     const struct wr_kit *kit;
     const struct wr_spec *spec;
-    const char *config; /* the agent's JSON */
+    const char *config;   /* the agent's JSON */
     const int *share_fds; /* detached mounts, spec->share_count of them; borrowed */
-    uint64_t layers_id; /* of the kit's root file system */
+    uint64_t layers_id;   /* of the kit's root file system */
 };
 
 /* Asks for a sandbox. `fn` is called once, from the loop. */
 int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_nest_spawn *spawn,
-                       wr_nest_answer_fn fn, void *data, struct wr_error *err) WR_MUST_CHECK;
-/* Asks for the egress sockets of a sandbox. `fn` is called once, from the loop. */
-int wr_nest_link_egress(struct wr_nest_link *link, const char *id, wr_nest_answer_fn fn, void *data,
-                        struct wr_error *err) WR_MUST_CHECK;
-/* A sandbox came without egress sockets: asks the nest why, and logs it, once. */
-void wr_nest_link_no_redirect(struct wr_nest_link *link, const char *id);
+                       wr_nest_spawned_fn fn, void *data, struct wr_error *err) WR_MUST_CHECK;
 /* Has the nest start a zygote in the kit, in place of the one that there may be. What becomes of it
  * comes by wr_native_zygote_event(). */
 int wr_nest_link_zygote(struct wr_nest_link *link, const struct wr_kit *kit, uint64_t layers_id,
