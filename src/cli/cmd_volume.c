@@ -120,6 +120,10 @@ static int put(struct job *job, const char *host, struct wr_error *err)
 
     if (!path)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "copy");
+    if (wr_streq(host, "-"))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "volume cp: - is standard output only; what comes from a program has to be "
+                       "a file first");
     int r = wr_open_regular(host, &fd, &source.length, err);
     if (r < 0)
         return r;

@@ -20,6 +20,7 @@
 #include "base/parse.h"
 #include "base/str.h"
 #include "cli/doctor_network.h"
+#include "cli/doctor_resolvers.h"
 #include "cli/doctor_zygotes.h"
 #include "client/start.h"
 

@@ -15,14 +15,11 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/str.h"
-#include "cli/settings.h"
 #include "nest/egress_sockets.h"
 #include "nest/netns.h"
-#include "server/egress/name_servers.h"
 
 #define FOUND(f, ...) ((void)snprintf((f)->found, sizeof(f)->found, __VA_ARGS__))
 #define WAIT_MS       2000
-#define RESOLV_CONF   "/etc/resolv.conf"
 
 /* Addresses for documentation: nobody has them, and the redirect must take them all the same. */
 static const struct probe {
@@ -221,51 +218,4 @@ void wr_doctor_check_redirect(const struct wr_doctor_place *place, struct wr_fin
                     : "`modprobe nft_tproxy`, or a kernel with CONFIG_NF_TABLES_INET, "
                       "CONFIG_NFT_TPROXY, CONFIG_IP_MULTIPLE_TABLES and "
                       "CONFIG_IPV6_MULTIPLE_TABLES";
-}
-
-/* The setting as a server that was started without options would find it. */
-static void find_setting(char *out, size_t cap)
-{
-    WR_CLEANUP(wr_conf_done) struct wr_conf conf = {0};
-    struct wr_error ignored;
-    const char *text = getenv("WARREN_DNS_SERVERS");
-
-    if ((!text || !*text) && wr_conf_read(&conf, WR_DEFAULT_CONF, true, &ignored) == 0) {
-        const struct wr_conf_entry *entry = wr_conf_find(&conf, "dns-servers");
-        text = entry ? entry->value : NULL;
-    }
-    if (!text || !wr_strcopy(out, cap, text))
-        out[0] = '\0';
-}
-
-static bool names_a_server(const char *path)
-{
-    wr_auto_buf text = WR_BUF(64 * 1024);
-    const char *all = wr_file_read(AT_FDCWD, path, &text) == 0 ? wr_buf_cstr(&text) : NULL;
-
-    return all && (wr_starts_with(all, "nameserver") || strstr(all, "\nnameserver"));
-}
-
-void wr_doctor_check_resolvers(const struct wr_doctor_place *place, struct wr_finding *ret)
-{
-    struct wr_name_servers servers;
-    struct wr_error error = {0};
-    char setting[512], first[WR_IP_TEXT];
-
-    (void)place;
-    find_setting(setting, sizeof setting);
-    const char *origin = setting[0] ? "the setting dns-servers" : RESOLV_CONF;
-    int rc = wr_name_servers_init(&servers, setting, RESOLV_CONF, &error);
-    if (rc == 0 && !setting[0] && !names_a_server(RESOLV_CONF))
-        rc = wr_fail(&error, WR_E_NOT_FOUND, 0, "%s names no server", RESOLV_CONF);
-    if (rc < 0) {
-        FOUND(ret, "%.150s", error.msg);
-        ret->health = WR_HEALTH_WARN;
-        ret->cost = "sandboxes find no address of any name";
-        ret->mend =
-            "a line `nameserver ADDRESS` in " RESOLV_CONF ", or the setting dns-servers = ADDRESS";
-        return;
-    }
-    wr_ip_format(&servers.list[0].address, first);
-    FOUND(ret, "%s of %s%s", first, origin, servers.count > 1 ? ", and further ones" : "");
 }

@@ -339,6 +339,7 @@ def test_command_line(server, volumes, tmp_path):
     assert server.cli("volume", "cp", str(source), f"{name}:dir/file").code == 0
     assert server.cli("volume", "cp", f"{name}:dir/file", str(tmp_path / "back")).code == 0
     assert (tmp_path / "back").read_bytes() == source.read_bytes()
+    assert "standard output only" in server.cli("volume", "cp", "-", f"{name}:x").err
     assert server.cli("volume", "cp", str(source), f"{name}:/into/").code == 0
     assert server.cli("volume", "cp", f"{name}:/into/source", str(tmp_path)).code == 0
     sandbox = server.cli("create", "--volume", f"{name}:/mnt/data:ro").out.strip()

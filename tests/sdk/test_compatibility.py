@@ -10,7 +10,7 @@ from raw import Raw
 
 HERE = pathlib.Path(__file__).parent
 PAGE = HERE.parents[1] / "docs/compatibility.md"
-STATES = {"works", "stored", "501", "refused", "absent"}
+STATES = {"works", "501", "refused", "absent"}
 
 
 def rows(section):

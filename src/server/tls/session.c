@@ -501,7 +501,8 @@ static void on_peer(struct wr_source *source, uint32_t events, void *data)
     session->peer_ready = true;
     if (session->phase == CLOSING)
         read_away(session);
-    else if (events & (EPOLLERR | EPOLLHUP))
+    /* In the handshake the peer's last word may be an alert, which is the reason. */
+    else if ((events & (EPOLLERR | EPOLLHUP)) && session->phase != HANDSHAKE)
         cut(session);
     else
         run(session);
