@@ -13,6 +13,7 @@
 #define MAX_OPEN_TEXT 64
 #define WHOLE_ADDRESS 128 /* bits */
 #define METADATA      "cloud metadata"
+#define LOOPBACK      "loopback"
 
 /* The first that fits names the reason. The ranges for documentation (198.51.100.0/24,
  * 203.0.113.0/24, 2001:db8::/32) are not among them: nothing routes them, and test networks use
@@ -194,21 +195,14 @@ static bool is_open(const struct wr_net_guard *guard, const struct wr_ip *ip)
     return false;
 }
 
-/* Single addresses that give out credentials: a range that was opened for something else does not
- * open them. */
+/* For single addresses that mean more than their range: one that was opened for something else does
+ * not open them. */
 static bool is_open_alone(const struct wr_net_guard *guard, const struct wr_ip *ip)
 {
     for (size_t i = 0; i < guard->open_count; i++)
         if (guard->open[i].prefix == WHOLE_ADDRESS && wr_ip_in(ip, &guard->open[i]))
             return true;
     return false;
-}
-
-static const char *metadata(const struct wr_net_guard *guard, const struct wr_ip *ip)
-{
-    const char *why = closed_range(guard, ip);
-
-    return why && wr_starts_with(why, METADATA) && !is_open_alone(guard, ip) ? why : NULL;
 }
 
 static bool is_own(const struct wr_net_guard *guard, const struct wr_ip *ip)
@@ -239,17 +233,27 @@ static bool is_listener(const struct wr_net_guard *guard, const struct wr_ip *ip
     return false;
 }
 
+/* What gives out credentials, and the other services of this host; its loopback is a range like
+ * others. */
+static const char *single(const struct wr_net_guard *guard, const struct wr_ip *ip)
+{
+    const char *why = closed_range(guard, ip);
+
+    if (is_own(guard, ip) && !(why && wr_starts_with(why, LOOPBACK)))
+        why = "address of this host";
+    else if (why && !wr_starts_with(why, METADATA))
+        why = NULL;
+    return why && !is_open_alone(guard, ip) ? why : NULL;
+}
+
 static const char *check(const struct wr_net_guard *guard, const struct wr_ip *ip, uint16_t port)
 {
     if (port && is_listener(guard, ip, port))
         return listener_text;
-    const char *why = metadata(guard, ip);
+    const char *why = single(guard, ip);
     if (why || is_open(guard, ip))
         return why;
-    why = closed_range(guard, ip);
-    if (!why && is_own(guard, ip))
-        why = "address of this host";
-    return why;
+    return closed_range(guard, ip);
 }
 
 const char *wr_guard_check(const struct wr_net_guard *guard, const struct wr_ip *ip, uint16_t port)
@@ -265,7 +269,7 @@ const char *wr_guard_check(const struct wr_net_guard *guard, const struct wr_ip 
         if (port && is_listener(guard, &carried, port))
             why = listener_text;
         else
-            why = opened ? metadata(guard, &carried) : check(guard, &carried, port);
+            why = opened ? single(guard, &carried) : check(guard, &carried, port);
     }
     return why;
 }

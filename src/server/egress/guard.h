@@ -1,7 +1,8 @@
 /*
  * What no sandbox reaches, whatever its policy allows: loopback, private, link-local, metadata,
  * multicast and reserved ranges, the addresses of this host, and Warren's own listeners. The
- * operator can open ranges (setting egress-open); Warren's listeners stay closed.
+ * operator can open ranges (setting egress-open), which open metadata and host's addresses only
+ * where they name exactly these; Warren's listeners stay closed.
  */
 #pragma once
 

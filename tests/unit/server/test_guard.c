@@ -1,4 +1,7 @@
 #include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "server/egress/guard.h"
@@ -135,6 +138,34 @@ TEST(ranges_do_not_open_metadata)
     open_to(guard, "fd00:ec2::254");
     closed(guard, "169.254.169.254", "cloud metadata");
     wr_guard_free(guard);
+}
+
+TEST(ranges_do_not_open_the_host_itself)
+{
+    struct ifaddrs *all = NULL;
+    struct wr_net_guard *guard = guard_of("0.0.0.0/0,::/0");
+    size_t seen = 0;
+
+    CHECK_INT(getifaddrs(&all), 0);
+    for (const struct ifaddrs *at = all; at; at = at->ifa_next) {
+        struct wr_ip own;
+        uint16_t port = 0;
+        char text[WR_IP_TEXT];
+        if (!at->ifa_addr || (at->ifa_flags & IFF_LOOPBACK) ||
+            !wr_ip_from_sockaddr(at->ifa_addr, &own, &port))
+            continue;
+        wr_ip_format(&own, text);
+        closed(guard, text, "address of this host");
+        struct wr_net_guard *named = guard_of(text);
+        open_to(named, text);
+        wr_guard_free(named);
+        seen++;
+    }
+    freeifaddrs(all);
+    open_to(guard, "127.0.0.1"); /* an own one, too, but no other machine answers for that range */
+    wr_guard_free(guard);
+    if (seen == 0)
+        (void)puts("# this machine has no address but loopback");
 }
 
 TEST(opening_is_strict)
