@@ -15,9 +15,10 @@ void wr_reply_json(struct wr_exchange *ex, int status, const struct wr_buf *json
     wr_exchange_send(ex, wr_buf_ptr(json), json->len);
 }
 
-/* {"code":..,"message":..}; empty without memory. */
-static void WR_PRINTF(3, 0)
-    write_error(struct wr_buf *body, int status, const char *fmt, va_list ap)
+/* {"code":..,"message":..}: the word, or the status and a line's end when it is NULL. Empty without
+ * memory. */
+static void WR_PRINTF(4, 0)
+    write_error(struct wr_buf *body, int status, const char *word, const char *fmt, va_list ap)
 {
     wr_auto_buf text = WR_BUF(ERROR_BODY_MAX);
     struct wr_jw w;
@@ -25,11 +26,14 @@ static void WR_PRINTF(3, 0)
 
     wr_jw_init(&w, body);
     wr_jw_object(&w);
-    wr_jw_ki64(&w, "code", status);
+    if (word)
+        wr_jw_kstr(&w, "code", word);
+    else
+        wr_jw_ki64(&w, "code", status);
     wr_jw_key(&w, "message");
     wr_jw_strn(&w, rc == 0 ? wr_buf_ptr(&text) : "", rc == 0 ? text.len : 0);
     wr_jw_end(&w);
-    if (wr_jw_finish(&w) < 0 || wr_buf_append_char(body, '\n') < 0)
+    if (wr_jw_finish(&w) < 0 || (!word && wr_buf_append_char(body, '\n') < 0))
         wr_buf_clear(body);
 }
 
@@ -47,7 +51,7 @@ static void WR_PRINTF(5, 0) reply_error(struct wr_exchange *ex, int status, cons
 {
     wr_auto_buf body = WR_BUF(ERROR_BODY_MAX);
 
-    write_error(&body, status, fmt, ap);
+    write_error(&body, status, NULL, fmt, ap);
     wr_exchange_begin(ex, status);
     if (name)
         wr_exchange_header(ex, name, value);
@@ -81,7 +85,7 @@ struct late {
     struct wr_buf body;
 };
 
-static void send_late(struct wr_exchange *ex, void *data)
+static void on_body_end(struct wr_exchange *ex, void *data)
 {
     struct late *late = data;
     wr_timer_stop(&late->patience);
@@ -93,7 +97,7 @@ static void on_patience(struct wr_timer *timer, void *data)
 {
     struct late *late = data;
     (void)timer;
-    send_late(late->ex, late);
+    on_body_end(late->ex, late);
 }
 
 static void free_late(struct wr_exchange *ex, bool aborted, void *data)
@@ -106,16 +110,16 @@ static void free_late(struct wr_exchange *ex, bool aborted, void *data)
     free(late);
 }
 
-void wr_reply_wrong(struct wr_exchange *ex, int status, struct wr_buf *body)
+static void send_now(struct wr_exchange *ex, int status, const struct wr_buf *body)
 {
     wr_exchange_begin(ex, status);
     send_error(ex, body);
-    wr_buf_done(body);
 }
 
-void wr_reply_wrong_late(struct wr_exchange *ex, int status, struct wr_buf *body)
+/* Takes the body over if it has to wait. */
+static void send_late(struct wr_exchange *ex, int status, struct wr_buf *body)
 {
-    static const struct wr_exchange_ops ops = {.on_body_end = send_late, .on_close = free_late};
+    static const struct wr_exchange_ops ops = {.on_body_end = on_body_end, .on_close = free_late};
     const struct wr_h1_head *head = wr_exchange_head(ex);
     struct wr_error err;
 
@@ -128,7 +132,7 @@ void wr_reply_wrong_late(struct wr_exchange *ex, int status, struct wr_buf *body
         late = NULL;
     }
     if (!late) {
-        wr_reply_wrong(ex, status, body);
+        send_now(ex, status, body);
         return;
     }
     late->ex = ex;
@@ -144,7 +148,19 @@ void wr_reply_error_late(struct wr_exchange *ex, int status, const char *fmt, ..
     va_list ap;
 
     va_start(ap, fmt);
-    write_error(&body, status, fmt, ap);
+    write_error(&body, status, NULL, fmt, ap);
     va_end(ap);
-    wr_reply_wrong_late(ex, status, &body);
+    send_late(ex, status, &body);
+}
+
+void wr_reply_word(struct wr_exchange *ex, int status, const char *word, bool late, const char *fmt,
+                   va_list ap)
+{
+    wr_auto_buf body = WR_BUF(ERROR_BODY_MAX);
+
+    write_error(&body, status, word, fmt, ap);
+    if (late)
+        send_late(ex, status, &body);
+    else
+        send_now(ex, status, &body);
 }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "cli/actions.h"
 #include "cli/out.h"
 #include "cli/team_choice.h"
 #include "client/keys.h"
@@ -119,36 +120,19 @@ static int remove_one(const struct wr_invocation *in, struct wr_client *client,
                : r;
 }
 
-static int run(const struct wr_invocation *in, struct wr_error *err)
-{
-    static const struct {
-        const char *name;
-        size_t max_args;
-        int (*run)(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err);
-    } actions[] = {{"create", 2, create}, {"ls", 1, list}, {"rm", 2, remove_one}};
-    struct wr_client *client = NULL;
+static const struct wr_cli_action items[] = {
+    {.name = "create", .min_args = 1, .max_args = 2, .call = create},
+    {.name = "ls", .min_args = 1, .max_args = 1, .call = list},
+    {.name = "rm", .min_args = 1, .max_args = 2, .call = remove_one},
+};
 
-    for (size_t i = 0; i < WR_ARRAY_SIZE(actions); i++) {
-        if (!wr_streq(in->args[0], actions[i].name))
-            continue;
-        if (in->arg_count > actions[i].max_args)
-            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "key %s: too many arguments",
-                           in->args[0]);
-        int r = wr_cli_connect(in, &client, err);
-        if (r == 0)
-            r = actions[i].run(in, client, err);
-        wr_client_free(client);
-        return r;
-    }
-    return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "key: \"%.40s\" is not one of create, ls, rm",
-                   in->args[0]);
-}
+static const struct wr_cli_actions actions = {.items = items, .count = WR_ARRAY_SIZE(items)};
 
 const struct wr_command wr_cmd_key = {
     .name = "key",
     .summary = "Make, list and remove API keys",
     .usage = "create [NAME] [--team TEAM] | ls [--json] | rm ID",
-    .words = "create ls rm",
+    .actions = &actions,
     .details = "create prints the key, which is shown only then: the server keeps a hash of it.\n"
                "A removed key is refused from then on; sandboxes that were made with it go on.",
     .opts = opts,
@@ -156,5 +140,5 @@ const struct wr_command wr_cmd_key = {
     .values_size = sizeof(struct values),
     .min_args = 1,
     .max_args = 2,
-    .run = run,
+    .run = wr_cli_actions_run,
 };

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "cli/actions.h"
 #include "cli/out.h"
 #include "cli/team_choice.h"
 #include "client/keys.h"
@@ -105,20 +106,35 @@ static int read_value(const char *path, struct wr_buf *out, struct wr_error *err
 
 /* ---- actions ---- */
 
-static int set(const struct wr_invocation *in, struct wr_client *client, const char *team_id,
-               struct wr_error *err)
+/* `*ret_team` becomes `id`, or NULL for the default team. */
+static int choose_team(const struct wr_invocation *in, struct wr_client *client, char id[static 37],
+                       const char **ret_team, struct wr_error *err)
+{
+    const struct values *values = in->values;
+
+    int r = wr_team_choose(client, values->team, id, err);
+    if (r == 0)
+        *ret_team = *id ? id : NULL;
+    return r;
+}
+
+static int set(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err)
 {
     const struct values *values = in->values;
     wr_auto_buf value = WR_BUF(WR_CLIENT_SECRET_VALUE_MAX + 2);
     wr_auto_json *secret = NULL;
+    const char *team = NULL;
+    char team_id[37];
 
     value.wipe = true;
-    int r = read_value(values->from_file, &value, err);
+    int r = choose_team(in, client, team_id, &team, err);
+    if (r == 0)
+        r = read_value(values->from_file, &value, err);
     const char *text = r == 0 ? wr_buf_cstr(&value) : NULL;
     if (r == 0 && !text)
         r = wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "the secret's value");
     if (r == 0)
-        r = wr_secret_set(client, team_id, in->args[1], text, &secret, err);
+        r = wr_secret_set(client, team, in->args[1], text, &secret, err);
     if (r < 0)
         return r;
     printf("%s version %lld\n", json_string_value(json_object_get(secret, "name")),
@@ -142,17 +158,20 @@ static void add_row(struct wr_table *table, const json_t *secret)
     wr_table_cell(table, span);
 }
 
-static int list(const struct wr_invocation *in, struct wr_client *client, const char *team_id,
-                struct wr_error *err)
+static int list(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err)
 {
     static const char *const headers[] = {"NAME", "ID", "VERSION", "CHANGED"};
     const struct values *values = in->values;
     wr_auto_json *secrets = NULL;
+    const char *team = NULL;
     struct wr_table table;
+    char team_id[37];
     json_t *secret;
     size_t i;
 
-    int r = wr_secret_list(client, team_id, &secrets, err);
+    int r = choose_team(in, client, team_id, &team, err);
+    if (r == 0)
+        r = wr_secret_list(client, team, &secrets, err);
     if (r < 0 || values->json)
         return r < 0 ? r : wr_print_json(secrets, err);
     wr_table_init(&table, headers, WR_ARRAY_SIZE(headers));
@@ -163,11 +182,16 @@ static int list(const struct wr_invocation *in, struct wr_client *client, const 
     return r;
 }
 
-static int remove_one(const struct wr_invocation *in, struct wr_client *client, const char *team_id,
+static int remove_one(const struct wr_invocation *in, struct wr_client *client,
                       struct wr_error *err)
 {
-    int r = wr_secret_remove(client, team_id, in->args[1], err);
+    const char *team = NULL;
+    char team_id[37];
 
+    int r = choose_team(in, client, team_id, &team, err);
+    if (r < 0)
+        return r;
+    r = wr_secret_remove(client, team, in->args[1], err);
     return r == -WR_E_NOT_FOUND
                ? wr_fail(err, WR_E_NOT_FOUND, 0,
                          "there is no secret %.128s; `warren secret ls` lists those that there are",
@@ -175,44 +199,28 @@ static int remove_one(const struct wr_invocation *in, struct wr_client *client, 
                : r;
 }
 
-static const struct action {
-    const char *name;
-    size_t args;
-    int (*run)(const struct wr_invocation *in, struct wr_client *client, const char *team_id,
-               struct wr_error *err);
-} actions[] = {{"set", 2, set}, {"ls", 1, list}, {"rm", 2, remove_one}};
-
-static int run(const struct wr_invocation *in, struct wr_error *err)
+static int wrong_count(const struct wr_invocation *in, const struct wr_cli_action *action,
+                       struct wr_error *err)
 {
-    const struct values *values = in->values;
-    struct wr_client *client = NULL;
-    char team_id[37] = "";
-
-    for (size_t i = 0; i < WR_ARRAY_SIZE(actions); i++) {
-        if (!wr_streq(in->args[0], actions[i].name))
-            continue;
-        if (in->arg_count != actions[i].args)
-            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "secret %s: %s", in->args[0],
-                           in->arg_count < actions[i].args
-                               ? "the name is missing"
-                               : "too many arguments; a value never is one");
-        int r = wr_cli_connect(in, &client, err);
-        if (r == 0)
-            r = wr_team_choose(client, values->team, team_id, err);
-        if (r == 0)
-            r = actions[i].run(in, client, *team_id ? team_id : NULL, err);
-        wr_client_free(client);
-        return r;
-    }
-    return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "secret: \"%.40s\" is not one of set, ls, rm",
-                   in->args[0]);
+    return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "secret %s: %s", action->name,
+                   in->arg_count < action->min_args ? "the name is missing"
+                                                    : "too many arguments; a value never is one");
 }
+
+static const struct wr_cli_action items[] = {
+    {.name = "set", .min_args = 2, .max_args = 2, .call = set},
+    {.name = "ls", .min_args = 1, .max_args = 1, .call = list},
+    {.name = "rm", .min_args = 2, .max_args = 2, .call = remove_one},
+};
+
+static const struct wr_cli_actions actions = {
+    .items = items, .count = WR_ARRAY_SIZE(items), .wrong_count = wrong_count};
 
 const struct wr_command wr_cmd_secret = {
     .name = "secret",
     .summary = "Keep values that requests get on their way out of a sandbox",
     .usage = "set NAME [--from-file FILE] | ls [--json] | rm NAME",
-    .words = "set ls rm",
+    .actions = &actions,
     .details =
         "set reads the value from standard input, without showing what is typed, or from a file;\n"
         "a line's end behind it does not count. At most 8 KiB. A name that is there gets a new\n"
@@ -223,5 +231,5 @@ const struct wr_command wr_cmd_secret = {
     .values_size = sizeof(struct values),
     .min_args = 1,
     .max_args = 2,
-    .run = run,
+    .run = wr_cli_actions_run,
 };

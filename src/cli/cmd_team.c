@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "base/str.h"
+#include "cli/actions.h"
 #include "cli/out.h"
 #include "client/keys.h"
 #include "json/jread.h"
@@ -55,28 +55,18 @@ static int list(const struct wr_invocation *in, struct wr_client *client, struct
     return r;
 }
 
-static int run(const struct wr_invocation *in, struct wr_error *err)
-{
-    bool creates = wr_streq(in->args[0], "create");
-    struct wr_client *client = NULL;
+static const struct wr_cli_action items[] = {
+    {.name = "create", .min_args = 1, .max_args = 2, .call = create},
+    {.name = "ls", .min_args = 1, .max_args = 1, .call = list},
+};
 
-    if (!creates && !wr_streq(in->args[0], "ls"))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "team: \"%.40s\" is not one of create, ls",
-                       in->args[0]);
-    if (!creates && in->arg_count > 1)
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "team ls: too many arguments");
-    int r = wr_cli_connect(in, &client, err);
-    if (r == 0)
-        r = creates ? create(in, client, err) : list(in, client, err);
-    wr_client_free(client);
-    return r;
-}
+static const struct wr_cli_actions actions = {.items = items, .count = WR_ARRAY_SIZE(items)};
 
 const struct wr_command wr_cmd_team = {
     .name = "team",
     .summary = "Make and list teams",
     .usage = "create NAME | ls [--json]",
-    .words = "create ls",
+    .actions = &actions,
     .details = "An API key acts for one team, and teams do not see each other's sandboxes. What\n"
                "commands on this host make belongs to the default team.",
     .opts = opts,
@@ -84,5 +74,5 @@ const struct wr_command wr_cmd_team = {
     .values_size = sizeof(struct values),
     .min_args = 1,
     .max_args = 2,
-    .run = run,
+    .run = wr_cli_actions_run,
 };

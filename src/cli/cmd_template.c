@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/parse.h"
 #include "base/str.h"
+#include "cli/actions.h"
 #include "cli/out.h"
 #include "json/jread.h"
 #include "template/import.h"
@@ -182,34 +183,20 @@ static int remove_one(const struct wr_invocation *in, struct wr_error *err)
     return r < 0 ? r : wr_template_remove(fd, in->args[1], err);
 }
 
-static int run(const struct wr_invocation *in, struct wr_error *err)
-{
-    static const struct {
-        const char *name;
-        size_t max_args;
-        int (*run)(const struct wr_invocation *in, struct wr_error *err);
-    } actions[] = {{"ls", 1, list},
-                   {"make", 2, make_named},
-                   {"make-base", 1, make_base},
-                   {"rm", 2, remove_one}};
+static const struct wr_cli_action items[] = {
+    {.name = "ls", .min_args = 1, .max_args = 1, .run = list},
+    {.name = "make", .min_args = 1, .max_args = 2, .run = make_named},
+    {.name = "make-base", .min_args = 1, .max_args = 1, .run = make_base},
+    {.name = "rm", .min_args = 1, .max_args = 2, .run = remove_one},
+};
 
-    for (size_t i = 0; i < WR_ARRAY_SIZE(actions); i++) {
-        if (!wr_streq(in->args[0], actions[i].name))
-            continue;
-        if (in->arg_count > actions[i].max_args)
-            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "template %s: too many arguments",
-                           in->args[0]);
-        return actions[i].run(in, err);
-    }
-    return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                   "template: \"%.40s\" is not one of ls, make, make-base, rm", in->args[0]);
-}
+static const struct wr_cli_actions actions = {.items = items, .count = WR_ARRAY_SIZE(items)};
 
 const struct wr_command wr_cmd_template = {
     .name = "template",
     .summary = "List, make and remove templates",
     .usage = "ls | make NAME | make-base [--from DIR|TAR] [--name NAME] | rm NAME",
-    .words = "ls make make-base rm",
+    .actions = &actions,
     .details =
         "make makes one of Warren's own templates:\n"
         "  base                   Debian 13 with Python, Node and common tools, by mmdebstrap (about a\n"
@@ -223,5 +210,5 @@ const struct wr_command wr_cmd_template = {
     .values_size = sizeof(struct values),
     .min_args = 1,
     .max_args = 2,
-    .run = run,
+    .run = wr_cli_actions_run,
 };

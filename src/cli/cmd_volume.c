@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/parse.h"
 #include "base/str.h"
+#include "cli/actions.h"
 #include "cli/new_file.h"
 #include "cli/out.h"
 #include "cli/program.h"
@@ -181,38 +182,30 @@ static int copy(const struct wr_invocation *in, struct wr_client *client, struct
     return from ? get(&job, in->args[2], err) : put(&job, in->args[1], err);
 }
 
-static int run(const struct wr_invocation *in, struct wr_error *err)
+static int wrong_count(const struct wr_invocation *in, const struct wr_cli_action *action,
+                       struct wr_error *err)
 {
-    static const struct {
-        const char *name;
-        size_t args;
-        int (*run)(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err);
-    } actions[] = {{"create", 2, create}, {"ls", 1, list}, {"rm", 2, remove_one}, {"cp", 3, copy}};
-    struct wr_client *client = NULL;
-
-    for (size_t i = 0; i < WR_ARRAY_SIZE(actions); i++) {
-        if (!wr_streq(in->args[0], actions[i].name))
-            continue;
-        if (in->arg_count != actions[i].args)
-            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "volume %s: %zu argument%s, not %zu",
-                           in->args[0], actions[i].args - 1, actions[i].args == 2 ? "" : "s",
-                           in->arg_count - 1);
-        int r = wr_cli_connect(in, &client, err);
-        if (r == 0)
-            r = actions[i].run(in, client, err);
-        wr_client_free(client);
-        return r;
-    }
-    return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                   "volume: \"%.40s\" is not one of create, ls, rm, cp", in->args[0]);
+    return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "volume %s: %zu argument%s, not %zu",
+                   action->name, action->max_args - 1, action->max_args == 2 ? "" : "s",
+                   in->arg_count - 1);
 }
+
+static const struct wr_cli_action items[] = {
+    {.name = "create", .min_args = 2, .max_args = 2, .call = create},
+    {.name = "ls", .min_args = 1, .max_args = 1, .call = list},
+    {.name = "rm", .min_args = 2, .max_args = 2, .call = remove_one},
+    {.name = "cp", .min_args = 3, .max_args = 3, .call = copy},
+};
+
+static const struct wr_cli_actions actions = {
+    .items = items, .count = WR_ARRAY_SIZE(items), .wrong_count = wrong_count};
 
 const struct wr_command wr_cmd_volume = {
     .name = "volume",
     .summary = "Make, list and remove volumes, and copy their files",
     .usage = "create NAME [--size SIZE] | ls [--json] | rm NAME | cp FILE NAME:PATH | "
              "cp NAME:PATH FILE",
-    .words = "create ls rm cp",
+    .actions = &actions,
     .details = "A volume is a directory that outlives sandboxes; run and create mount it with\n"
                "--volume NAME:/PATH. It can be removed when no sandbox has it mounted. cp copies\n"
                "one file; FILE - is standard output.",
@@ -221,5 +214,5 @@ const struct wr_command wr_cmd_volume = {
     .values_size = sizeof(struct values),
     .min_args = 1,
     .max_args = 3,
-    .run = run,
+    .run = wr_cli_actions_run,
 };

@@ -5,6 +5,8 @@
 #include "cli/opts.h"
 #include "client/client.h"
 
+struct wr_cli_actions;
+
 /* Options that every command understands, before or behind its name. */
 struct wr_common {
     const char *socket_path;
@@ -29,7 +31,8 @@ struct wr_command {
     const char *summary; /* one line */
     const char *usage;   /* what follows the name */
     const char *words;   /* arguments that completion offers, separated by blanks, or NULL */
-    const char *details; /* more paragraphs for --help, or NULL */
+    const struct wr_cli_actions *actions; /* completion offers them too; NULL: it has none */
+    const char *details;                  /* more paragraphs for --help, or NULL */
     const struct wr_opt *opts;
     size_t opt_count;
     size_t values_size; /* of the struct that the options' offsets refer to */

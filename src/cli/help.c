@@ -1,5 +1,7 @@
 #include "cli/help.h"
 
+#include "cli/actions.h"
+
 static const char help_option[] = "  -h, --help                     help for a command\n";
 /* wr_code_exit_status() */
 static const char exit_statuses[] =
@@ -41,6 +43,12 @@ static void print_option_words(FILE *out, const struct wr_opt *opts, size_t coun
             fprintf(out, " --%s", opts[i].name);
 }
 
+static void print_action_words(FILE *out, const struct wr_cli_actions *actions)
+{
+    for (size_t i = 0; actions && i < actions->count; i++)
+        fprintf(out, "%s ", actions->items[i].name);
+}
+
 void wr_help_bash(FILE *out, const struct wr_command *const *commands)
 {
     fputs("# Bash completion of warren: source it, or put it into\n"
@@ -55,6 +63,7 @@ void wr_help_bash(FILE *out, const struct wr_command *const *commands)
         fprintf(out, "        %s) words=\"", commands[i]->name);
         if (commands[i]->words)
             fprintf(out, "%s ", commands[i]->words);
+        print_action_words(out, commands[i]->actions);
         fputs("--help", out);
         print_option_words(out, commands[i]->opts, commands[i]->opt_count);
         print_option_words(out, wr_common_opts, WR_COMMON_OPT_COUNT);

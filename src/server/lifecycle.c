@@ -3,10 +3,8 @@
 #include <errno.h>
 
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "base/clock.h"
 #include "json/jread.h"
-#include "json/jwrite.h"
 #include "log/log.h"
 #include "server/egress/egress.h"
 #include "server/events.h"
@@ -28,22 +26,6 @@ struct done_op {
     struct wr_cause cause;
     char id[WR_ID_LEN + 1];
 };
-
-static int kill_by_id(struct wr_server *server, const char *id, struct done_op *op, wr_engine_fn fn,
-                      struct wr_error *err)
-{
-    wr_auto_buf json = WR_BUF(256);
-    struct wr_jw w;
-
-    wr_jw_init(&w, &json);
-    wr_jw_object(&w);
-    wr_jw_kstr(&w, "id", id);
-    wr_jw_end(&w);
-    int r = wr_jw_finish(&w);
-    if (r < 0)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, -r, "request for sandbox %s", id);
-    return wr_record_call(server, WR_ACTION_KILL, &json, fn, op, err);
-}
 
 static void record_update(struct wr_server *server, struct wr_sandbox *sandbox,
                           const struct wr_cause *cause)
@@ -134,7 +116,7 @@ void wr_lifecycle_kill_orphan(struct wr_server *server, const char *id)
 {
     struct wr_error error = {0};
 
-    if (kill_by_id(server, id, NULL, on_orphan_killed, &error) < 0)
+    if (wr_record_kill(server, id, on_orphan_killed, NULL, &error) < 0)
         wr_log(WR_LOG_WARN, "a sandbox without a record was not killed", "sandbox", id, "error",
                error.msg, NULL);
 }
@@ -203,7 +185,7 @@ int wr_lifecycle_kill(struct wr_server *server, struct wr_sandbox *sandbox,
         op->data = data;
         op->cause = (struct wr_cause){sandbox->ending, cause->request};
         memcpy(op->id, sandbox->id, sizeof op->id);
-        r = kill_by_id(server, sandbox->id, op, on_killed, err);
+        r = wr_record_kill(server, sandbox->id, on_killed, op, err);
     }
     if (r < 0) {
         free(op);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "json/jread.h"
+#include "json/jwrite.h"
 #include "server/egress/egress.h"
 #include "server/ingress/dial.h"
 #include "server/server.h"
@@ -16,6 +17,22 @@ int wr_record_call(struct wr_server *server, enum wr_action action, const struct
         .timeout_ms = action == WR_ACTION_CREATE ? WR_ENGINE_CREATE_TIMEOUT_MS : 0,
     };
     return wr_engine_call(server->engine, &request, fn, data, err);
+}
+
+int wr_record_kill(struct wr_server *server, const char *id, wr_engine_fn fn, void *data,
+                   struct wr_error *err)
+{
+    wr_auto_buf json = WR_BUF(256);
+    struct wr_jw w;
+
+    wr_jw_init(&w, &json);
+    wr_jw_object(&w);
+    wr_jw_kstr(&w, "id", id);
+    wr_jw_end(&w);
+    int r = wr_jw_finish(&w);
+    if (r < 0)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, -r, "request for sandbox %s", id);
+    return wr_record_call(server, WR_ACTION_KILL, &json, fn, data, err);
 }
 
 void wr_record_remove(struct wr_server *server, struct wr_sandbox *sandbox)

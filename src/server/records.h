@@ -31,3 +31,6 @@ void wr_record_remove(struct wr_server *server, struct wr_sandbox *sandbox);
 /* wr_engine_call() with the action's timeout. */
 int wr_record_call(struct wr_server *server, enum wr_action action, const struct wr_buf *json,
                    wr_engine_fn fn, void *data, struct wr_error *err) WR_MUST_CHECK;
+/* The same for KILL of the sandbox `id`, which need not be in the table. */
+int wr_record_kill(struct wr_server *server, const char *id, wr_engine_fn fn, void *data,
+                   struct wr_error *err) WR_MUST_CHECK;

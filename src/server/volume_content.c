@@ -93,19 +93,9 @@ static void on_killed(const struct wr_engine_reply *reply, const struct wr_error
 
 static void kill_sandbox(struct wr_volume_contents *contents, const char *id)
 {
-    wr_auto_buf json = WR_BUF(256);
     struct wr_error error = {0};
-    struct wr_jw w;
 
-    wr_jw_init(&w, &json);
-    wr_jw_object(&w);
-    wr_jw_kstr(&w, "id", id);
-    wr_jw_end(&w);
-    int r = wr_jw_finish(&w);
-    r = r < 0
-            ? wr_fail(&error, WR_E_RESOURCE_EXHAUSTED, -r, "sandbox %s", id)
-            : wr_record_call(contents->server, WR_ACTION_KILL, &json, on_killed, contents, &error);
-    if (r == 0)
+    if (wr_record_kill(contents->server, id, on_killed, contents, &error) == 0)
         contents->ending++;
     else
         wr_log(WR_LOG_WARN, "the sandbox of a volume's content was not killed", "error", error.msg,

@@ -174,34 +174,34 @@ static void get_dir(struct wr_exchange *ex, const struct wr_route_match *match, 
         wr_content_list(&agent->filesystem, ex, root, &query);
 }
 
-static void post_dir(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
+/* The routes that need nothing but the volume's root and the query. */
+static void answer(const struct wr_agent *agent, struct wr_exchange *ex,
+                   void (*fn)(struct wr_exchange *ex, int root,
+                              const struct wr_content_query *query))
 {
     struct wr_content_query query;
     wr_auto_close int root = -1;
 
+    if (begin(agent, ex, &query, &root))
+        fn(ex, root, &query);
+}
+
+static void post_dir(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
+{
     (void)match;
-    if (begin(data, ex, &query, &root))
-        wr_content_make_dir(ex, root, &query);
+    answer(data, ex, wr_content_make_dir);
 }
 
 static void get_file(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
 {
-    struct wr_content_query query;
-    wr_auto_close int root = -1;
-
     (void)match;
-    if (begin(data, ex, &query, &root))
-        wr_content_file_get(ex, root, &query);
+    answer(data, ex, wr_content_file_get);
 }
 
 static void put_file(struct wr_exchange *ex, const struct wr_route_match *match, void *data)
 {
-    struct wr_content_query query;
-    wr_auto_close int root = -1;
-
     (void)match;
-    if (begin(data, ex, &query, &root))
-        wr_content_file_put(ex, root, &query);
+    answer(data, ex, wr_content_file_put);
 }
 
 static const struct wr_route routes[] = {

@@ -9,8 +9,7 @@
 #include "base/str.h"
 #include "rpc/timestamp.h"
 
-#define ERROR_MAX ((size_t)32 * 1024) /* a path of PATH_MAX bytes, escaped, fits */
-#define ENTRY_MAX ((size_t)64 * 1024) /* two of them */
+#define ENTRY_MAX ((size_t)64 * 1024) /* two paths of PATH_MAX bytes, escaped, fit */
 
 static const struct {
     int status;
@@ -53,44 +52,22 @@ static const char *word_of(int status)
     return words[WR_ARRAY_SIZE(words) - 1].word;
 }
 
-/* Empty without memory. */
-static void WR_PRINTF(3, 0)
-    write_wrong(struct wr_buf *body, int status, const char *fmt, va_list ap)
-{
-    wr_auto_buf text = WR_BUF(ERROR_MAX);
-    struct wr_jw w;
-    int rc = wr_buf_vprintf(&text, fmt, ap);
-
-    wr_jw_init(&w, body);
-    wr_jw_object(&w);
-    wr_jw_kstr(&w, "code", word_of(status));
-    wr_jw_key(&w, "message");
-    wr_jw_strn(&w, rc == 0 ? wr_buf_ptr(&text) : "", rc == 0 ? text.len : 0);
-    wr_jw_end(&w);
-    if (wr_jw_finish(&w) < 0)
-        wr_buf_clear(body);
-}
-
 void wr_content_fail(struct wr_exchange *ex, int status, const char *fmt, ...)
 {
-    wr_auto_buf body = WR_BUF(ERROR_MAX);
     va_list ap;
 
     va_start(ap, fmt);
-    write_wrong(&body, status, fmt, ap);
+    wr_reply_word(ex, status, word_of(status), true, fmt, ap);
     va_end(ap);
-    wr_reply_wrong_late(ex, status, &body);
 }
 
 void wr_content_fail_now(struct wr_exchange *ex, int status, const char *fmt, ...)
 {
-    wr_auto_buf body = WR_BUF(ERROR_MAX);
     va_list ap;
 
     va_start(ap, fmt);
-    write_wrong(&body, status, fmt, ap);
+    wr_reply_word(ex, status, word_of(status), false, fmt, ap);
     va_end(ap);
-    wr_reply_wrong(ex, status, &body);
 }
 
 static const char *cause_of(int os_errno, int *ret_status)

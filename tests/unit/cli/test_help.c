@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "cli/actions.h"
 #include "cli/help.h"
 #include "test.h"
 
@@ -16,7 +17,11 @@ static const struct wr_command first = {.name = "first",
                                         .opt_count = WR_ARRAY_SIZE(opts)};
 static const struct wr_command second = {
     .name = "second", .summary = "Do that", .usage = "", .words = "on off"};
-static const struct wr_command *const commands[] = {&first, &second, NULL};
+static const struct wr_cli_action items[] = {{.name = "go"}, {.name = "stop"}};
+static const struct wr_cli_actions actions = {.items = items, .count = WR_ARRAY_SIZE(items)};
+static const struct wr_command third = {
+    .name = "third", .summary = "Do one of two", .usage = "go | stop", .actions = &actions};
+static const struct wr_command *const commands[] = {&first, &second, &third, NULL};
 
 static char *text_of(void (*fn)(FILE *out, const struct wr_command *const *commands))
 {
@@ -31,9 +36,10 @@ static char *text_of(void (*fn)(FILE *out, const struct wr_command *const *comma
 TEST(completion_has_commands_and_visible_options)
 {
     char *text = text_of(wr_help_bash);
-    CHECK(strstr(text, "words=\"first second\""));
+    CHECK(strstr(text, "words=\"first second third\""));
     CHECK(strstr(text, "first) words=\"--help --one --socket --data-dir --config\""));
     CHECK(strstr(text, "second) words=\"on off --help --socket --data-dir --config\""));
+    CHECK(strstr(text, "third) words=\"go stop --help --socket --data-dir --config\""));
     CHECK(!strstr(text, "--two"));
     free(text);
 }
