@@ -95,6 +95,11 @@ class Cell:
         return next((result.get("text") for result in self.results if result["is_main_result"]), None)
 
 
+def _as_the_agent_does():
+    """A suite in the background of a shell ignores SIGINT, and a JVM that inherits this never listens to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Runner:
     """A context of a runner. run() executes a cell to its end."""
 
@@ -108,7 +113,7 @@ class Runner:
         command = ["unshare", "--mount", "--propagation", "private", "bash", "-c", ENTER, "enter", str(directory), ":".join([*map(str, extra), *layers(template)]),
                    str(RUNNERS), str(USER), str(theirs.fileno()), *command]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writers[0], stderr=writers[1],
-                                        pass_fds=[theirs.fileno()], start_new_session=True)
+                                        pass_fds=[theirs.fileno()], start_new_session=True, preexec_fn=_as_the_agent_does)
         theirs.close()
         for fd in writers:
             os.close(fd)
