@@ -12,12 +12,11 @@
 #include "server/relay.h"
 #include "server/server.h"
 
-#define PORT_HTTP        80
-#define PORT_DNS         53
-#define PORT_INTERPRETER 49999
-#define READ_SIZE        4096
-#define SERVER_LIMIT     "connection limit of the server"
-#define REFUSAL_LOG_MS   1000 /* of what limits refuse, one event in that time is logged */
+#define PORT_HTTP      80
+#define PORT_DNS       53
+#define READ_SIZE      4096
+#define SERVER_LIMIT   "connection limit of the server"
+#define REFUSAL_LOG_MS 1000 /* of what limits refuse, one event in that time is logged */
 
 enum state {
     STATE_SNIFFING = 0,   /* waits for the name */
@@ -309,7 +308,7 @@ static void connect_peer(struct wr_net_connection *c, const char *peer_id)
         deny(c, "blocked: no member of the network group has this address", "");
         return;
     }
-    if (c->port == WR_AGENT_PORT || c->port == PORT_INTERPRETER) {
+    if (c->port == WR_AGENT_PORT || c->port == WR_INTERPRETER_PORT) {
         deny(c, "blocked: the agent of another sandbox", "");
         return;
     }
