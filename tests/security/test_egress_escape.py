@@ -284,11 +284,19 @@ class TestNames:
     def test_requests_that_two_parsers_read_differently(self, named, data):
         assert "REACHED" not in talk(named, f"talk({netlab.WEB!r}, 80, {data!r})")
 
-    @pytest.mark.parametrize("port", [22, 25, 53, 853, 8080, 8443])
-    def test_other_ports(self, running, named, lab, port):
-        """Names count on 80 and 443 only; 53 is answered here, whoever was meant."""
-        out = talk(named, f"talk({netlab.OTHER!r}, {port})")
-        assert "REACHED" not in out
+    @pytest.mark.parametrize("port", [22, 25, 853, 8080, 8443])
+    @pytest.mark.parametrize("address", [netlab.WEB, netlab.OTHER])
+    def test_other_ports(self, running, named, lab, address, port):
+        """Names count on 80 and 443 only, also for the address that an allowed name has."""
+        server = lab.listen(answering, address=address, port=port)
+        assert_blocked(running, named, f"talk({address!r}, {port})", address=address, port=port)
+        server.close()
+        assert server.accepted == 0
+
+    def test_the_port_of_dns_leads_nowhere_else(self, named, lab):
+        """The server that listens there is never reached: whoever connects to port 53 talks to the egress."""
+        assert "REACHED" not in talk(named, f"talk({netlab.OTHER!r}, 53)")
+        assert not [one for one in lab.evil if one.port == 53 and one.accepted]
 
     def test_fronting_where_tls_is_ended_here(self, running, lab):
         made = netlab.create(running, {**NAMES, "rules": {"web.test": [{"transform": {"headers": {"X-Injected": "1"}}}]}})
