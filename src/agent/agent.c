@@ -6,9 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/auth.h"
 #include "agent/cors.h"
 #include "agent/env.h"
-#include "agent/markers.h"
+#include "agent/identity.h"
 #include "agent/routes.h"
 #include "agent/state.h"
 #include "base/fd.h"
@@ -70,9 +71,9 @@ static int serve(struct wr_agent *agent, struct wr_error *err)
     if (rc == 0)
         rc = start_interpreter(agent, err);
     if (rc == 0) {
-        wr_markers_queue(agent);
+        wr_identity_queue(agent);
         rc = wr_loop_run(agent->loop, err);
-        wr_idle_cancel(&agent->markers);
+        wr_idle_cancel(&agent->identity);
     }
     agent->server = wr_http_server_free(agent->server);
     if (agent->interpreter)
@@ -107,7 +108,8 @@ int wr_agent_run(const struct wr_agent_config *config)
     wr_agent_log_done(&agent.log);
     agent.loop = wr_loop_free(agent.loop);
     json_decref(agent.env);
-    free(agent.token);
+    wr_auth_drop_token(&agent.token);
+    wr_auth_drop_token(&agent.control);
     free(agent.trust.pem);
     return rc < 0 ? 1 : 0;
 }

@@ -30,7 +30,8 @@ struct wr_agent_config {
     const char *content_root; /* serve the files below it (fs/content.h); NULL: no such routes */
     uint64_t cpu_millis;    /* thousandths of a processor that the sandbox may use; 0: not known */
     uint64_t log_max_bytes; /* memory that the output log may take */
-    const char *access_token; /* what callers have to know; NULL: anybody may call */
+    const char *access_token;  /* what callers have to know; NULL: anybody may call */
+    const char *control_token; /* what callers of /init have to know; NULL: nobody may call it */
 };
 
 /* Serves until a fatal error. Returns the exit status of PID 1; when it exits, the kernel kills the

@@ -12,8 +12,8 @@ static const char basic[] = "Basic ";
 static const struct {
     const char *method, *path;
 } open_routes[] = {
-    {"GET", "/health"}, {"HEAD", "/health"}, {"GET", "/files"},
-    {"HEAD", "/files"}, {"POST", "/files"},
+    {"GET", "/health"}, {"HEAD", "/health"}, {"GET", "/files"}, {"HEAD", "/files"},
+    {"POST", "/files"}, {"GET", "/init"},    {"POST", "/init"},
 };
 
 enum token {
@@ -22,14 +22,33 @@ enum token {
     TOKEN_WRONG = 2,
 };
 
-static enum token check_token(const char *token, const struct wr_exchange *ex)
+static enum token check_field(const char *field, const char *token, const struct wr_exchange *ex)
 {
-    const struct wr_h1_header *given = wr_h1_find(wr_exchange_head(ex), "X-Access-Token");
+    const struct wr_h1_header *given = wr_h1_find(wr_exchange_head(ex), field);
     if (!given || given->value_len == 0)
         return TOKEN_ABSENT;
     bool right = given->value_len == strlen(token) &&
                  wr_memeq_consttime(given->value, token, given->value_len);
     return right ? TOKEN_RIGHT : TOKEN_WRONG;
+}
+
+static enum token check_token(const char *token, const struct wr_exchange *ex)
+{
+    return check_field("X-Access-Token", token, ex);
+}
+
+bool wr_auth_has_control(const struct wr_agent_config *config, const struct wr_exchange *ex)
+{
+    return config->control_token &&
+           check_field("X-Warren-Control", config->control_token, ex) == TOKEN_RIGHT;
+}
+
+void wr_auth_drop_token(char **token)
+{
+    if (*token)
+        explicit_bzero(*token, strlen(*token));
+    free(*token);
+    *token = NULL;
 }
 
 bool wr_auth_has_token(const struct wr_agent_config *config, const struct wr_exchange *ex)

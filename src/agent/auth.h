@@ -9,6 +9,11 @@
 /* Whether the request carries the access token, or there is none in the configuration. */
 bool wr_auth_has_token(const struct wr_agent_config *config, const struct wr_exchange *ex)
     WR_MUST_CHECK;
+/* Whether the request carries the control token; without one in the configuration none does. */
+bool wr_auth_has_control(const struct wr_agent_config *config, const struct wr_exchange *ex)
+    WR_MUST_CHECK;
+/* Wipes and frees a token; `*token`, which may be NULL, becomes NULL. */
+void wr_auth_drop_token(char **token);
 /* Whether the request may be answered at all: without a token in the configuration all may, else
  * it carries the token, or its route is open or checks for itself; in a blank sandbox no route is.
  */

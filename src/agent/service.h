@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "base/error.h"
@@ -23,4 +24,11 @@ struct wr_agent_service {
     /* The agent's configuration has become that of the sandbox's user: hands the new environment
      * on. Calls `done` exactly once, possibly before it returns. */
     void (*assign)(void *service, void (*done)(void *data), void *data);
+    /* The sandbox goes on from an image: everything gets new randomness, and in a fork the
+     * variables `env` (an object of strings, borrowed; NULL: none). Calls `done` exactly once,
+     * possibly before it returns, and does not wait long for what is busy. */
+    void (*renew)(void *service, const json_t *env, void (*done)(void *data), void *data);
+    /* All connections that there are will be cut by a pause: what runs for their clients goes on
+     * without them. */
+    void (*keep)(void *service);
 };

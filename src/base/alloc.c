@@ -4,6 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "warren/base.h"
+
+void wr_free(void *memory)
+{
+    free(memory);
+}
+
 void wr_free_ptr(void *pointer_to_pointer)
 {
     /* The argument is a `T **` of any T; memcpy reads it without a cast between pointer types. */

@@ -19,6 +19,13 @@ uint64_t wr_mono_ms(void)
     return read_us(CLOCK_MONOTONIC) / 1000;
 }
 
+uint64_t wr_mono_end_ms(uint64_t timeout_ms)
+{
+    uint64_t end_ms = 0;
+
+    return __builtin_add_overflow(wr_mono_ms(), timeout_ms, &end_ms) ? UINT64_MAX : end_ms;
+}
+
 uint64_t wr_wall_ms(void)
 {
     return read_us(CLOCK_REALTIME) / 1000;

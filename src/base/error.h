@@ -1,43 +1,17 @@
 /*
- * One error struct for everything above base/ and sys/.
+ * Filling the one error struct for everything above base/ and sys/ (warren/error.h).
  *
- * Caller-allocated and of fixed size, so that it works without memory and can be written to a pipe
- * as it is. base/ and sys/ return 0 or a negative errno; everything above returns 0 or -WR_E_* and
- * fills `err`. Outputs are untouched on failure. `err` is never NULL.
+ * It is of fixed size, so that it works without memory and can be written to a pipe as it is.
+ * base/ and sys/ return 0 or a negative errno; everything above returns 0 or -WR_E_* and fills
+ * `err`. Outputs are untouched on failure. `err` is never NULL.
  */
 #pragma once
 
 #include "base/base.h"
+#include "warren/error.h"
 
-/* The 16 Connect codes (connectrpc.com/docs/protocol#error-codes), in that order. */
-enum wr_code {
-    WR_OK = 0,
-    WR_E_CANCELED = 1,
-    WR_E_UNKNOWN = 2,
-    WR_E_INVALID_ARGUMENT = 3,
-    WR_E_DEADLINE_EXCEEDED = 4,
-    WR_E_NOT_FOUND = 5,
-    WR_E_ALREADY_EXISTS = 6,
-    WR_E_PERMISSION_DENIED = 7,
-    WR_E_RESOURCE_EXHAUSTED = 8,
-    WR_E_FAILED_PRECONDITION = 9,
-    WR_E_ABORTED = 10,
-    WR_E_OUT_OF_RANGE = 11,
-    WR_E_UNIMPLEMENTED = 12,
-    WR_E_INTERNAL = 13,
-    WR_E_UNAVAILABLE = 14,
-    WR_E_DATA_LOSS = 15,
-    WR_E_UNAUTHENTICATED = 16,
-    WR_E_MAX_
-};
-
-struct wr_error {
-    int code;      /* enum wr_code, positive */
-    int os_errno;  /* 0 when no system call was the cause */
-    char msg[240]; /* one sentence: thing, reason, remedy; NUL-terminated */
-};
-
-/* Fills `err` and returns -code. `os_errno` != 0 appends ": <strerror>". */
+/* Fills `err` and returns -code. `os_errno` != 0 appends ": <strerror>"; retry_after_ms becomes 0.
+ */
 int wr_fail(struct wr_error *err, enum wr_code code, int os_errno, const char *fmt, ...)
     WR_PRINTF(4, 5);
 /* wr_fail with the current errno. */
@@ -49,8 +23,7 @@ int wr_wrap(struct wr_error *err, const char *fmt, ...) WR_PRINTF(2, 3);
  * INTERNAL. Returns -code, 0 for success. */
 int wr_error_received(struct wr_error *err);
 
-/* Attributes of a code, from one table. `name` is the Connect name, e.g. "not_found". */
-const char *wr_code_name(enum wr_code code);
+/* Attributes of a code, from one table. */
 int wr_code_http_status(enum wr_code code);
 /* Exit status of the CLI: 64..79, one per code, so that it stays clear of a program's own. */
 int wr_code_exit_status(enum wr_code code);

@@ -95,6 +95,33 @@ bool wr_utf8_valid(const char *s, size_t len)
     return true;
 }
 
+size_t wr_utf8_prefix(const char *s, size_t max)
+{
+    size_t len = strnlen(s, max + 1);
+
+    if (len <= max)
+        return len;
+    for (len = max; len > 0 && ((unsigned char)s[len] & 0xc0) == 0x80; len--)
+        ;
+    return len;
+}
+
+void wr_utf8_make_line(char *s)
+{
+    size_t len = strlen(s);
+
+    for (size_t i = 0, n; i < len; i += n) {
+        n = utf8_char_len((unsigned char *)s + i, len - i);
+        unsigned char c = (unsigned char)s[i];
+        if (n == 0) {
+            s[i] = '?';
+            n = 1;
+        } else if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s[i + 1] < 0xa0)) {
+            memset(s + i, ' ', n);
+        }
+    }
+}
+
 bool wr_memeq_consttime(const void *a, const void *b, size_t len)
 {
     const unsigned char *x = a, *y = b;

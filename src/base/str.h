@@ -22,6 +22,11 @@ bool wr_strformat(char *dst, size_t cap, const char *fmt, ...) WR_PRINTF(3, 4) W
 /* Only bytes of `set`, length within [min, max]. */
 bool wr_str_only(const char *s, const char *set, size_t min, size_t max);
 bool wr_utf8_valid(const char *s, size_t len);
+/* Length of `s`, or of its longest part of at most `max` bytes that ends between two characters. */
+size_t wr_utf8_prefix(const char *s, size_t max);
+/* In place, for a line that quotes what others said: bytes that are no UTF-8 become '?', control
+ * characters (line breaks, a terminal's sequences) blanks. */
+void wr_utf8_make_line(char *s);
 /* Equal in time that depends on `len` only. */
 bool wr_memeq_consttime(const void *a, const void *b, size_t len);
 

@@ -31,12 +31,12 @@ static int unknown(const struct wr_invocation *in, struct wr_error *err)
 static int connect_and_call(const struct wr_invocation *in, const struct wr_cli_action *action,
                             struct wr_error *err)
 {
-    struct wr_client *client = NULL;
+    struct wr_transport *client = NULL;
 
     int r = wr_cli_connect(in, &client, err);
     if (r == 0)
         r = action->call(in, client, err);
-    wr_client_free(client);
+    wr_transport_free(client);
     return r;
 }
 
@@ -52,5 +52,8 @@ int wr_cli_actions_run(const struct wr_invocation *in, struct wr_error *err)
                    ? actions->wrong_count(in, action, err)
                    : wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%s %s: too many arguments",
                              in->command->name, action->name);
+    int r = actions->check ? actions->check(in, action, err) : 0;
+    if (r < 0)
+        return r;
     return action->run ? action->run(in, err) : connect_and_call(in, action, err);
 }

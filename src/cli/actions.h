@@ -11,12 +11,16 @@ struct wr_cli_action {
     /* Exactly one of them. The first needs no server; the second gets a connection to it, which is
      * started if need be. */
     int (*run)(const struct wr_invocation *in, struct wr_error *err);
-    int (*call)(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err);
+    int (*call)(const struct wr_invocation *in, struct wr_transport *client, struct wr_error *err);
 };
 
 struct wr_cli_actions {
     const struct wr_cli_action *items;
     size_t count;
+    /* What else may be wrong with the options and arguments of an action, before it runs; or NULL.
+     */
+    int (*check)(const struct wr_invocation *in, const struct wr_cli_action *action,
+                 struct wr_error *err);
     /* Fills `err` for a wrong number of arguments; NULL: they are too many, nothing else. */
     int (*wrong_count)(const struct wr_invocation *in, const struct wr_cli_action *action,
                        struct wr_error *err);

@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 
 struct wr_cell_session {
-    struct wr_client *client;
+    struct wr_transport *client;
     struct wr_signals signals;
     struct wr_interpreter interpreter;
     struct wr_keep_alive keep_alive;
@@ -24,7 +24,7 @@ static void stop(struct wr_cell_session *session, int signo)
     /* One that ends the command is not forgotten for a later SIGINT. */
     if (session->signo == 0 || session->signo == SIGINT)
         session->signo = signo;
-    wr_client_interrupt(session->client, true);
+    wr_transport_interrupt(session->client, true);
 }
 
 static void on_signal(int signo, void *data)
@@ -43,10 +43,10 @@ static void on_limit(struct wr_timer *timer, void *data)
 
     (void)timer;
     session->timed_out = true;
-    wr_client_interrupt(session->client, true);
+    wr_transport_interrupt(session->client, true);
 }
 
-int wr_cell_session_new(struct wr_client *client, struct wr_cell_session **ret,
+int wr_cell_session_new(struct wr_transport *client, struct wr_cell_session **ret,
                         struct wr_error *err)
 {
     static const int signos[] = {SIGINT, SIGTERM, SIGHUP, 0};
@@ -56,13 +56,13 @@ int wr_cell_session_new(struct wr_client *client, struct wr_cell_session **ret,
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "session");
     session->client = client;
     session->signals.fd = -1;
-    int r =
-        wr_signals_add(wr_client_loop(client), &session->signals, signos, on_signal, session, err);
+    int r = wr_signals_add(wr_transport_loop(client), &session->signals, signos, on_signal, session,
+                           err);
     if (r < 0) {
         free(session);
         return r;
     }
-    wr_cell_output_init(&session->output, wr_client_loop(client), on_broken, session);
+    wr_cell_output_init(&session->output, wr_transport_loop(client), on_broken, session);
     *ret = session;
     return 0;
 }
@@ -82,11 +82,11 @@ struct wr_cell_session *wr_cell_session_free(struct wr_cell_session *session)
 int wr_cell_session_open(struct wr_cell_session *session, const char *sandbox_id,
                          uint64_t timeout_ms, struct wr_error *err)
 {
-    int r = wr_interpreter_open(session->client, sandbox_id, WR_SANDBOX_TIMEOUT_S,
+    int r = wr_interpreter_open(session->client, sandbox_id, WR_API_SANDBOX_TIMEOUT_S,
                                 &session->interpreter, err);
     if (r == 0 && timeout_ms > 0)
-        r = wr_timer_start(wr_client_loop(session->client), &session->limit, timeout_ms, on_limit,
-                           session, err);
+        r = wr_timer_start(wr_transport_loop(session->client), &session->limit, timeout_ms,
+                           on_limit, session, err);
     if (r == 0)
         wr_keep_alive_start(&session->keep_alive, session->client, sandbox_id);
     return r;
@@ -120,7 +120,7 @@ int wr_cell_session_execute(struct wr_cell_session *session, const struct wr_cel
     int r = wr_interpreter_execute(&session->interpreter, request, on_message, session, err);
     wr_cell_output_watch(&session->output, NULL);
     if (r < 0)
-        r = wr_sandbox_explain_cut(session->client, session->interpreter.sandbox_id, err);
+        r = wr_api_sandbox_explain_cut(session->client, session->interpreter.sandbox_id, err);
     return r;
 }
 
@@ -139,10 +139,10 @@ void wr_cell_session_resume(struct wr_cell_session *session)
     if (session->signo != SIGINT)
         return;
     session->signo = 0;
-    wr_client_interrupt(session->client, false);
+    wr_transport_interrupt(session->client, false);
 }
 
 void wr_cell_session_finish(struct wr_cell_session *session)
 {
-    wr_client_interrupt(session->client, false);
+    wr_transport_interrupt(session->client, false);
 }

@@ -11,7 +11,7 @@ struct wr_cell_session;
 
 /* Takes SIGINT, SIGTERM and SIGHUP for the client's loop from here on: blocking requests end with
  * CANCELED. `client` is borrowed. */
-int wr_cell_session_new(struct wr_client *client, struct wr_cell_session **ret,
+int wr_cell_session_new(struct wr_transport *client, struct wr_cell_session **ret,
                         struct wr_error *err) WR_MUST_CHECK;
 /* Writes what is left. Accepts NULL, returns NULL. */
 struct wr_cell_session *wr_cell_session_free(struct wr_cell_session *session);

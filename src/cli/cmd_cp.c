@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "cli/awake.h"
 #include "cli/guest_stream.h"
 #include "cli/new_file.h"
 #include "cli/program.h"
@@ -52,7 +53,7 @@ static const char *base_name(const char *path)
 
 struct job {
     const struct values *values;
-    struct wr_client *client;
+    struct wr_transport *client;
     char id[WR_ID_LEN + 1];
     const char *remote, *host;
 };
@@ -217,7 +218,7 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
     struct values values = *(const struct values *)in->values;
     struct job job = {.values = &values};
     bool from = split_remote(in->args[0], job.id, &job.remote);
-    struct stat st;
+    struct stat st = {0};
 
     if (values.max_size == 0)
         values.max_size = MAX_SIZE_DEFAULT;
@@ -229,17 +230,22 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
                        "cp: exactly one side must be ID:PATH (the id has %d characters)",
                        WR_ID_LEN);
     job.host = in->args[from ? 1 : 0];
-    bool directory = !from && stat(job.host, &st) == 0 && S_ISDIR(st.st_mode);
+    /* Before a paused sandbox is resumed for it. */
+    if (!from && stat(job.host, &st) < 0)
+        return wr_fail_errno(err, wr_code_from_errno(errno), "open %.150s", job.host);
+    bool directory = !from && S_ISDIR(st.st_mode);
     if (directory && !values.recursive)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%.150s is a directory; use cp -r", job.host);
     int r = wr_cli_connect(in, &job.client, err);
+    if (r == 0)
+        r = wr_cli_awake(job.client, job.id, err);
     if (r == 0) {
         if (from)
             r = values.recursive ? download_directory(&job, err) : download_file(&job, err);
         else
             r = directory ? upload_directory(&job, err) : upload_file(&job, err);
     }
-    wr_client_free(job.client);
+    wr_transport_free(job.client);
     return r;
 }
 

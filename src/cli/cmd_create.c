@@ -27,8 +27,8 @@ static const struct wr_opt opts[] = {
 static int run(const struct wr_invocation *in, struct wr_error *err)
 {
     const struct values *values = in->values;
-    struct wr_sandbox_opts create = wr_sandbox_opts_of(&values->sandbox);
-    struct wr_client *client = NULL;
+    struct wr_api_sandbox_opts create = wr_api_sandbox_opts_of(&values->sandbox);
+    struct wr_transport *client = NULL;
     wr_auto_json *answer = NULL;
     char id[WR_ID_LEN + 1];
 
@@ -37,8 +37,8 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
     create.metadata_count = values->metadata.count;
     int r = wr_cli_connect(in, &client, err);
     if (r == 0)
-        r = wr_sandbox_create(client, &create, id, &answer, err);
-    wr_client_free(client);
+        r = wr_api_sandbox_create(client, &create, id, &answer, err);
+    wr_transport_free(client);
     if (r < 0)
         return r;
     if (values->json)

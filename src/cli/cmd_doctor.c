@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "cli/criu_check.h"
 #include "cli/doctor_checks.h"
 #include "cli/out.h"
 #include "json/jread.h"
@@ -30,7 +31,8 @@ static void print_finding(const char *name, const struct wr_finding *f)
 static int run(const struct wr_invocation *in, struct wr_error *err)
 {
     const struct values *values = in->values;
-    const struct wr_doctor_place place = {in->common->socket_path, in->common->data_dir};
+    const struct wr_doctor_place place = {in->common->socket_path, in->common->data_dir,
+                                          wr_criu_setting(in->conf)};
     wr_auto_json *json = json_array();
     size_t failures = 0;
 

@@ -38,7 +38,7 @@ static bool has_key(const json_t *keys, const char *id)
 }
 
 /* The key that is kept for this server and team, if the server still knows it; else a new one. */
-static int get_key(struct wr_client *client, const char *socket_path, const char *team_id,
+static int get_key(struct wr_transport *client, const char *socket_path, const char *team_id,
                    char **ret, struct wr_error *err)
 {
     wr_auto_free char *name = wr_asprintf("%s%s%s", socket_path, *team_id ? " " : "", team_id);
@@ -82,7 +82,7 @@ static int print(const struct wr_sdk_env *env, bool as_json, struct wr_error *er
     return wr_print_json(object, err);
 }
 
-static int tell(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err)
+static int tell(const struct wr_invocation *in, struct wr_transport *client, struct wr_error *err)
 {
     const struct values *values = in->values;
     wr_auto_json *info = NULL;
@@ -123,16 +123,16 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
     /* One that would be started here has no TCP listener: it could only be told that. */
     const struct wr_connect_opts connect = {
         .socket_path = in->common->socket_path, .data_dir = in->common->data_dir, .no_start = true};
-    struct wr_client *client = NULL;
+    struct wr_transport *client = NULL;
 
-    int r = wr_client_connect(&connect, &client, err);
+    int r = wr_transport_connect(&connect, &client, err);
     if (r == -WR_E_UNAVAILABLE)
         return wr_fail(err, WR_E_UNAVAILABLE, 0,
                        "no server listens on %.100s; start one with `warren serve`",
                        in->common->socket_path);
     if (r == 0)
         r = tell(in, client, err);
-    wr_client_free(client);
+    wr_transport_free(client);
     return r;
 }
 

@@ -4,8 +4,10 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "cli/awake.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
+#include "client/api_sandbox.h"
 
 struct values {
     struct wr_opt_list envs;
@@ -50,7 +52,7 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
     char term[80];
     size_t env_count = 0;
     wr_auto_free const char **envs = collect_envs(values, term, &env_count);
-    struct wr_client *client = NULL;
+    struct wr_transport *client = NULL;
     struct wr_session *session = NULL;
     struct wr_session_result result = {0};
     struct wr_session_opts session_opts = {
@@ -69,13 +71,13 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
 
     if (!envs)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "variables");
-    if (!wr_id_valid(in->args[0]))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                       "exec: %.60s is not a sandbox id (20 letters and digits, as `warren ps` "
-                       "shows)",
-                       in->args[0]);
+    int r = wr_api_sandbox_id_check(in->args[0], err);
+    if (r < 0)
+        return r;
     wr_terminal_size(&session_opts.process.cols, &session_opts.process.rows);
-    int r = wr_cli_connect(in, &client, err);
+    r = wr_cli_connect(in, &client, err);
+    if (r == 0)
+        r = wr_cli_awake(client, in->args[0], err);
     if (r == 0)
         r = wr_session_new(client, &session, err);
     if (r == 0 && values->terminal)
@@ -83,13 +85,15 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
     if (r == 0)
         r = wr_session_run(session, &session_opts, &result, err);
     wr_terminal_restore();
+    if (r < 0 && session && wr_cli_paused_meanwhile(client, in->args[0], err))
+        r = -err->code;
     if (r == 0 && result.interrupted_by)
         r = 128 + result.interrupted_by;
     else if (r == 0)
         r = result.timed_out ? 124 : result.exit_status;
     wr_session_result_done(&result);
     wr_session_free(session);
-    wr_client_free(client);
+    wr_transport_free(client);
     return r;
 }
 
@@ -97,8 +101,10 @@ const struct wr_command wr_cmd_exec = {
     .name = "exec",
     .summary = "Run a command in a sandbox",
     .usage = "[OPTIONS] ID [--] COMMAND [ARG...]",
-    .details = "Standard input, output and the exit status are the command's (128 + N when signal\n"
-               "N killed it). Options come before COMMAND; what follows it belongs to it.",
+    .details =
+        "Standard input, output and the exit status are the command's (128 + N when signal\n"
+        "N killed it). Options come before COMMAND; what follows it belongs to it. A sandbox that\n"
+        "is paused is resumed first.",
     .opts = opts,
     .opt_count = WR_ARRAY_SIZE(opts),
     .values_size = sizeof(struct values),

@@ -8,9 +8,9 @@
 #include "base/fd.h"
 #include "base/parse.h"
 #include "base/str.h"
+#include "cli/awake.h"
 #include "cli/listen.h"
 #include "cli/port_forward.h"
-#include "client/request.h"
 #include "json/jread.h"
 
 struct values {
@@ -66,23 +66,6 @@ static int listen_on(const struct values *values, uint16_t port, struct wr_liste
     return r;
 }
 
-/* Fails with NOT_FOUND before anything is promised. */
-static int check_sandbox(struct wr_client *client, const char *id, struct wr_error *err)
-{
-    char target[128];
-    const struct wr_client_request request = {.method = "GET", .target = target};
-    wr_auto_json *ignored = NULL;
-
-    if (!wr_id_valid(id) || !wr_strformat(target, sizeof target, "/sandboxes/%s", id))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                       "forward: %.40s is not a sandbox id; `warren ps` lists those that run", id);
-    int r = wr_client_request_json(client, &request, &ignored, err);
-    if (r == -WR_E_NOT_FOUND)
-        return wr_fail(err, WR_E_NOT_FOUND, 0,
-                       "there is no sandbox %.40s; `warren ps` lists those that run", id);
-    return r;
-}
-
 static int announce(const struct wr_listen_addr *addr, const char *id, uint16_t port, bool json,
                     struct wr_error *err)
 {
@@ -116,10 +99,10 @@ static void on_refused(const struct wr_error *error)
 static void on_signal(int signo, void *data)
 {
     (void)signo;
-    wr_client_interrupt(data, true);
+    wr_transport_interrupt(data, true);
 }
 
-static int serve(struct wr_client *client, const struct wr_forward_opts *forward,
+static int serve(struct wr_transport *client, const struct wr_forward_opts *forward,
                  struct wr_error *err)
 {
     static const int signos[] = {SIGINT, SIGTERM, SIGHUP, 0};
@@ -127,7 +110,7 @@ static int serve(struct wr_client *client, const struct wr_forward_opts *forward
 
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return wr_fail_errno(err, WR_E_INTERNAL, "ignore SIGPIPE");
-    int r = wr_signals_add(wr_client_loop(client), &signals, signos, on_signal, client, err);
+    int r = wr_signals_add(wr_transport_loop(client), &signals, signos, on_signal, client, err);
     if (r == 0)
         r = wr_forward_run(forward, err);
     wr_signals_remove(&signals);
@@ -141,7 +124,7 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
     const struct values *values = in->values;
     struct wr_forward_opts forward = {
         .sandbox_id = in->args[0], .listen_fd = -1, .on_refused = on_refused};
-    struct wr_client *client = NULL;
+    struct wr_transport *client = NULL;
     struct wr_listen_addr addr = {0};
     wr_auto_close int fd = -1;
     uint16_t local = 0;
@@ -150,7 +133,7 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
     if (r == 0)
         r = wr_cli_connect(in, &client, err);
     if (r == 0)
-        r = check_sandbox(client, in->args[0], err);
+        r = wr_cli_awake(client, in->args[0], err);
     if (r == 0)
         r = listen_on(values, local, &addr, &fd, err);
     if (r == 0)
@@ -160,7 +143,7 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
         forward.listen_fd = fd;
         r = serve(client, &forward, err);
     }
-    wr_client_free(client);
+    wr_transport_free(client);
     return r;
 }
 

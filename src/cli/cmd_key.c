@@ -26,7 +26,7 @@ static const struct wr_opt opts[] = {
      "create, ls: JSON, as the API has it", 0, 0, false, NULL},
 };
 
-static int create(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err)
+static int create(const struct wr_invocation *in, struct wr_transport *client, struct wr_error *err)
 {
     const struct values *values = in->values;
     wr_auto_json *key = NULL;
@@ -84,7 +84,7 @@ static void add_row(struct wr_table *table, const json_t *key, const json_t *tea
     add_span(table, json_object_get(key, "lastUsed"), "never");
 }
 
-static int list(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err)
+static int list(const struct wr_invocation *in, struct wr_transport *client, struct wr_error *err)
 {
     static const char *const headers[] = {"ID", "NAME", "KEY", "TEAM", "AGE", "USED"};
     const struct values *values = in->values;
@@ -107,7 +107,7 @@ static int list(const struct wr_invocation *in, struct wr_client *client, struct
     return r;
 }
 
-static int remove_one(const struct wr_invocation *in, struct wr_client *client,
+static int remove_one(const struct wr_invocation *in, struct wr_transport *client,
                       struct wr_error *err)
 {
     if (in->arg_count < 2)

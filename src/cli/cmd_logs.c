@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
-#include "client/sandbox.h"
+#include "client/api_sandbox.h"
 #include "json/jread.h"
 
 #define MAX_LOGS ((size_t)64 * 1024 * 1024)
@@ -54,12 +54,12 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
 {
     const struct values *values = in->values;
     wr_auto_buf logs = WR_BUF(MAX_LOGS);
-    struct wr_client *client = NULL;
+    struct wr_transport *client = NULL;
 
     int r = wr_cli_connect(in, &client, err);
     if (r == 0)
-        r = wr_sandbox_logs(client, in->args[0], &logs, err);
-    wr_client_free(client);
+        r = wr_api_sandbox_logs(client, in->args[0], &logs, err);
+    wr_transport_free(client);
     if (r < 0)
         return r;
     if (values->json) {

@@ -157,7 +157,8 @@ static int print_events(struct view *view, const json_t *answer, uint64_t last,
     return 0;
 }
 
-static int show(struct wr_client *client, const char *id, struct view *view, struct wr_error *err)
+static int show(struct wr_transport *client, const char *id, struct view *view,
+                struct wr_error *err)
 {
     uint64_t last = view->values->last ? view->values->last : LAST_DEFAULT;
     const struct timespec pause = {.tv_nsec = POLL_NS};
@@ -179,12 +180,12 @@ static int show(struct wr_client *client, const char *id, struct view *view, str
 static int run(const struct wr_invocation *in, struct wr_error *err)
 {
     struct view view = {.values = in->values};
-    struct wr_client *client = NULL;
+    struct wr_transport *client = NULL;
 
     int r = wr_cli_connect(in, &client, err);
     if (r == 0)
         r = show(client, in->args[0], &view, err);
-    wr_client_free(client);
+    wr_transport_free(client);
     return r;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "cli/awake.h"
 #include "cli/cell_run.h"
 #include "cli/input_state.h"
 #include "cli/line_editor.h"
@@ -46,9 +47,9 @@ struct repl {
     struct wr_cell_session *session;
     struct wr_cell_view view;
     struct wr_input_wait wait;
-    char context_id[WR_CONTEXT_ID_MAX]; /* "": the default one */
-    struct wr_buf text;                 /* of the input so far */
-    unsigned number;                    /* of inputs that were run */
+    char context_id[WR_INTERPRETER_CONTEXT_MAX]; /* "": the default one */
+    struct wr_buf text;                          /* of the input so far */
+    unsigned number;                             /* of inputs that were run */
     bool leave;
 };
 
@@ -76,7 +77,7 @@ static int restart(struct repl *repl, struct wr_error *err)
 {
     const struct wr_interpreter *interpreter = wr_cell_session_interpreter(repl->session);
     static const char done[] = "a new interpreter\n";
-    char id[WR_CONTEXT_ID_MAX];
+    char id[WR_INTERPRETER_CONTEXT_MAX];
     int r = 0;
 
     if (repl->context_id[0])
@@ -309,22 +310,23 @@ static int in_context(struct repl *repl, const char *sandbox_id, struct wr_error
     return r;
 }
 
-static int with_session(struct repl *repl, struct wr_client *client, const char *named,
+static int with_session(struct repl *repl, struct wr_transport *client, const char *named,
                         struct wr_error *err)
 {
-    struct wr_sandbox_opts create = wr_sandbox_opts_of(&repl->values->sandbox);
+    struct wr_api_sandbox_opts create = wr_api_sandbox_opts_of(&repl->values->sandbox);
     char id[WR_ID_LEN + 1];
     const char *sandbox_id = named ? named : id;
 
-    int r = named ? 0 : wr_sandbox_create(client, &create, id, NULL, err);
+    int r = named ? 0 : wr_api_sandbox_create(client, &create, id, NULL, err);
     if (r < 0)
         return r;
     r = wr_cell_session_open(repl->session, sandbox_id, 0, err);
     if (r == 0)
         r = in_context(repl, sandbox_id, err);
-    if (!named)
+    bool paused = r < 0 && wr_cli_paused_meanwhile(client, sandbox_id, err);
+    if (!named && !paused)
         wr_sandbox_end(client, id, false);
-    return r;
+    return paused ? -err->code : r;
 }
 
 static int prepare(const struct wr_invocation *in, struct repl *repl, struct wr_error *err)
@@ -359,7 +361,7 @@ static int prepare(const struct wr_invocation *in, struct repl *repl, struct wr_
 
 static int run(const struct wr_invocation *in, struct wr_error *err)
 {
-    struct wr_client *client = NULL;
+    struct wr_transport *client = NULL;
     struct repl repl = {0};
 
     wr_text_locale();
@@ -379,7 +381,7 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
     }
     wr_buf_done(&repl.text);
     wr_cell_session_free(repl.session);
-    wr_client_free(client);
+    wr_transport_free(client);
     return r;
 }
 
@@ -388,12 +390,12 @@ const struct wr_command wr_cmd_repl = {
     .summary = "Talk to an interpreter in a sandbox",
     .usage = "[OPTIONS] [SANDBOX]",
     .details =
-        "Inputs run in the default context of the language, in SANDBOX (an id), which goes on\n"
-        "afterwards, or in a new sandbox, which ends with the prompt. What is typed runs when it is\n"
-        "complete: brackets and quotes are closed, and an empty line ends an indented block. Ctrl-C\n"
-        "interrupts what runs, Ctrl-D leaves. Pictures become files repl-cellN-K.png. When standard\n"
-        "input is no terminal, its inputs run one after the other, to the first that fails; the\n"
-        "status is 1 then.",
+        "Inputs run in the default context of the language, in SANDBOX (an id; a paused one is\n"
+        "resumed), which goes on afterwards, or in a new sandbox, which ends with the prompt. What\n"
+        "is typed runs when it is complete: brackets and quotes are closed, and an empty line ends\n"
+        "an indented block. Ctrl-C interrupts what runs, Ctrl-D leaves. Pictures become files\n"
+        "repl-cellN-K.png. When standard input is no terminal, its inputs run one after the other,\n"
+        "to the first that fails; the status is 1 then.",
     .opts = opts,
     .opt_count = WR_ARRAY_SIZE(opts),
     .values_size = sizeof(struct values),

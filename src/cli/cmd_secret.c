@@ -61,7 +61,7 @@ static int read_all(int fd, bool typed, struct wr_buf *out, struct wr_error *err
                   : wr_buf_append(out, piece, (size_t)n);
         if (r == -ENOBUFS)
             r = wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the value has more than %d bytes",
-                        WR_CLIENT_SECRET_VALUE_MAX);
+                        WR_API_SECRET_VALUE_MAX);
         if (typed && n > 0 && piece[n - 1] == '\n')
             break;
     }
@@ -80,9 +80,9 @@ static int check_value(struct wr_buf *value, struct wr_error *err)
         value->len--;
     if (value->len == 0)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the value is empty");
-    if (value->len > WR_CLIENT_SECRET_VALUE_MAX)
+    if (value->len > WR_API_SECRET_VALUE_MAX)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the value has more than %d bytes",
-                       WR_CLIENT_SECRET_VALUE_MAX);
+                       WR_API_SECRET_VALUE_MAX);
     if (memchr(text, '\0', value->len) || !wr_utf8_valid(text, value->len))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the value is not text in UTF-8");
     return 0;
@@ -107,8 +107,8 @@ static int read_value(const char *path, struct wr_buf *out, struct wr_error *err
 /* ---- actions ---- */
 
 /* `*ret_team` becomes `id`, or NULL for the default team. */
-static int choose_team(const struct wr_invocation *in, struct wr_client *client, char id[static 37],
-                       const char **ret_team, struct wr_error *err)
+static int choose_team(const struct wr_invocation *in, struct wr_transport *client,
+                       char id[static 37], const char **ret_team, struct wr_error *err)
 {
     const struct values *values = in->values;
 
@@ -118,10 +118,10 @@ static int choose_team(const struct wr_invocation *in, struct wr_client *client,
     return r;
 }
 
-static int set(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err)
+static int set(const struct wr_invocation *in, struct wr_transport *client, struct wr_error *err)
 {
     const struct values *values = in->values;
-    wr_auto_buf value = WR_BUF(WR_CLIENT_SECRET_VALUE_MAX + 2);
+    wr_auto_buf value = WR_BUF(WR_API_SECRET_VALUE_MAX + 2);
     wr_auto_json *secret = NULL;
     const char *team = NULL;
     char team_id[37];
@@ -158,7 +158,7 @@ static void add_row(struct wr_table *table, const json_t *secret)
     wr_table_cell(table, span);
 }
 
-static int list(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err)
+static int list(const struct wr_invocation *in, struct wr_transport *client, struct wr_error *err)
 {
     static const char *const headers[] = {"NAME", "ID", "VERSION", "CHANGED"};
     const struct values *values = in->values;
@@ -182,7 +182,7 @@ static int list(const struct wr_invocation *in, struct wr_client *client, struct
     return r;
 }
 
-static int remove_one(const struct wr_invocation *in, struct wr_client *client,
+static int remove_one(const struct wr_invocation *in, struct wr_transport *client,
                       struct wr_error *err)
 {
     const char *team = NULL;

@@ -70,6 +70,7 @@ static int run(const struct wr_invocation *in, struct wr_error *err)
     wr_log_format_json(values->log_format == WR_LOG_FORMAT_JSON);
     launch.volume_path = values->volume_path;
     launch.volume_size_bytes = values->volume_size;
+    launch.criu = values->criu;
     launch.idle_timeout_ms = values->idle_timeout_ms;
     launch.fake = values->fake;
     if (values->ready_fd && wr_fd_set_cloexec((int)values->ready_fd, true) < 0)

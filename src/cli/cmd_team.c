@@ -16,7 +16,7 @@ static const struct wr_opt opts[] = {
      false, NULL},
 };
 
-static int create(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err)
+static int create(const struct wr_invocation *in, struct wr_transport *client, struct wr_error *err)
 {
     const struct values *values = in->values;
     wr_auto_json *team = NULL;
@@ -31,7 +31,7 @@ static int create(const struct wr_invocation *in, struct wr_client *client, stru
     return 0;
 }
 
-static int list(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err)
+static int list(const struct wr_invocation *in, struct wr_transport *client, struct wr_error *err)
 {
     static const char *const headers[] = {"ID", "NAME", "SHORT NAME", "DEFAULT"};
     static const char *const members[] = {"teamID", "name", "slug"};

@@ -19,15 +19,15 @@ static const struct wr_opt opts[] = {
 static json_t *ask_server(const struct wr_invocation *in)
 {
     struct wr_connect_opts connect = {.socket_path = in->common->socket_path, .no_start = true};
-    struct wr_client_request request = {.method = "GET", .target = "/version"};
-    struct wr_client *client = NULL;
+    struct wr_transport_request request = {.method = "GET", .target = "/version"};
+    struct wr_transport *client = NULL;
     struct wr_error ignored = {0};
     json_t *answer = NULL;
 
-    if (wr_client_connect(&connect, &client, &ignored) < 0 ||
-        wr_client_request_json(client, &request, &answer, &ignored) < 0)
+    if (wr_transport_connect(&connect, &client, &ignored) < 0 ||
+        wr_transport_request_json(client, &request, &answer, &ignored) < 0)
         answer = NULL;
-    wr_client_free(client);
+    wr_transport_free(client);
     return answer;
 }
 
@@ -55,6 +55,5 @@ const struct wr_command wr_cmd_version = {
     .opts = opts,
     .opt_count = WR_ARRAY_SIZE(opts),
     .values_size = sizeof(struct values),
-    .offline = true,
     .run = run,
 };

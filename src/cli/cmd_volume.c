@@ -34,12 +34,12 @@ static const struct wr_opt opts[] = {
 
 /* ---- create, ls, rm ---- */
 
-static int create(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err)
+static int create(const struct wr_invocation *in, struct wr_transport *client, struct wr_error *err)
 {
     const struct values *values = in->values;
     wr_auto_json *volume = NULL;
 
-    int r = wr_volume_create(client, in->args[1], values->size_bytes, &volume, err);
+    int r = wr_api_volume_create(client, in->args[1], values->size_bytes, &volume, err);
     if (r < 0)
         return r;
     if (values->json)
@@ -63,7 +63,7 @@ static void add_row(struct wr_table *table, const json_t *volume)
     wr_table_cell(table, age);
 }
 
-static int list(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err)
+static int list(const struct wr_invocation *in, struct wr_transport *client, struct wr_error *err)
 {
     static const char *const headers[] = {"NAME", "ID", "SIZE", "AGE"};
     const struct values *values = in->values;
@@ -72,7 +72,7 @@ static int list(const struct wr_invocation *in, struct wr_client *client, struct
     json_t *volume;
     size_t i;
 
-    int r = wr_volume_list(client, &volumes, err);
+    int r = wr_api_volume_list(client, &volumes, err);
     if (r < 0 || values->json)
         return r < 0 ? r : wr_print_json(volumes, err);
     wr_table_init(&table, headers, WR_ARRAY_SIZE(headers));
@@ -83,23 +83,23 @@ static int list(const struct wr_invocation *in, struct wr_client *client, struct
     return r;
 }
 
-static int remove_one(const struct wr_invocation *in, struct wr_client *client,
+static int remove_one(const struct wr_invocation *in, struct wr_transport *client,
                       struct wr_error *err)
 {
     char id[WR_VOLUME_ID_LEN + 1];
 
-    int r = wr_volume_find(client, in->args[1], id, err);
+    int r = wr_api_volume_find(client, in->args[1], id, err);
     /* Data without a record is in no list. */
     if (r == -WR_E_NOT_FOUND && wr_strcopy(id, sizeof id, in->args[1]) &&
         strlen(id) == WR_VOLUME_ID_LEN)
         r = 0;
-    return r < 0 ? r : wr_volume_remove(client, id, err);
+    return r < 0 ? r : wr_api_volume_remove(client, id, err);
 }
 
 /* ---- cp ---- */
 
 struct job {
-    struct wr_client *client;
+    struct wr_transport *client;
     char id[WR_VOLUME_ID_LEN + 1];
     struct wr_file_at at;
 };
@@ -164,7 +164,7 @@ static const char *remote_path(const char *text)
     return *colon == ':' && colon > text ? colon + 1 : NULL;
 }
 
-static int copy(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err)
+static int copy(const struct wr_invocation *in, struct wr_transport *client, struct wr_error *err)
 {
     const char *from = remote_path(in->args[1]), *to = remote_path(in->args[2]);
     struct job job = {.client = client};
@@ -174,7 +174,7 @@ static int copy(const struct wr_invocation *in, struct wr_client *client, struct
                        "volume cp: exactly one side must be VOLUME:PATH");
     const char *side = from ? in->args[1] : in->args[2], *path = from ? from : to;
     wr_auto_free char *name = wr_strndup(side, (size_t)(path - side) - 1);
-    int r = name ? wr_volume_find(client, name, job.id, err)
+    int r = name ? wr_api_volume_find(client, name, job.id, err)
                  : wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "copy");
     if (r < 0)
         return r;

@@ -3,7 +3,7 @@
 
 #include "cli/conf.h"
 #include "cli/opts.h"
-#include "client/client.h"
+#include "client/transport.h"
 
 struct wr_cli_actions;
 
@@ -50,5 +50,5 @@ extern const struct wr_opt wr_common_opts[WR_COMMON_OPT_COUNT];
 const struct wr_command *wr_command_find(const char *name);
 
 /* A connection to the server, which is started if need be. */
-int wr_cli_connect(const struct wr_invocation *in, struct wr_client **ret, struct wr_error *err)
+int wr_cli_connect(const struct wr_invocation *in, struct wr_transport **ret, struct wr_error *err)
     WR_MUST_CHECK;

@@ -11,10 +11,10 @@ const struct wr_opt wr_common_opts[WR_COMMON_OPT_COUNT] = {
      "configuration (default " WR_DEFAULT_CONF " if it is there)", 0, 0, false, NULL},
 };
 
-int wr_cli_connect(const struct wr_invocation *in, struct wr_client **ret, struct wr_error *err)
+int wr_cli_connect(const struct wr_invocation *in, struct wr_transport **ret, struct wr_error *err)
 {
     struct wr_connect_opts opts = {.socket_path = in->common->socket_path,
                                    .data_dir = in->common->data_dir,
                                    .config_path = in->common->config_path};
-    return wr_client_connect(&opts, ret, err);
+    return wr_transport_connect(&opts, ret, err);
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "server/tls/certificate.h"
+#include "tls/certificate.h"
 
 void wr_dev_pair_done(struct wr_dev_pair *pair)
 {

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/parse.h"
 #include "base/str.h"
+#include "cli/criu_check.h"
 #include "cli/doctor_network.h"
 #include "cli/doctor_resolvers.h"
 #include "cli/doctor_zygotes.h"
@@ -267,8 +268,19 @@ static void check_quota(const struct wr_doctor_place *place, struct wr_finding *
 
 static void check_criu(const struct wr_doctor_place *place, struct wr_finding *f)
 {
-    (void)place;
-    FOUND(f, "criu %s", have_tool("criu") ? "is installed" : "is not installed (optional)");
+    struct wr_criu_check check;
+
+    wr_criu_check(place->criu, &check);
+    if (check.works || (*check.criu.path && !check.tested)) {
+        FOUND(f, "criu %s (%.90s) %s", check.criu.version, check.criu.path,
+              check.works ? "works" : "is there; root can test it");
+        return;
+    }
+    FOUND(f, "%.150s", check.why.msg);
+    say(f, WR_HEALTH_WARN,
+        "sandboxes can be paused in memory and saved without memory, but neither hibernated nor "
+        "forked with it",
+        *check.criu.path ? "`warren criu check` says more" : "`warren criu install`");
 }
 
 /* Bit 24 of the bounding set: a container, or a hardened host, may withhold it from root. */
@@ -324,11 +336,11 @@ static void check_disk(const struct wr_doctor_place *place, struct wr_finding *f
 
 static void check_server(const struct wr_doctor_place *place, struct wr_finding *f)
 {
-    struct wr_client *client = NULL;
+    struct wr_transport *client = NULL;
     struct wr_error error = {0};
 
-    int r = wr_client_open(place->socket_path, &client, &error);
-    wr_client_free(client);
+    int r = wr_transport_open_socket(place->socket_path, &client, &error);
+    wr_transport_free(client);
     if (r == 0)
         FOUND(f, "a server listens on %.120s", place->socket_path);
     else if (error.code == WR_E_PERMISSION_DENIED) {

@@ -20,6 +20,7 @@ struct wr_finding {
 
 struct wr_doctor_place {
     const char *socket_path, *data_dir;
+    const char *criu; /* the setting, or NULL */
 };
 
 struct wr_doctor_check {

@@ -12,13 +12,13 @@
 
 static int load(const char *socket_path, json_t **ret, struct wr_error *err)
 {
-    const struct wr_client_request request = {.method = "GET", .target = "/templates"};
-    struct wr_client *client = NULL;
-    int r = wr_client_open(socket_path, &client, err);
+    const struct wr_transport_request request = {.method = "GET", .target = "/templates"};
+    struct wr_transport *client = NULL;
+    int r = wr_transport_open_socket(socket_path, &client, err);
 
     if (r == 0)
-        r = wr_client_request_json(client, &request, ret, err);
-    wr_client_free(client);
+        r = wr_transport_request_json(client, &request, ret, err);
+    wr_transport_free(client);
     return r;
 }
 

@@ -166,8 +166,15 @@ static int plan_egress(const struct wr_serve_values *values, struct wr_front *fr
             return r;
         egress->ca_pem = wr_buf_ptr(&front->egress_ca);
     }
-    return wr_server_check_egress(egress, err);
+    int r = wr_server_check_ranges("webhook-open", values->webhook_open, err);
+    return r < 0 ? r : wr_server_check_egress(egress, err);
 }
+
+static const enum wr_pause_level pause_levels[] = {
+    [WR_SERVE_PAUSE_HIBERNATED] = WR_PAUSE_HIBERNATED,
+    [WR_SERVE_PAUSE_PAGED] = WR_PAUSE_PAGED,
+    [WR_SERVE_PAUSE_FROZEN] = WR_PAUSE_FROZEN,
+};
 
 int wr_front_plan(const struct wr_serve_values *values, struct wr_front *ret, struct wr_error *err)
 {
@@ -180,9 +187,19 @@ int wr_front_plan(const struct wr_serve_values *values, struct wr_front *ret, st
         .limits = {.requests_per_s = (uint32_t)values->rate_requests,
                    .creates_per_s = (uint32_t)values->rate_creates,
                    .max_sandboxes = (uint32_t)values->max_sandboxes},
+        .pause = {.level = pause_levels[values->pause_level],
+                  .page_after_ms = values->page_after_ms,
+                  .hibernate_after_ms = values->hibernate_after_ms,
+                  .low_memory_pct = (uint32_t)values->hibernate_below,
+                  .hibernate_at_end = values->at_end == WR_SERVE_AT_END_HIBERNATE},
         .max_connections_per_sandbox = (uint32_t)values->max_connections,
         .volume_default_bytes = values->new_volume_size,
         .volume_max_bytes = values->max_volume_size,
+        .max_snapshots = (uint32_t)values->max_snapshots,
+        .max_paused = (uint32_t)values->max_paused,
+        .max_stored_bytes = values->max_stored,
+        .max_jobs = (uint32_t)values->max_jobs,
+        .webhook_open = values->webhook_open,
     };
     int r = plan_egress(values, ret, err);
     if (r < 0 || values->private)

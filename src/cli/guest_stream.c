@@ -11,7 +11,7 @@
 #define IN_MAX  ((size_t)16 * 1024 * 1024)
 
 struct wr_guest_stream {
-    struct wr_client *client;
+    struct wr_transport *client;
     struct wr_process *process;
     struct wr_buf in;
     size_t given; /* bytes of `in` that the last read returned */
@@ -101,8 +101,8 @@ static int failure(struct wr_guest_stream *stream, struct wr_error *err)
     return 0;
 }
 
-int wr_guest_stream_open(struct wr_client *client, const struct wr_process_opts *opts, bool writing,
-                         struct wr_guest_stream **ret, struct wr_error *err)
+int wr_guest_stream_open(struct wr_transport *client, const struct wr_process_opts *opts,
+                         bool writing, struct wr_guest_stream **ret, struct wr_error *err)
 {
     struct wr_guest_stream *stream = wr_calloc(1, sizeof *stream);
     struct wr_process_opts own = *opts;
@@ -116,7 +116,7 @@ int wr_guest_stream_open(struct wr_client *client, const struct wr_process_opts 
     own.with_stdin = writing;
     int r = wr_process_start(client, &own, &ops, stream, &stream->process, err);
     while (r == 0 && !stream->started && !stream->ended)
-        r = wr_client_step(client, -1, err);
+        r = wr_transport_step(client, -1, err);
     if (r == 0 && !stream->started)
         r = failure(stream, err);
     if (r < 0) {
@@ -136,7 +136,7 @@ ssize_t wr_guest_stream_read(struct wr_guest_stream *stream, const void **ret, s
             stream->paused = false;
             wr_process_pause(stream->process, false);
         }
-        int r = wr_client_step(stream->client, -1, err);
+        int r = wr_transport_step(stream->client, -1, err);
         if (r < 0)
             return r;
     }
@@ -150,7 +150,7 @@ ssize_t wr_guest_stream_read(struct wr_guest_stream *stream, const void **ret, s
 static int wait_input(struct wr_guest_stream *stream, struct wr_error *err)
 {
     while (stream->input_busy && !stream->ended && stream->error.code == WR_OK) {
-        int r = wr_client_step(stream->client, -1, err);
+        int r = wr_transport_step(stream->client, -1, err);
         if (r < 0)
             return r;
     }
@@ -188,7 +188,7 @@ int wr_guest_stream_finish(struct wr_guest_stream *stream, struct wr_error *err)
         wr_process_pause(stream->process, false);
     /* What it still prints is of no interest; IN_MAX bounds it. */
     while (!stream->ended && stream->error.code == WR_OK) {
-        int r = wr_client_step(stream->client, -1, err);
+        int r = wr_transport_step(stream->client, -1, err);
         if (r < 0)
             return r;
         wr_buf_clear(&stream->in);
@@ -206,7 +206,7 @@ struct wr_guest_stream *wr_guest_stream_free(struct wr_guest_stream *stream)
     if (stream->process && stream->started && !stream->ended &&
         wr_process_signal(stream->process, SIGKILL, &ignored) == 0) {
         /* One round, so that the request leaves before the connection is closed. */
-        (void)!wr_loop_step(wr_client_loop(stream->client), 100, &ignored);
+        (void)!wr_loop_step(wr_transport_loop(stream->client), 100, &ignored);
     }
     wr_process_free(stream->process);
     wr_buf_done(&stream->in);

@@ -7,8 +7,9 @@
 struct wr_guest_stream;
 
 /* `opts->with_stdin` is set here when `writing`. */
-int wr_guest_stream_open(struct wr_client *client, const struct wr_process_opts *opts, bool writing,
-                         struct wr_guest_stream **ret, struct wr_error *err) WR_MUST_CHECK;
+int wr_guest_stream_open(struct wr_transport *client, const struct wr_process_opts *opts,
+                         bool writing, struct wr_guest_stream **ret, struct wr_error *err)
+    WR_MUST_CHECK;
 /* The next bytes of its output, valid until the next call. Their number, 0 at the end, or -WR_E_*.
  */
 ssize_t wr_guest_stream_read(struct wr_guest_stream *stream, const void **ret, struct wr_error *err)

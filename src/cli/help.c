@@ -6,6 +6,8 @@ static const char help_option[] = "  -h, --help                     help for a c
 /* wr_code_exit_status() */
 static const char exit_statuses[] =
     "\nexit status: that of the program for run and exec, 124 when its time was over, else 0.\n"
+    "1 means for test, orchestrate, slo, bench-slo and code of run that something did not go well,\n"
+    "for commands on several sandboxes that some failed.\n"
     "Failures of Warren itself: 66 wrong arguments, 68 not found, 69 exists already, 70 not\n"
     "permitted, 71 a limit is reached, 72 something else has to be done first, 77 the server\n"
     "does not answer; other causes have other numbers from 64 to 79.\n";

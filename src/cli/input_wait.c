@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-void wr_input_wait_init(struct wr_input_wait *wait, struct wr_client *client)
+void wr_input_wait_init(struct wr_input_wait *wait, struct wr_transport *client)
 {
     *wait = (struct wr_input_wait){.client = client};
 }
@@ -22,12 +22,12 @@ int wr_input_wait(struct wr_input_wait *wait, struct wr_error *err)
     int r = 0;
 
     wait->ready = wait->always_ready;
-    if (!wait->ready && wr_source_add(wr_client_loop(wait->client), &wait->source, STDIN_FILENO,
+    if (!wait->ready && wr_source_add(wr_transport_loop(wait->client), &wait->source, STDIN_FILENO,
                                       EPOLLIN, on_ready, wait, &refused) < 0)
         wait->ready = wait->always_ready = true;
     /* Once at least: what else is due must not wait for a file to end. */
     do {
-        r = wr_client_step(wait->client, wait->ready ? 0 : -1, err);
+        r = wr_transport_step(wait->client, wait->ready ? 0 : -1, err);
     } while (r == 0 && !wait->ready);
     wr_source_remove(&wait->source);
     return r;

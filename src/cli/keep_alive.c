@@ -4,7 +4,7 @@
 
 #define EVERY_MS 60000
 
-static void on_answer(struct wr_client_call *call, const struct wr_error *error, void *data)
+static void on_answer(struct wr_transport_call *call, const struct wr_error *error, void *data)
 {
     (void)call;
     (void)error; /* the sandbox's own end tells more */
@@ -18,31 +18,32 @@ static void arm(struct wr_keep_alive *keep)
     struct wr_error ignored = {0};
 
     /* Without it the sandbox ends at its deadline, which is an error of its own. */
-    (void)!wr_timer_start(wr_client_loop(keep->client), &keep->timer, EVERY_MS, on_timer, keep,
+    (void)!wr_timer_start(wr_transport_loop(keep->client), &keep->timer, EVERY_MS, on_timer, keep,
                           &ignored);
 }
 
 static void on_timer(struct wr_timer *timer, void *data)
 {
-    static const struct wr_client_ops ops = {.on_end = on_answer};
+    static const struct wr_transport_ops ops = {.on_end = on_answer};
     struct wr_keep_alive *keep = data;
     struct wr_error ignored = {0};
     char target[80], body[32];
 
     (void)timer;
-    if (wr_strformat(target, sizeof target, "/sandboxes/%s/connect", keep->sandbox_id) &&
-        wr_strformat(body, sizeof body, "{\"timeout\":%d}", WR_SANDBOX_TIMEOUT_S)) {
-        const struct wr_client_request request = {.method = "POST",
-                                                  .target = target,
-                                                  .content_type = "application/json",
-                                                  .body = body,
-                                                  .body_len = strlen(body)};
-        (void)!wr_client_begin(keep->client, &request, &ops, NULL, NULL, &ignored);
+    /* Not "connect": that would resume what somebody has paused. */
+    if (wr_strformat(target, sizeof target, "/sandboxes/%s/refreshes", keep->sandbox_id) &&
+        wr_strformat(body, sizeof body, "{\"duration\":%d}", WR_API_SANDBOX_TIMEOUT_S)) {
+        const struct wr_transport_request request = {.method = "POST",
+                                                     .target = target,
+                                                     .content_type = "application/json",
+                                                     .body = body,
+                                                     .body_len = strlen(body)};
+        (void)!wr_transport_begin(keep->client, &request, &ops, NULL, NULL, &ignored);
     }
     arm(keep);
 }
 
-void wr_keep_alive_start(struct wr_keep_alive *keep, struct wr_client *client,
+void wr_keep_alive_start(struct wr_keep_alive *keep, struct wr_transport *client,
                          const char *sandbox_id)
 {
     *keep = (struct wr_keep_alive){.client = client};

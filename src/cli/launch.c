@@ -263,6 +263,7 @@ int wr_launch(const struct wr_launch_opts *opts, struct wr_error *err)
     struct wr_engine_opts engine = {.data_dir = opts->data_dir,
                                     .volume_path = opts->volume_path,
                                     .volume_size_bytes = opts->volume_size_bytes,
+                                    .criu = opts->criu,
                                     .fake = opts->fake};
     pid_t engine_pid = -1;
 

@@ -18,6 +18,7 @@ struct wr_launch_opts {
     const char *data_dir;    /* absolute */
     const char *volume_path; /* operator's directory for writable layers, or NULL */
     uint64_t volume_size_bytes;
+    const char *criu;         /* operator's program, or NULL: looked for */
     uint64_t idle_timeout_ms; /* 0: never */
     struct wr_front *front;   /* planned; borrowed */
     int ready_fd;             /* -1, or a pipe for 'R'; borrowed, and still open afterwards */

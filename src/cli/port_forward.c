@@ -18,7 +18,7 @@ struct forward {
     struct wr_source source;
     struct wr_timer check; /* whether the sandbox is there; accept again */
     struct wr_timer retry;
-    struct wr_client_call *checking; /* NULL: none under way */
+    struct wr_transport_call *checking; /* NULL: none under way */
     struct wr_list connections;
     size_t count;
     char target[TARGET_MAX], sandbox[TARGET_MAX]; /* of requests */
@@ -29,8 +29,8 @@ struct forward {
 struct connection {
     struct wr_list link;
     struct forward *forward;
-    int fd;                      /* owned; -1 once the relay has it */
-    struct wr_client_call *call; /* until the port has taken the connection */
+    int fd;                         /* owned; -1 once the relay has it */
+    struct wr_transport_call *call; /* until the port has taken the connection */
     struct wr_relay *relay;
 };
 
@@ -46,7 +46,7 @@ static void connection_free(struct connection *connection)
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};
     struct forward *forward = connection->forward;
 
-    wr_client_cancel(connection->call);
+    wr_transport_cancel(connection->call);
     wr_relay_cut(connection->relay);
     if (connection->fd >= 0)
         (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
@@ -83,7 +83,7 @@ static void on_relay_end(struct wr_relay *relay, int error, void *data)
     connection_free(connection);
 }
 
-static void on_head(struct wr_client_call *call, const struct wr_h1_head *head, void *data)
+static void on_head(struct wr_transport_call *call, const struct wr_h1_head *head, void *data)
 {
     wr_auto_buf to_service = WR_BUF(WR_HTTP_OUT_MAX), to_client = WR_BUF(WR_HTTP_OUT_MAX);
     struct connection *connection = data;
@@ -91,7 +91,7 @@ static void on_head(struct wr_client_call *call, const struct wr_h1_head *head, 
 
     if (head->status != 101)
         return; /* on_end says so */
-    int fd = wr_client_hijack(call, &to_client, &to_service);
+    int fd = wr_transport_hijack(call, &to_client, &to_service);
     if (fd < 0)
         return;
     connection->call = NULL;
@@ -106,7 +106,7 @@ static void on_head(struct wr_client_call *call, const struct wr_h1_head *head, 
         connection_free(connection);
 }
 
-static void on_call_end(struct wr_client_call *call, const struct wr_error *error, void *data)
+static void on_call_end(struct wr_transport_call *call, const struct wr_error *error, void *data)
 {
     struct connection *connection = data;
     struct forward *forward = connection->forward;
@@ -127,9 +127,9 @@ static void on_call_end(struct wr_client_call *call, const struct wr_error *erro
 
 static void serve(struct forward *forward, int fd)
 {
-    static const struct wr_client_ops ops = {.on_head = on_head, .on_end = on_call_end};
+    static const struct wr_transport_ops ops = {.on_head = on_head, .on_end = on_call_end};
     struct connection *connection = wr_calloc(1, sizeof *connection);
-    const struct wr_client_request request = {
+    const struct wr_transport_request request = {
         .method = "GET", .target = forward->target, .upgrade = "tcp"};
     struct wr_error error = {0};
 
@@ -141,8 +141,8 @@ static void serve(struct forward *forward, int fd)
     connection->fd = fd;
     wr_list_append(&forward->connections, &connection->link);
     forward->count++;
-    if (wr_client_begin(forward->opts.client, &request, &ops, connection, &connection->call,
-                        &error) < 0) {
+    if (wr_transport_begin(forward->opts.client, &request, &ops, connection, &connection->call,
+                           &error) < 0) {
         end(forward, &error);
         connection_free(connection);
     }
@@ -189,7 +189,7 @@ static void arm_check(struct forward *forward)
         end(forward, &error);
 }
 
-static void on_checked(struct wr_client_call *call, const struct wr_error *error, void *data)
+static void on_checked(struct wr_transport_call *call, const struct wr_error *error, void *data)
 {
     struct forward *forward = data;
 
@@ -204,25 +204,25 @@ static void on_checked(struct wr_client_call *call, const struct wr_error *error
 
 static void on_check(struct wr_timer *timer, void *data)
 {
-    static const struct wr_client_ops ops = {.on_end = on_checked};
+    static const struct wr_transport_ops ops = {.on_end = on_checked};
     struct forward *forward = data;
-    const struct wr_client_request request = {.method = "GET", .target = forward->sandbox};
+    const struct wr_transport_request request = {.method = "GET", .target = forward->sandbox};
     struct wr_error error = {0};
 
     (void)timer;
-    if (wr_client_begin(forward->opts.client, &request, &ops, forward, &forward->checking, &error) <
-        0)
+    if (wr_transport_begin(forward->opts.client, &request, &ops, forward, &forward->checking,
+                           &error) < 0)
         end(forward, &error);
 }
 
 int wr_forward_run(const struct wr_forward_opts *opts, struct wr_error *err)
 {
-    struct forward forward = {.opts = *opts, .loop = wr_client_loop(opts->client)};
+    struct forward forward = {.opts = *opts, .loop = wr_transport_loop(opts->client)};
 
     if (!wr_strformat(forward.sandbox, sizeof forward.sandbox, "/sandboxes/%s", opts->sandbox_id) ||
         !wr_strformat(forward.target, sizeof forward.target, "/sandboxes/%s/ports/%u",
                       opts->sandbox_id, opts->port))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%.40s is not a sandbox id",
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "\"%.40s\" is not a sandbox id",
                        opts->sandbox_id);
     wr_list_init(&forward.connections);
     int r = wr_source_add(forward.loop, &forward.source, opts->listen_fd, EPOLLIN, on_accept,
@@ -230,10 +230,10 @@ int wr_forward_run(const struct wr_forward_opts *opts, struct wr_error *err)
     if (r == 0)
         arm_check(&forward);
     while (r == 0 && !forward.over)
-        r = wr_client_step(opts->client, -1, err);
+        r = wr_transport_step(opts->client, -1, err);
     wr_timer_stop(&forward.check);
     wr_timer_stop(&forward.retry);
-    wr_client_cancel(forward.checking);
+    wr_transport_cancel(forward.checking);
     while (!wr_list_empty(&forward.connections))
         connection_free(wr_list_entry(forward.connections.next, struct connection, link));
     wr_source_remove(&forward.source);

@@ -4,14 +4,14 @@
  */
 #pragma once
 
-#include "client/client.h"
+#include "client/transport.h"
 
 #define WR_FORWARD_MAX_CONNECTIONS 512 /* more wait in the listener's queue */
 #define WR_FORWARD_CHECK_MS        2000 /* how often it is asked whether the sandbox is still there */
 
 struct wr_forward_opts {
-    struct wr_client *client; /* borrowed */
-    const char *sandbox_id;   /* borrowed */
+    struct wr_transport *client; /* borrowed */
+    const char *sandbox_id;      /* borrowed */
     uint16_t port;
     int listen_fd; /* non-blocking; borrowed */
     /* A connection could not be made, although the sandbox is there; may be NULL. */

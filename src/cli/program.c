@@ -58,7 +58,7 @@ static int collect_stdin(int *ret_fd, uint64_t *ret_size, struct wr_error *err)
     return 0;
 }
 
-int wr_program_upload(struct wr_client *client, const char *sandbox_id, const char *file,
+int wr_program_upload(struct wr_transport *client, const char *sandbox_id, const char *file,
                       const char *name_if_stdin, char *ret_path, struct wr_error *err)
 {
     const char *slash = strrchr(file, '/');
@@ -79,7 +79,7 @@ int wr_program_upload(struct wr_client *client, const char *sandbox_id, const ch
     return wr_file_upload(client, &at, &source, err);
 }
 
-int wr_program_add_file(struct wr_client *client, const char *sandbox_id, const char *spec,
+int wr_program_add_file(struct wr_transport *client, const char *sandbox_id, const char *spec,
                         struct wr_error *err)
 {
     const char *colon = strrchr(spec, ':');

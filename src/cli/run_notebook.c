@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "cli/awake.h"
 #include "cli/cell_run.h"
 #include "cli/notebook.h"
 #include "cli/percent_cells.h"
@@ -183,8 +184,9 @@ static int prepare(struct work *work, struct wr_error *err)
 
 /* ---- in the sandbox ---- */
 
-static int run_cells(struct work *work, struct wr_cell_session *session, struct wr_client *client,
-                     const char *id, bool *ret_failed, struct wr_error *err)
+static int run_cells(struct work *work, struct wr_cell_session *session,
+                     struct wr_transport *client, const char *id, bool *ret_failed,
+                     struct wr_error *err)
 {
     const struct wr_notebook_run *run = work->run;
     struct wr_cell_view view = {
@@ -243,7 +245,7 @@ static int status_of(const struct work *work, const struct wr_cell_session *sess
     return failed ? EXIT_CELL_FAILED : 0;
 }
 
-static int with_sandbox(struct work *work, struct wr_client *client,
+static int with_sandbox(struct work *work, struct wr_transport *client,
                         struct wr_cell_session *session, const char *id, struct wr_error *err)
 {
     bool failed = false;
@@ -268,9 +270,9 @@ static int with_sandbox(struct work *work, struct wr_client *client,
 int wr_notebook_run(const struct wr_invocation *in, const struct wr_notebook_run *run,
                     struct wr_error *err)
 {
-    struct wr_sandbox_opts create = wr_sandbox_opts_of(run->sandbox);
+    struct wr_api_sandbox_opts create = wr_api_sandbox_opts_of(run->sandbox);
     struct work work = {.run = run};
-    struct wr_client *client = NULL;
+    struct wr_transport *client = NULL;
     struct wr_cell_session *session = NULL;
     char id[WR_ID_LEN + 1];
 
@@ -281,15 +283,18 @@ int wr_notebook_run(const struct wr_invocation *in, const struct wr_notebook_run
     if (r == 0)
         r = wr_cell_session_new(client, &session, err);
     if (r == 0)
-        r = wr_sandbox_create(client, &create, id, NULL, err);
+        r = wr_api_sandbox_create(client, &create, id, NULL, err);
     if (r == 0) {
         r = with_sandbox(&work, client, session, id, err);
-        wr_sandbox_end(client, id, run->keep);
+        bool paused = r < 0 && wr_cli_paused_meanwhile(client, id, err);
+        r = paused ? -err->code : r;
+        if (!paused)
+            wr_sandbox_end(client, id, run->keep);
     } else if (r == -WR_E_CANCELED && session && wr_cell_session_signal(session)) {
         r = 128 + wr_cell_session_signal(session);
     }
     wr_cell_session_free(session);
-    wr_client_free(client);
+    wr_transport_free(client);
     if (run->timing && r >= 0)
         fprintf(stderr, "%u cells in %.1f ms, exit status %d\n", work.tally.ran,
                 (double)(wr_mono_us() - in->start_us) / 1000, r);

@@ -2,17 +2,17 @@
 
 #include <stdio.h>
 
-#include "client/sandbox.h"
+#include "client/api_sandbox.h"
 
-void wr_sandbox_end(struct wr_client *client, const char *id, bool keep)
+void wr_sandbox_end(struct wr_transport *client, const char *id, bool keep)
 {
     struct wr_error err = {0};
 
-    wr_client_interrupt(client, false);
+    wr_transport_interrupt(client, false);
     if (keep) {
         fprintf(stderr, "%s\n", id);
         return;
     }
-    if (wr_sandbox_kill(client, id, &err) < 0 && err.code != WR_E_NOT_FOUND)
+    if (wr_api_sandbox_kill(client, id, &err) < 0 && err.code != WR_E_NOT_FOUND)
         fprintf(stderr, "warren: sandbox %s was not removed: %s\n", id, err.msg);
 }

@@ -2,13 +2,16 @@
 
 #include <stddef.h>
 
-#include "client/sandbox.h"
+#include "client/api_sandbox.h"
 #include "engine/action.h"
 
 #define AT(member) offsetof(struct wr_serve_values, member)
 
 #define MAX_RATE        1000000
 #define MAX_SANDBOXES   16384
+#define MAX_SNAPSHOTS   100000
+#define MAX_PAUSED      65536
+#define MAX_JOBS        256
 #define MAX_CONNECTIONS 65536
 #define HOUR_MS         3600000
 #define WEEK_MS         (168 * (uint64_t)HOUR_MS)
@@ -26,19 +29,31 @@ const struct wr_opt wr_serve_opts[WR_SERVE_OPT_COUNT] = {
      "certificate of NAME and *.NAME, then intermediates, PEM", 0, 0, false, ""},
     {"tls-key", 0, WR_OPT_STRING, AT(tls_key), "FILE", "its key, PEM", 0, 0, false, ""},
     {"timeout-max", 0, WR_OPT_DURATION, AT(timeout_max_ms), "TIME", "longest life of a sandbox",
-     WR_SANDBOX_TIMEOUT_S * 1000, WEEK_MS, false, "24h"},
+     WR_API_SANDBOX_TIMEOUT_S * 1000, WEEK_MS, false, "24h"},
     {"rate-requests", 0, WR_OPT_U64, AT(rate_requests), "N",
      "requests of one key per second, 0: any number", 0, MAX_RATE, false, "2000"},
     {"rate-creates", 0, WR_OPT_U64, AT(rate_creates), "N",
-     "sandboxes that one key makes per second, 0: any number", 0, MAX_RATE, false, "500"},
+     "sandboxes that one key makes, saves or resumes per second, 0: any number", 0, MAX_RATE, false,
+     "500"},
     {"max-sandboxes", 0, WR_OPT_U64, AT(max_sandboxes), "N",
      "sandboxes of one team at a time, 0: any number", 0, MAX_SANDBOXES, false, "2000"},
+    {"max-snapshots", 0, WR_OPT_U64, AT(max_snapshots), "N", "snapshots that one team keeps", 1,
+     MAX_SNAPSHOTS, false, "1000"},
+    {"max-paused", 0, WR_OPT_U64, AT(max_paused), "N",
+     "paused sandboxes of one team, 0: any number", 0, MAX_PAUSED, false, "10000"},
+    {"max-stored", 0, WR_OPT_SIZE, AT(max_stored), "SIZE",
+     "of one team's paused sandboxes and snapshots together, 0: any number", 0, 0, false, "0"},
+    {"max-jobs", 0, WR_OPT_U64, AT(max_jobs), "N",
+     "sandboxes that are saved or restored at a time, 0: as many as processors", 0, MAX_JOBS, false,
+     "0"},
     {"max-connections", 0, WR_OPT_U64, AT(max_connections), "N",
      "connections into one sandbox at a time", 1, MAX_CONNECTIONS, false, "1024"},
     {"egress", 0, WR_OPT_CHOICE, AT(egress), "on|off", "whether sandboxes reach other hosts", 0, 0,
      false, "on"},
     {"egress-open", 0, WR_OPT_STRING, AT(egress_open), "RANGE,...",
      "private ranges that sandboxes may reach, e.g. 10.1.0.0/16", 0, 0, false, ""},
+    {"webhook-open", 0, WR_OPT_STRING, AT(webhook_open), "RANGE,...",
+     "private ranges that webhooks of teams may reach", 0, 0, false, ""},
     {"dns-servers", 0, WR_OPT_STRING, AT(dns_servers), "ADDR[:PORT],...",
      "resolvers for the names of sandboxes (those of the host)", 0, 0, false, ""},
     {"egress-ca", 0, WR_OPT_STRING, AT(egress_ca), "FILE",
@@ -62,11 +77,25 @@ const struct wr_opt wr_serve_opts[WR_SERVE_OPT_COUNT] = {
      false, "info"},
     {"idle-timeout", 0, WR_OPT_DURATION, AT(idle_timeout_ms), "TIME",
      "end after TIME without requests and sandboxes, 0: never", 0, 0, false, "0"},
+    {"pause-level", 0, WR_OPT_CHOICE, AT(pause_level), "hibernated|paged|frozen",
+     "what a pause means whose client says nothing", 0, 0, false, "hibernated"},
+    {"page-after", 0, WR_OPT_DURATION, AT(page_after_ms), "TIME",
+     "until the memory of a frozen sandbox goes to the host's swap, 0: never", 0, WEEK_MS, false,
+     "0"},
+    {"hibernate-after", 0, WR_OPT_DURATION, AT(hibernate_after_ms), "TIME",
+     "until a sandbox that is paused in memory goes to disk, 0: never", 0, WEEK_MS, false, "60s"},
+    {"hibernate-below", 0, WR_OPT_U64, AT(hibernate_below), "PERCENT",
+     "of free memory: they go to disk at once, oldest first, 0: never", 0, 90, false, "10"},
+    {"at-end", 0, WR_OPT_CHOICE, AT(at_end), "keep|hibernate",
+     "what SIGTERM does with sandboxes: they live on, or are resumed by the next start", 0, 0,
+     false, "keep"},
     {"volume-size", 0, WR_OPT_SIZE, AT(volume_size), "SIZE",
      "size of the file for writable layers, when it is made", 256 * WR_MIB, 64 * 1024 * WR_GIB,
      false, ""},
     {"volume-path", 0, WR_OPT_STRING, AT(volume_path), "DIR",
      "directory for writable layers instead of a file of our own", 0, 0, false, ""},
+    {"criu", 0, WR_OPT_STRING, AT(criu), "FILE",
+     "CRIU, for pausing to disk (the one of `warren criu install`)", 0, 0, false, ""},
     {"check-config", 0, WR_OPT_FLAG, AT(check_config), NULL,
      "print every setting and where it comes from, say what is wrong, and end", 0, 0, false, NULL},
     {"check", 0, WR_OPT_FLAG, AT(check), NULL, "say whether the server could start, and end", 0, 0,

@@ -12,7 +12,7 @@
 #include "cli/terminal.h"
 
 struct wr_session {
-    struct wr_client *client;
+    struct wr_transport *client;
     struct wr_signals signals;
     int interrupts;
     int fatal_signal;
@@ -59,10 +59,10 @@ static void on_signal(int signo, void *data)
         return;
     session->fatal_signal = signo;
     session->done = true;
-    wr_client_interrupt(session->client, true);
+    wr_transport_interrupt(session->client, true);
 }
 
-int wr_session_new(struct wr_client *client, struct wr_session **ret, struct wr_error *err)
+int wr_session_new(struct wr_transport *client, struct wr_session **ret, struct wr_error *err)
 {
     static const int signos[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, 0};
     struct wr_session *session = wr_calloc(1, sizeof *session);
@@ -71,8 +71,8 @@ int wr_session_new(struct wr_client *client, struct wr_session **ret, struct wr_
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "session");
     session->client = client;
     session->signals.fd = -1;
-    int r =
-        wr_signals_add(wr_client_loop(client), &session->signals, signos, on_signal, session, err);
+    int r = wr_signals_add(wr_transport_loop(client), &session->signals, signos, on_signal, session,
+                           err);
     if (r < 0) {
         free(session);
         return r;
@@ -144,7 +144,7 @@ static void watch_input(struct wr_session *session)
         wr_source_set_events(&session->input, EPOLLIN);
         return;
     }
-    if (wr_source_add(wr_client_loop(session->client), &session->input, STDIN_FILENO, EPOLLIN,
+    if (wr_source_add(wr_transport_loop(session->client), &session->input, STDIN_FILENO, EPOLLIN,
                       on_input_ready, session, &error) < 0)
         session->input_always_ready = true;
 }
@@ -265,7 +265,7 @@ static void finish(struct wr_session *session)
 int wr_session_run(struct wr_session *session, const struct wr_session_opts *opts,
                    struct wr_session_result *ret, struct wr_error *err)
 {
-    struct wr_loop *loop = wr_client_loop(session->client);
+    struct wr_loop *loop = wr_transport_loop(session->client);
     struct wr_process_opts process = opts->process;
 
     *ret = (struct wr_session_result){0};
@@ -281,15 +281,15 @@ int wr_session_run(struct wr_session *session, const struct wr_session_opts *opt
     if (r == 0 && opts->keep_alive)
         wr_keep_alive_start(&session->keep_alive, session->client, process.sandbox_id);
     while (r == 0 && !session->done)
-        r = wr_client_step(session->client, -1, err);
+        r = wr_transport_step(session->client, -1, err);
     finish(session);
     if (session->fatal_signal) {
-        wr_client_interrupt(session->client, false);
+        wr_transport_interrupt(session->client, false);
         return 0;
     }
     if (r == 0 && session->error.code != WR_OK) {
         *err = session->error;
-        r = wr_sandbox_explain_cut(session->client, process.sandbox_id, err);
+        r = wr_api_sandbox_explain_cut(session->client, process.sandbox_id, err);
     }
     return r;
 }

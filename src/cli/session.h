@@ -32,7 +32,7 @@ struct wr_session;
 
 /* Takes SIGINT, SIGTERM, SIGHUP (and SIGWINCH) for the client's loop from here on: blocking
  * requests end with CANCELED. */
-int wr_session_new(struct wr_client *client, struct wr_session **ret, struct wr_error *err)
+int wr_session_new(struct wr_transport *client, struct wr_session **ret, struct wr_error *err)
     WR_MUST_CHECK;
 struct wr_session *wr_session_free(struct wr_session *session);
 /* The signal that interrupted, 0: none. */

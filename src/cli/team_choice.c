@@ -4,7 +4,7 @@
 #include "client/keys.h"
 #include "json/jread.h"
 
-int wr_team_choose(struct wr_client *client, const char *wanted, char ret_id[static 37],
+int wr_team_choose(struct wr_transport *client, const char *wanted, char ret_id[static 37],
                    struct wr_error *err)
 {
     wr_auto_json *teams = NULL;

@@ -11,7 +11,7 @@
 #define MAX_UNARY ((size_t)WR_CONNECT_MAX_MESSAGE)
 
 struct wr_rpc {
-    struct wr_client_call *call;
+    struct wr_transport_call *call;
     const struct wr_rpc_stream_ops *ops; /* NULL: unary */
     wr_rpc_unary_fn fn;
     void *data;
@@ -39,14 +39,22 @@ static struct wr_rpc *rpc_new(size_t max, void *data, struct wr_error *err)
     return rpc;
 }
 
-static struct wr_client_request to_request(const struct wr_rpc_request *request,
-                                           const char *content_type)
+static struct wr_transport_request to_request(const struct wr_rpc_request *request,
+                                              const char *content_type)
 {
-    return (struct wr_client_request){
+    /* What E2B's SDKs send; the pings keep a silent stream alive on its way. */
+    static const struct wr_transport_header headers[] = {{"Connect-Protocol-Version", "1"},
+                                                         {"Keepalive-Ping-Interval", "50"}};
+
+    return (struct wr_transport_request){
         .method = "POST",
         .target = request->path,
         .sandbox_id = request->sandbox_id,
         .port = WR_AGENT_PORT,
+        .sandbox_domain = request->sandbox_domain,
+        .access_token = request->access_token,
+        .headers = headers,
+        .header_count = WR_ARRAY_SIZE(headers),
         .user = request->user,
         .content_type = content_type,
         .connect_timeout_ms = request->timeout_ms,
@@ -57,7 +65,7 @@ static struct wr_client_request to_request(const struct wr_rpc_request *request,
 
 /* ---- unary ---- */
 
-static void unary_body(struct wr_client_call *call, const char *bytes, size_t len, void *data)
+static void unary_body(struct wr_transport_call *call, const char *bytes, size_t len, void *data)
 {
     struct wr_rpc *rpc = data;
 
@@ -66,7 +74,7 @@ static void unary_body(struct wr_client_call *call, const char *bytes, size_t le
         (void)wr_fail(&rpc->error, WR_E_RESOURCE_EXHAUSTED, 0, "the agent's answer is too large");
 }
 
-static void unary_end(struct wr_client_call *call, const struct wr_error *error, void *data)
+static void unary_end(struct wr_transport_call *call, const struct wr_error *error, void *data)
 {
     struct wr_rpc *rpc = data;
     wr_auto_json *json = NULL;
@@ -80,17 +88,17 @@ static void unary_end(struct wr_client_call *call, const struct wr_error *error,
     rpc_free(rpc);
 }
 
-int wr_rpc_unary(struct wr_client *client, const struct wr_rpc_request *request, wr_rpc_unary_fn fn,
-                 void *data, struct wr_error *err)
+int wr_rpc_unary(struct wr_transport *transport, const struct wr_rpc_request *request,
+                 wr_rpc_unary_fn fn, void *data, struct wr_error *err)
 {
-    static const struct wr_client_ops ops = {.on_body = unary_body, .on_end = unary_end};
-    struct wr_client_request http = to_request(request, "application/json");
+    static const struct wr_transport_ops ops = {.on_body = unary_body, .on_end = unary_end};
+    struct wr_transport_request http = to_request(request, "application/json");
     struct wr_rpc *rpc = rpc_new(MAX_UNARY, data, err);
 
     if (!rpc)
         return -err->code;
     rpc->fn = fn;
-    int r = wr_client_begin(client, &http, &ops, rpc, NULL, err);
+    int r = wr_transport_begin(transport, &http, &ops, rpc, NULL, err);
     if (r < 0)
         rpc_free(rpc);
     return r;
@@ -122,7 +130,7 @@ static void read_message(struct wr_rpc *rpc, const char *payload, size_t len)
         rpc->ops->on_message(rpc, json, rpc->data);
 }
 
-static void stream_end(struct wr_client_call *call, const struct wr_error *error, void *data)
+static void stream_end(struct wr_transport_call *call, const struct wr_error *error, void *data)
 {
     struct wr_rpc *rpc = data;
 
@@ -136,7 +144,7 @@ static void stream_end(struct wr_client_call *call, const struct wr_error *error
     rpc_free(rpc);
 }
 
-static void stream_body(struct wr_client_call *call, const char *bytes, size_t len, void *data)
+static void stream_body(struct wr_transport_call *call, const char *bytes, size_t len, void *data)
 {
     struct wr_rpc *rpc = data;
 
@@ -160,16 +168,16 @@ static void stream_body(struct wr_client_call *call, const char *bytes, size_t l
     if (rpc->error.code == WR_OK || rpc->ended)
         return;
     /* Not waited for: whoever sends this need not ever end. */
-    wr_client_cancel(call);
+    wr_transport_cancel(call);
     stream_end(NULL, NULL, rpc);
 }
 
-int wr_rpc_stream(struct wr_client *client, const struct wr_rpc_request *request,
+int wr_rpc_stream(struct wr_transport *transport, const struct wr_rpc_request *request,
                   const struct wr_rpc_stream_ops *ops, void *data, struct wr_rpc **ret,
                   struct wr_error *err)
 {
-    static const struct wr_client_ops call_ops = {.on_body = stream_body, .on_end = stream_end};
-    struct wr_client_request http = to_request(request, "application/connect+json");
+    static const struct wr_transport_ops call_ops = {.on_body = stream_body, .on_end = stream_end};
+    struct wr_transport_request http = to_request(request, "application/connect+json");
     wr_auto_buf envelope = WR_BUF(WR_CONNECT_MAX_MESSAGE + WR_CONNECT_HEADER_LEN);
     /* One read of the socket may come on top of an unfinished message. */
     struct wr_rpc *rpc =
@@ -184,7 +192,7 @@ int wr_rpc_stream(struct wr_client *client, const struct wr_rpc_request *request
     } else {
         http.body = wr_buf_ptr(&envelope);
         http.body_len = envelope.len;
-        r = wr_client_begin(client, &http, &call_ops, rpc, &rpc->call, err);
+        r = wr_transport_begin(transport, &http, &call_ops, rpc, &rpc->call, err);
     }
     if (r < 0) {
         rpc_free(rpc);
@@ -197,13 +205,13 @@ int wr_rpc_stream(struct wr_client *client, const struct wr_rpc_request *request
 void wr_rpc_pause(struct wr_rpc *rpc, bool paused)
 {
     if (rpc->call)
-        wr_client_pause(rpc->call, paused);
+        wr_transport_pause(rpc->call, paused);
 }
 
 void wr_rpc_cancel(struct wr_rpc *rpc)
 {
     if (!rpc)
         return;
-    wr_client_cancel(rpc->call);
+    wr_transport_cancel(rpc->call);
     rpc_free(rpc);
 }

@@ -64,7 +64,7 @@ struct transfer {
     struct wr_error error;
 };
 
-static void on_body(struct wr_client_call *call, const char *bytes, size_t len, void *data)
+static void on_body(struct wr_transport_call *call, const char *bytes, size_t len, void *data)
 {
     struct transfer *t = data;
 
@@ -87,7 +87,7 @@ static void on_body(struct wr_client_call *call, const char *bytes, size_t len, 
         (void)wr_fail(&t->error, wr_code_from_errno(-r), -r, "write");
 }
 
-static void on_drain(struct wr_client_call *call, void *data)
+static void on_drain(struct wr_transport_call *call, void *data)
 {
     struct transfer *t = data;
 
@@ -96,7 +96,7 @@ static void on_drain(struct wr_client_call *call, void *data)
     t->full = false;
 }
 
-static void on_end(struct wr_client_call *call, const struct wr_error *error, void *data)
+static void on_end(struct wr_transport_call *call, const struct wr_error *error, void *data)
 {
     struct transfer *t = data;
 
@@ -106,12 +106,12 @@ static void on_end(struct wr_client_call *call, const struct wr_error *error, vo
         t->error = *error;
 }
 
-static const struct wr_client_ops ops = {
+static const struct wr_transport_ops ops = {
     .on_body = on_body, .on_drain = on_drain, .on_end = on_end};
 
 /* Runs the loop until the call is over, feeding it from the file. */
-static int run_transfer(struct wr_client *client, struct wr_client_call *call, struct transfer *t,
-                        bool upload, struct wr_error *err)
+static int run_transfer(struct wr_transport *transport, struct wr_transport_call *call,
+                        struct transfer *t, bool upload, struct wr_error *err)
 {
     wr_auto_free char *chunk = upload ? wr_calloc(1, WR_HTTP_READ_SIZE) : NULL;
     bool sending = upload;
@@ -129,14 +129,14 @@ static int run_transfer(struct wr_client *client, struct wr_client_call *call, s
                 break;
             }
             t->left -= (uint64_t)n;
-            t->full = wr_client_write(call, chunk, (size_t)n) != WR_HTTP_MORE;
+            t->full = wr_transport_write(call, chunk, (size_t)n) != WR_HTTP_MORE;
         }
         if (sending && t->left == 0) {
             sending = false;
-            wr_client_end(call);
+            wr_transport_end(call);
         }
         bool ready = sending && !t->full;
-        r = wr_client_step(client, ready ? 0 : 1000, err);
+        r = wr_transport_step(transport, ready ? 0 : 1000, err);
         if (ready || t->progress)
             last_ms = wr_mono_ms();
         t->progress = false;
@@ -145,7 +145,7 @@ static int run_transfer(struct wr_client *client, struct wr_client_call *call, s
                         STALL_TIMEOUT_MS / 1000);
     }
     if (!t->done)
-        wr_client_cancel(call);
+        wr_transport_cancel(call);
     if (r == 0 && t->error.code != WR_OK) {
         *err = t->error;
         r = -err->code;
@@ -164,7 +164,7 @@ static int read_path(const struct wr_buf *answer, char *ret_path, size_t cap, st
     return 0;
 }
 
-int wr_file_upload(struct wr_client *client, const struct wr_file_at *at,
+int wr_file_upload(struct wr_transport *transport, const struct wr_file_at *at,
                    const struct wr_file_source *source, struct wr_error *err)
 {
     char target[TARGET_MAX];
@@ -172,39 +172,47 @@ int wr_file_upload(struct wr_client *client, const struct wr_file_at *at,
                                 .left = source->length,
                                 .fd_is_source = true,
                                 .answer = WR_BUF(WR_FILE_PATH_MAX + (size_t)4096)};
-    struct wr_client_call *call = NULL;
-    struct wr_client_request request = {.method = at->sandbox_id ? "POST" : "PUT",
-                                        .target = target,
-                                        .sandbox_id = at->sandbox_id,
-                                        .port = WR_AGENT_PORT,
-                                        .content_type = "application/octet-stream",
-                                        .stream = true,
-                                        .stream_length = (int64_t)source->length};
+    struct wr_transport_call *call = NULL;
+    struct wr_transport_request request = {.method = at->sandbox_id ? "POST" : "PUT",
+                                           .target = target,
+                                           .sandbox_id = at->sandbox_id,
+                                           .port = WR_AGENT_PORT,
+                                           .sandbox_domain = at->sandbox_domain,
+                                           .access_token = at->access_token,
+                                           .content_type = "application/octet-stream",
+                                           .stream = true,
+                                           .stream_length = (int64_t)source->length};
 
     int r = files_target(at, target, sizeof target, err);
     if (r == 0)
-        r = wr_client_begin(client, &request, &ops, &transfer, &call, err);
+        r = wr_transport_begin(transport, &request, &ops, &transfer, &call, err);
     if (r == 0)
-        r = run_transfer(client, call, &transfer, true, err);
+        r = run_transfer(transport, call, &transfer, true, err);
     if (r == 0 && source->ret_path)
         r = read_path(&transfer.answer, source->ret_path, WR_FILE_PATH_MAX, err);
     wr_buf_done(&transfer.answer);
     return r < 0 ? wr_wrap(err, "%.60s", at->path) : 0;
 }
 
-int wr_file_download(struct wr_client *client, const struct wr_file_at *at, int fd,
+int wr_file_download(struct wr_transport *transport, const struct wr_file_at *at, int fd,
                      uint64_t max_bytes, struct wr_error *err)
 {
     char target[TARGET_MAX];
     struct transfer transfer = {.fd = fd, .left = max_bytes};
-    struct wr_client_call *call = NULL;
-    struct wr_client_request request = {
-        .method = "GET", .target = target, .sandbox_id = at->sandbox_id, .port = WR_AGENT_PORT};
+    struct wr_transport_call *call = NULL;
+    struct wr_transport_request request = {
+        .method = "GET",
+        .target = target,
+        .sandbox_id = at->sandbox_id,
+        .port = WR_AGENT_PORT,
+        .sandbox_domain = at->sandbox_domain,
+        .access_token = at->access_token,
+    };
 
     int r = files_target(at, target, sizeof target, err);
     if (r == 0)
-        r = wr_client_begin(client, &request, &ops, &transfer, &call, err);
+        r = wr_transport_begin(transport, &request, &ops, &transfer, &call, err);
     if (r == 0)
-        r = run_transfer(client, call, &transfer, false, err);
+        r = run_transfer(transport, call, &transfer, false, err);
     return r < 0 ? wr_wrap(err, "%.60s", at->path) : 0;
 }

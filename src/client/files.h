@@ -2,11 +2,13 @@
  * through the server's /volumecontent. Blocking. */
 #pragma once
 
-#include "client/client.h"
+#include "client/transport.h"
 
 struct wr_file_at {
-    const char *sandbox_id; /* NULL: of the volume */
-    const char *volume_id;  /* a UUID */
+    const char *sandbox_id;     /* NULL: of the volume */
+    const char *sandbox_domain; /* as its creation told; NULL: the endpoint's */
+    const char *access_token;   /* of the sandbox; NULL: none; a socket needs none */
+    const char *volume_id;      /* a UUID */
     const char *path; /* inside the sandbox; relative ones start at the user's home, or the volume's
                          root */
     const char *user; /* NULL: default */
@@ -22,9 +24,9 @@ struct wr_file_source {
 };
 
 /* Missing directories are made. */
-int wr_file_upload(struct wr_client *client, const struct wr_file_at *at,
+int wr_file_upload(struct wr_transport *transport, const struct wr_file_at *at,
                    const struct wr_file_source *source, struct wr_error *err) WR_MUST_CHECK;
 /* Writes the file to `fd`; more than `max_bytes` is RESOURCE_EXHAUSTED. NOT_FOUND, INVALID_ARGUMENT
  * for a directory. */
-int wr_file_download(struct wr_client *client, const struct wr_file_at *at, int fd,
+int wr_file_download(struct wr_transport *transport, const struct wr_file_at *at, int fd,
                      uint64_t max_bytes, struct wr_error *err) WR_MUST_CHECK;

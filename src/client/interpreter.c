@@ -1,14 +1,17 @@
 #include "client/interpreter.h"
 
+#include "base/clock.h"
+#include "client/api_sandbox.h"
 #include "client/ndjson.h"
 #include "client/request.h"
 #include "json/jread.h"
 #include "json/jwrite.h"
 
-#define MAX_CODE ((size_t)64 * 1024 * 1024)
+#define MAX_CODE    ((size_t)64 * 1024 * 1024)
+#define END_WAIT_MS 2000
 
 struct wr_execution {
-    struct wr_client_call *call;
+    struct wr_transport_call *call;
     struct wr_ndjson lines;
     wr_cell_fn fn;
     void *data;
@@ -17,15 +20,16 @@ struct wr_execution {
     struct wr_error error;
 };
 
-static struct wr_client_request to_port(const struct wr_interpreter *interpreter,
-                                        const char *method, const char *target,
-                                        const struct wr_buf *body)
+static struct wr_transport_request to_port(const struct wr_interpreter *interpreter,
+                                           const char *method, const char *target,
+                                           const struct wr_buf *body)
 {
-    return (struct wr_client_request){
+    return (struct wr_transport_request){
         .method = method,
         .target = target,
         .sandbox_id = interpreter->sandbox_id,
         .port = WR_INTERPRETER_PORT,
+        .sandbox_domain = interpreter->sandbox_domain,
         .content_type = body ? "application/json" : NULL,
         .access_token = interpreter->access_token[0] ? interpreter->access_token : NULL,
         .traffic_token = interpreter->traffic_token[0] ? interpreter->traffic_token : NULL,
@@ -45,29 +49,30 @@ static int read_token(const json_t *answer, const char *name, char *out, size_t 
     return 0;
 }
 
-int wr_interpreter_open(struct wr_client *client, const char *sandbox_id, uint64_t timeout_s,
+int wr_interpreter_open(struct wr_transport *transport, const char *sandbox_id, uint64_t timeout_s,
                         struct wr_interpreter *ret, struct wr_error *err)
 {
-    struct wr_interpreter made = {.client = client};
+    struct wr_interpreter made = {.transport = transport};
     wr_auto_json *answer = NULL;
     char target[64], body[64];
 
-    if (!wr_id_valid(sandbox_id) ||
-        !wr_strcopy(made.sandbox_id, sizeof made.sandbox_id, sandbox_id))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                       "%.60s is not a sandbox id (20 letters and digits, as `warren ps` shows)",
-                       sandbox_id);
-    if (!wr_strformat(target, sizeof target, "/sandboxes/%s/connect", sandbox_id) ||
+    int r = wr_api_sandbox_id_check(sandbox_id, err);
+    if (r < 0)
+        return r;
+    if (!wr_strcopy(made.sandbox_id, sizeof made.sandbox_id, sandbox_id) ||
+        !wr_strformat(target, sizeof target, "/sandboxes/%s/connect", sandbox_id) ||
         !wr_strformat(body, sizeof body, "{\"timeout\":%llu}", (unsigned long long)timeout_s))
         return wr_fail(err, WR_E_INTERNAL, 0, "request for sandbox %s", sandbox_id);
-    const struct wr_client_request request = {.method = "POST",
-                                              .target = target,
-                                              .content_type = "application/json",
-                                              .body = body,
-                                              .body_len = strlen(body)};
-    int r = wr_client_request_json(client, &request, &answer, err);
+    const struct wr_transport_request request = {.method = "POST",
+                                                 .target = target,
+                                                 .content_type = "application/json",
+                                                 .body = body,
+                                                 .body_len = strlen(body)};
+    r = wr_transport_request_json(transport, &request, &answer, err);
     if (r == 0)
         r = read_token(answer, "envdAccessToken", made.access_token, sizeof made.access_token, err);
+    if (r == 0)
+        r = read_token(answer, "domain", made.sandbox_domain, sizeof made.sandbox_domain, err);
     if (r == 0)
         r = read_token(answer, "trafficAccessToken", made.traffic_token, sizeof made.traffic_token,
                        err);
@@ -161,7 +166,7 @@ static int take_message(struct wr_execution *execution, const json_t *json)
     return 0;
 }
 
-static void on_body(struct wr_client_call *call, const char *bytes, size_t len, void *data)
+static void on_body(struct wr_transport_call *call, const char *bytes, size_t len, void *data)
 {
     struct wr_execution *execution = data;
 
@@ -169,7 +174,7 @@ static void on_body(struct wr_client_call *call, const char *bytes, size_t len, 
     if (execution->error.code != WR_OK || execution->complete)
         return;
     int r = wr_ndjson_push(&execution->lines, bytes, len, &execution->error);
-    while (r >= 0 && !execution->complete) {
+    while (r >= 0 && !execution->complete && execution->error.code == WR_OK) {
         wr_auto_json *json = NULL;
         r = wr_ndjson_next(&execution->lines, &json, &execution->error);
         if (r <= 0)
@@ -178,7 +183,7 @@ static void on_body(struct wr_client_call *call, const char *bytes, size_t len, 
     }
 }
 
-static void on_end(struct wr_client_call *call, const struct wr_error *error, void *data)
+static void on_end(struct wr_transport_call *call, const struct wr_error *error, void *data)
 {
     struct wr_execution *execution = data;
 
@@ -197,7 +202,30 @@ static void on_end(struct wr_client_call *call, const struct wr_error *error, vo
 void wr_execution_pause(struct wr_execution *execution, bool paused)
 {
     if (execution->call)
-        wr_client_pause(execution->call, paused);
+        wr_transport_pause(execution->call, paused);
+}
+
+void wr_execution_stop(struct wr_execution *execution)
+{
+    if (execution->error.code == WR_OK)
+        (void)wr_fail(&execution->error, WR_E_CANCELED, 0, "the cell was given up");
+}
+
+/* Entries without '=' are left out: who takes them from people has checked them. */
+static void write_envs(struct wr_jw *w, const struct wr_cell_request *request)
+{
+    if (request->env_count == 0)
+        return;
+    wr_jw_key(w, "env_vars");
+    wr_jw_object(w);
+    for (size_t i = 0; i < request->env_count; i++) {
+        const char *equals = strchr(request->envs[i], '=');
+        if (!equals)
+            continue;
+        wr_jw_keyn(w, request->envs[i], (size_t)(equals - request->envs[i]));
+        wr_jw_str(w, equals + 1);
+    }
+    wr_jw_end(w);
 }
 
 static int write_request(struct wr_buf *out, const struct wr_cell_request *request,
@@ -213,6 +241,7 @@ static int write_request(struct wr_buf *out, const struct wr_cell_request *reque
         wr_jw_kstr(&w, "context_id", request->context_id);
     else
         wr_jw_kstr(&w, "language", request->language);
+    write_envs(&w, request);
     wr_jw_end(&w);
     int r = wr_jw_finish(&w);
     return r < 0 ? wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the cell is larger than %zu MiB",
@@ -220,27 +249,41 @@ static int write_request(struct wr_buf *out, const struct wr_cell_request *reque
                  : 0;
 }
 
+static int step_until(struct wr_transport *transport, uint64_t end_ms, struct wr_error *err)
+{
+    uint64_t now = wr_mono_ms();
+
+    if (now >= end_ms)
+        return wr_fail(err, WR_E_DEADLINE_EXCEEDED, 0, "the cell ran for too long");
+    return wr_transport_step(transport, (int)WR_MIN(end_ms - now, (uint64_t)60000), err);
+}
+
 int wr_interpreter_execute(const struct wr_interpreter *interpreter,
                            const struct wr_cell_request *request, wr_cell_fn fn, void *data,
                            struct wr_error *err)
 {
-    static const struct wr_client_ops ops = {.on_body = on_body, .on_end = on_end};
+    static const struct wr_transport_ops ops = {.on_body = on_body, .on_end = on_end};
     wr_auto_buf body = WR_BUF(MAX_CODE);
     struct wr_execution execution = {.fn = fn, .data = data};
+    struct wr_error ignored = {0};
 
     int r = write_request(&body, request, err);
     if (r < 0)
         return r;
-    const struct wr_client_request http = to_port(interpreter, "POST", "/execute", &body);
+    const struct wr_transport_request http = to_port(interpreter, "POST", "/execute", &body);
     wr_ndjson_init(&execution.lines);
-    r = wr_client_begin(interpreter->client, &http, &ops, &execution, &execution.call, err);
+    uint64_t end_ms = request->timeout_ms ? wr_mono_end_ms(request->timeout_ms) : UINT64_MAX;
+    r = wr_transport_begin(interpreter->transport, &http, &ops, &execution, &execution.call, err);
     while (r == 0 && !execution.done && !execution.complete && execution.error.code == WR_OK)
-        r = wr_client_step(interpreter->client, -1, err);
-    /* A stream that is complete has only its end to come: the connection stays usable. */
-    while (r == 0 && !execution.done && execution.complete)
-        r = wr_client_step(interpreter->client, -1, err);
+        r = step_until(interpreter->transport, end_ms, err);
+    /* A stream that is complete has only its end to come: the connection stays usable. Nothing is
+     * lost when it does not come. */
+    end_ms = wr_mono_ms() + END_WAIT_MS;
+    while (r == 0 && !execution.done && execution.complete &&
+           step_until(interpreter->transport, end_ms, &ignored) == 0)
+        ;
     if (!execution.done)
-        wr_client_cancel(execution.call);
+        wr_transport_cancel(execution.call);
     wr_ndjson_done(&execution.lines);
     if (r == 0 && execution.error.code != WR_OK) {
         *err = execution.error;
@@ -256,26 +299,26 @@ static int context_target(const char *id, const char *rest, char *out, size_t ca
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
 
-    if (!wr_str_only(id, letters, 1, WR_CONTEXT_ID_MAX - 1) ||
+    if (!wr_str_only(id, letters, 1, WR_INTERPRETER_CONTEXT_MAX - 1) ||
         !wr_strformat(out, cap, "/contexts/%s%s", id, rest))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%.60s is not the id of a context", id);
     return 0;
 }
 
-static int copy_id(const json_t *context, char ret_id[static WR_CONTEXT_ID_MAX],
+static int copy_id(const json_t *context, char ret_id[static WR_INTERPRETER_CONTEXT_MAX],
                    struct wr_error *err)
 {
     const char *id = json_string_value(json_object_get(context, "id"));
     char target[96];
 
     if (!id || context_target(id, "", target, sizeof target, err) < 0 ||
-        !wr_strcopy(ret_id, WR_CONTEXT_ID_MAX, id))
+        !wr_strcopy(ret_id, WR_INTERPRETER_CONTEXT_MAX, id))
         return wr_fail(err, WR_E_INTERNAL, 0, "the interpreter gave no id of the context");
     return 0;
 }
 
 int wr_interpreter_context_create(const struct wr_interpreter *interpreter, const char *language,
-                                  const char *cwd, char ret_id[static WR_CONTEXT_ID_MAX],
+                                  const char *cwd, char ret_id[static WR_INTERPRETER_CONTEXT_MAX],
                                   struct wr_error *err)
 {
     wr_auto_buf body = WR_BUF(8192);
@@ -290,20 +333,21 @@ int wr_interpreter_context_create(const struct wr_interpreter *interpreter, cons
     int r = wr_jw_finish(&w);
     if (r < 0)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, -r, "language or directory is too long");
-    const struct wr_client_request request = to_port(interpreter, "POST", "/contexts", &body);
-    r = wr_client_request_json(interpreter->client, &request, &answer, err);
+    const struct wr_transport_request request = to_port(interpreter, "POST", "/contexts", &body);
+    r = wr_transport_request_json(interpreter->transport, &request, &answer, err);
     return r < 0 ? r : copy_id(answer, ret_id, err);
 }
 
 int wr_interpreter_context_find(const struct wr_interpreter *interpreter, const char *language,
-                                char ret_id[static WR_CONTEXT_ID_MAX], struct wr_error *err)
+                                char ret_id[static WR_INTERPRETER_CONTEXT_MAX],
+                                struct wr_error *err)
 {
-    const struct wr_client_request request = to_port(interpreter, "GET", "/contexts", NULL);
+    const struct wr_transport_request request = to_port(interpreter, "GET", "/contexts", NULL);
     wr_auto_json *list = NULL;
     const json_t *context;
     size_t i;
 
-    int r = wr_client_request_json(interpreter->client, &request, &list, err);
+    int r = wr_transport_request_json(interpreter->transport, &request, &list, err);
     if (r < 0)
         return r;
     json_array_foreach(list, i, context) {
@@ -322,8 +366,8 @@ static int on_context(const struct wr_interpreter *interpreter, const char *meth
     int r = context_target(id, rest, target, sizeof target, err);
     if (r < 0)
         return r;
-    const struct wr_client_request request = to_port(interpreter, method, target, NULL);
-    return wr_client_request(interpreter->client, &request, 0, NULL, err);
+    const struct wr_transport_request request = to_port(interpreter, method, target, NULL);
+    return wr_transport_request(interpreter->transport, &request, 0, NULL, err);
 }
 
 int wr_interpreter_context_restart(const struct wr_interpreter *interpreter, const char *id,

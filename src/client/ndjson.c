@@ -5,9 +5,9 @@
 
 #include "json/jread.h"
 
-/* A value takes some forty bytes of memory: what a line of the greatest length could hold at worst
- * is more than a client should need. */
-#define MAX_VALUES ((size_t)16 * 1024 * 1024)
+/* A value takes up to two hundred bytes of memory: what a line of the greatest length could hold at
+ * worst is more than a client should need. */
+#define MAX_VALUES ((size_t)4 * 1024 * 1024)
 #define KEPT_BYTES ((size_t)64 * 1024)
 
 void wr_ndjson_init(struct wr_ndjson *reader)

@@ -1,24 +1,24 @@
 #include "client/network.h"
 
 #include "base/str.h"
+#include "client/api_sandbox.h"
 #include "client/request.h"
 #include "json/jread.h"
 
-int wr_network_log(struct wr_client *client, const char *id, uint64_t after, json_t **ret,
+int wr_network_log(struct wr_transport *transport, const char *id, uint64_t after, json_t **ret,
                    struct wr_error *err)
 {
     char target[128];
-    struct wr_client_request request = {.method = "GET", .target = target};
+    struct wr_transport_request request = {.method = "GET", .target = target};
     wr_auto_json *answer = NULL;
 
-    if (!wr_id_valid(id))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                       "%.60s is not a sandbox id (20 letters and digits, as `warren ps` shows)",
-                       id);
+    int r = wr_api_sandbox_id_check(id, err);
+    if (r < 0)
+        return r;
     if (!wr_strformat(target, sizeof target, "/sandboxes/%s/network/log?after=%llu&limit=%d", id,
                       (unsigned long long)after, WR_NETWORK_LOG_MAX))
         return wr_fail(err, WR_E_INTERNAL, 0, "path for sandbox %s", id);
-    int r = wr_client_request_json(client, &request, &answer, err);
+    r = wr_transport_request_json(transport, &request, &answer, err);
     if (r == 0 && (!json_is_array(json_object_get(answer, "events")) ||
                    !json_is_integer(json_object_get(answer, "next"))))
         r = wr_fail(err, WR_E_INTERNAL, 0, "GET %s: the answer is not a log", target);

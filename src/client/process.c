@@ -11,18 +11,21 @@
 #include "rpc/connect.h"
 
 struct wr_process {
-    struct wr_client *client;
+    struct wr_transport *transport;
     struct wr_rpc *stream;
     const struct wr_process_ops *ops;
     void *data;
-    char sandbox_id[32];
-    char user[64]; /* "" : default */
+    char sandbox_id[64];
+    char sandbox_domain[WR_ENDPOINT_DOMAIN_MAX]; /* "": the endpoint's */
+    char access_token[256];                      /* "": none */
+    char user[64];                               /* "": default */
     uint32_t pid;
     bool pty;
     bool have_end;
     struct wr_process_end end;
-    unsigned calls; /* unary calls under way */
-    bool freed;     /* by the caller; the memory waits for `calls` */
+    struct wr_error failure; /* what the agent said makes no sense, or found no memory */
+    unsigned calls;          /* unary calls under way */
+    bool freed;              /* by the caller; the memory waits for `calls` */
 };
 
 /* ---- what the agent says ---- */
@@ -74,8 +77,13 @@ static void read_data(struct wr_process *process, const json_t *data)
         if (len == 0)
             continue;
         wr_auto_free char *bytes = wr_calloc(1, len / 4 * 3 + 3);
-        ssize_t n = bytes ? wr_base64_decode(json_string_value(value), len, bytes) : -ENOMEM;
-        if (n > 0)
+        ssize_t n = bytes ? wr_base64_decode(json_string_value(value), len, bytes) : 0;
+        if (!bytes)
+            (void)wr_fail(&process->failure, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "output");
+        else if (n < 0)
+            (void)wr_fail(&process->failure, WR_E_DATA_LOSS, 0,
+                          "output of the program did not arrive as base64");
+        else
             process->ops->on_output(process, streams[i].stream, bytes, (size_t)n, process->data);
     }
 }
@@ -83,8 +91,14 @@ static void read_data(struct wr_process *process, const json_t *data)
 static void read_process_end(struct wr_process *process, const json_t *end)
 {
     const char *status = json_string_value(json_object_get(end, "status"));
-    json_int_t code = json_integer_value(json_object_get(end, "exitCode"));
+    const json_t *exit_code = json_object_get(end, "exitCode"); /* 0 is left out */
+    json_int_t code = json_integer_value(exit_code);
 
+    if (!json_is_object(end) || (exit_code && !json_is_integer(exit_code))) {
+        (void)wr_fail(&process->failure, WR_E_DATA_LOSS, 0,
+                      "the agent did not say how the program ended");
+        return;
+    }
     process->have_end = true;
     process->end.signal = wr_process_signal_of_status(status);
     if (process->end.signal)
@@ -102,6 +116,8 @@ static void on_message(struct wr_rpc *rpc, const json_t *message, void *data)
     const json_t *end = json_object_get(event, "end");
 
     (void)rpc;
+    if (process->failure.code != WR_OK)
+        return;
     if (start && process->pid == 0) {
         json_int_t pid = json_integer_value(json_object_get(start, "pid"));
         process->pid = pid > 0 && pid <= INT32_MAX ? (uint32_t)pid : 0;
@@ -121,7 +137,9 @@ static void on_stream_end(struct wr_rpc *rpc, const struct wr_error *error, void
 
     (void)rpc;
     process->stream = NULL;
-    if (!error && !process->have_end) {
+    if (process->failure.code != WR_OK) {
+        error = &process->failure;
+    } else if (!error && !process->have_end) {
         (void)wr_fail(&own, WR_E_UNAVAILABLE, 0, "the agent did not say how the program ended");
         error = &own;
     }
@@ -192,36 +210,63 @@ static int write_start(struct wr_buf *out, const struct wr_process_opts *opts, s
     return 0;
 }
 
-int wr_process_start(struct wr_client *client, const struct wr_process_opts *opts,
+static void free_now(struct wr_process *process)
+{
+    explicit_bzero(process->access_token, sizeof process->access_token);
+    free(process);
+}
+
+/* For the calls that name the process later. */
+static bool copy_names(struct wr_process *process, const struct wr_process_opts *opts)
+{
+    const struct {
+        char *to;
+        size_t cap;
+        const char *from;
+    } names[] = {
+        {process->sandbox_id, sizeof process->sandbox_id, opts->sandbox_id},
+        {process->sandbox_domain, sizeof process->sandbox_domain, opts->sandbox_domain},
+        {process->access_token, sizeof process->access_token, opts->access_token},
+        {process->user, sizeof process->user, opts->user},
+    };
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(names); i++)
+        if (!wr_strcopy(names[i].to, names[i].cap, names[i].from ? names[i].from : ""))
+            return false;
+    return true;
+}
+
+int wr_process_start(struct wr_transport *transport, const struct wr_process_opts *opts,
                      const struct wr_process_ops *ops, void *data, struct wr_process **ret,
                      struct wr_error *err)
 {
     wr_auto_buf message = WR_BUF(WR_CONNECT_MAX_MESSAGE);
     struct wr_process *process = wr_calloc(1, sizeof *process);
     struct wr_rpc_request request = {.sandbox_id = opts->sandbox_id,
+                                     .sandbox_domain = opts->sandbox_domain,
+                                     .access_token = opts->access_token,
                                      .path = "/process.Process/Start",
                                      .user = opts->user,
                                      .timeout_ms = opts->timeout_ms};
 
     if (!process)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "process");
-    process->client = client;
+    process->transport = transport;
     process->ops = ops;
     process->data = data;
     process->pty = opts->pty;
     int r = 0;
-    if (!wr_strcopy(process->sandbox_id, sizeof process->sandbox_id, opts->sandbox_id) ||
-        !wr_strcopy(process->user, sizeof process->user, opts->user ? opts->user : ""))
+    if (!copy_names(process, opts))
         r = wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "sandbox or user: the name is too long");
     if (r == 0)
         r = write_start(&message, opts, err);
     if (r == 0) {
         request.message = wr_buf_ptr(&message);
         request.message_len = message.len;
-        r = wr_rpc_stream(client, &request, &stream_ops, process, &process->stream, err);
+        r = wr_rpc_stream(transport, &request, &stream_ops, process, &process->stream, err);
     }
     if (r < 0) {
-        free(process);
+        free_now(process);
         return r;
     }
     *ret = process;
@@ -235,7 +280,7 @@ struct wr_process *wr_process_free(struct wr_process *process)
     wr_rpc_cancel(wr_steal_ptr(&process->stream));
     process->freed = true;
     if (process->calls == 0)
-        free(process);
+        free_now(process);
     return NULL;
 }
 
@@ -245,7 +290,7 @@ static void call_over(struct wr_process *process)
 {
     process->calls--;
     if (process->freed && process->calls == 0)
-        free(process);
+        free_now(process);
 }
 
 static void on_ignored(const json_t *answer, const struct wr_error *error, void *data)
@@ -279,7 +324,10 @@ static void begin_message(struct wr_jw *w, struct wr_buf *out, const struct wr_p
 static int send_message(struct wr_process *process, const char *path, struct wr_jw *w,
                         wr_rpc_unary_fn fn, struct wr_error *err)
 {
+    const char *token = process->access_token;
     struct wr_rpc_request request = {.sandbox_id = process->sandbox_id,
+                                     .sandbox_domain = process->sandbox_domain,
+                                     .access_token = token[0] ? token : NULL,
                                      .path = path,
                                      .user = process->user[0] ? process->user : NULL};
 
@@ -289,7 +337,7 @@ static int send_message(struct wr_process *process, const char *path, struct wr_
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, -r, "message to the agent");
     request.message = wr_buf_ptr(w->out);
     request.message_len = w->out->len;
-    r = wr_rpc_unary(process->client, &request, fn, process, err);
+    r = wr_rpc_unary(process->transport, &request, fn, process, err);
     if (r == 0)
         process->calls++;
     return r;

@@ -16,8 +16,10 @@ enum wr_process_stream {
 
 struct wr_process_opts {
     const char *sandbox_id;
-    const char *user; /* NULL: default */
-    const char *cwd;  /* NULL: default */
+    const char *sandbox_domain; /* as its creation told; NULL: the endpoint's */
+    const char *access_token;   /* NULL: none; a socket needs none */
+    const char *user;           /* NULL: default */
+    const char *cwd;            /* NULL: default */
     const char *cmd;
     const char *const *args;
     size_t arg_count;
@@ -47,7 +49,7 @@ struct wr_process_ops {
                    const struct wr_error *error, void *data);
 };
 
-int wr_process_start(struct wr_client *client, const struct wr_process_opts *opts,
+int wr_process_start(struct wr_transport *transport, const struct wr_process_opts *opts,
                      const struct wr_process_ops *ops, void *data, struct wr_process **ret,
                      struct wr_error *err) WR_MUST_CHECK;
 /* Stops following it (the program goes on). Accepts NULL, returns NULL. */

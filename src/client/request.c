@@ -5,23 +5,31 @@
 #define MAX_JSON ((size_t)64 * 1024 * 1024)
 
 struct state {
-    struct wr_buf *body;
+    const struct wr_transport_want *want;
     bool done;
     bool too_large;
     int result;
     struct wr_error *err;
 };
 
-static void on_body(struct wr_client_call *call, const char *bytes, size_t len, void *data)
+static void on_head(struct wr_transport_call *call, const struct wr_h1_head *head, void *data)
+{
+    const struct wr_transport_want *want = ((struct state *)data)->want;
+
+    (void)call;
+    wr_answer_fields_read(want->fields, want->field_count, head);
+}
+
+static void on_body(struct wr_transport_call *call, const char *bytes, size_t len, void *data)
 {
     struct state *state = data;
 
     (void)call;
-    if (state->body && wr_buf_append(state->body, bytes, len) < 0)
+    if (state->want->body && wr_buf_append(state->want->body, bytes, len) < 0)
         state->too_large = true;
 }
 
-static void on_end(struct wr_client_call *call, const struct wr_error *error, void *data)
+static void on_end(struct wr_transport_call *call, const struct wr_error *error, void *data)
 {
     struct state *state = data;
 
@@ -33,19 +41,21 @@ static void on_end(struct wr_client_call *call, const struct wr_error *error, vo
     }
 }
 
-int wr_client_request(struct wr_client *client, const struct wr_client_request *request,
-                      uint64_t timeout_ms, struct wr_buf *ret_body, struct wr_error *err)
+int wr_transport_ask(struct wr_transport *transport, const struct wr_transport_request *request,
+                     const struct wr_transport_want *want, struct wr_error *err)
 {
-    static const struct wr_client_ops ops = {.on_body = on_body, .on_end = on_end};
-    struct state state = {.body = ret_body, .err = err};
-    struct wr_client_call *call = NULL;
+    static const struct wr_transport_ops ops = {
+        .on_head = on_head, .on_body = on_body, .on_end = on_end};
+    struct state state = {.want = want, .err = err};
+    struct wr_transport_call *call = NULL;
 
-    int r = wr_client_begin(client, request, &ops, &state, &call, err);
+    int r = wr_transport_begin(transport, request, &ops, &state, &call, err);
     if (r < 0)
         return r;
-    uint64_t now = wr_mono_ms(), end = now + (timeout_ms ? timeout_ms : WR_CLIENT_TIMEOUT_MS);
+    uint64_t now = wr_mono_ms();
+    uint64_t end = wr_mono_end_ms(want->timeout_ms ? want->timeout_ms : WR_TRANSPORT_TIMEOUT_MS);
     while (!state.done && !state.too_large && now < end) {
-        r = wr_client_step(client, (int)WR_MIN(end - now, (uint64_t)1000000), err);
+        r = wr_transport_step(transport, (int)WR_MIN(end - now, (uint64_t)1000000), err);
         if (r < 0)
             break;
         now = wr_mono_ms();
@@ -53,7 +63,7 @@ int wr_client_request(struct wr_client *client, const struct wr_client_request *
     if (state.done && !state.too_large)
         return state.result;
     if (!state.done)
-        wr_client_cancel(call);
+        wr_transport_cancel(call);
     if (r < 0)
         return r;
     if (state.too_large)
@@ -63,13 +73,22 @@ int wr_client_request(struct wr_client *client, const struct wr_client_request *
                    request->target);
 }
 
-int wr_client_request_json(struct wr_client *client, const struct wr_client_request *request,
-                           json_t **ret, struct wr_error *err)
+int wr_transport_request(struct wr_transport *transport, const struct wr_transport_request *request,
+                         uint64_t timeout_ms, struct wr_buf *ret_body, struct wr_error *err)
+{
+    const struct wr_transport_want want = {.timeout_ms = timeout_ms, .body = ret_body};
+
+    return wr_transport_ask(transport, request, &want, err);
+}
+
+int wr_transport_request_json(struct wr_transport *transport,
+                              const struct wr_transport_request *request, json_t **ret,
+                              struct wr_error *err)
 {
     wr_auto_buf body = WR_BUF(MAX_JSON);
     json_t *json = NULL;
 
-    int r = wr_client_request(client, request, 0, &body, err);
+    int r = wr_transport_request(transport, request, 0, &body, err);
     if (r < 0)
         return r;
     if (body.len > 0) {

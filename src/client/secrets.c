@@ -30,17 +30,17 @@ static int write_target(const char *name, const char *team_id, const char *more,
     return 0;
 }
 
-static int post(struct wr_client *client, const char *target, const struct wr_buf *body,
+static int post(struct wr_transport *transport, const char *target, const struct wr_buf *body,
                 json_t **ret, struct wr_error *err)
 {
-    const struct wr_client_request request = {.method = "POST",
-                                              .target = target,
-                                              .content_type = "application/json",
-                                              .body = wr_buf_ptr(body),
-                                              .body_len = body->len};
+    const struct wr_transport_request request = {.method = "POST",
+                                                 .target = target,
+                                                 .content_type = "application/json",
+                                                 .body = wr_buf_ptr(body),
+                                                 .body_len = body->len};
     wr_auto_json *answer = NULL;
 
-    int r = wr_client_request_json(client, &request, &answer, err);
+    int r = wr_transport_request_json(transport, &request, &answer, err);
     if (r == 0 && !json_is_object(answer))
         r = wr_fail(err, WR_E_INTERNAL, 0, "POST /secrets: the answer has another form");
     if (r == 0)
@@ -64,10 +64,10 @@ static int write_body(const char *name, const char *value, struct wr_buf *out, s
                : 0;
 }
 
-int wr_secret_set(struct wr_client *client, const char *team_id, const char *name,
+int wr_secret_set(struct wr_transport *transport, const char *team_id, const char *name,
                   const char *value, json_t **ret, struct wr_error *err)
 {
-    wr_auto_buf body = WR_BUF(16 * WR_CLIENT_SECRET_VALUE_MAX);
+    wr_auto_buf body = WR_BUF(16 * WR_API_SECRET_VALUE_MAX);
     char one[TARGET_MAX], all[TARGET_MAX];
 
     body.wipe = true;
@@ -77,20 +77,20 @@ int wr_secret_set(struct wr_client *client, const char *team_id, const char *nam
     if (r == 0)
         r = write_body(NULL, value, &body, err);
     if (r == 0)
-        r = post(client, one, &body, ret, err);
+        r = post(transport, one, &body, ret, err);
     if (r != -WR_E_NOT_FOUND)
         return r;
     r = write_body(name, value, &body, err);
-    return r < 0 ? r : post(client, all, &body, ret, err);
+    return r < 0 ? r : post(transport, all, &body, ret, err);
 }
 
-static int get_page(struct wr_client *client, const char *target, json_t *all, size_t *ret_count,
-                    struct wr_error *err)
+static int get_page(struct wr_transport *transport, const char *target, json_t *all,
+                    size_t *ret_count, struct wr_error *err)
 {
-    const struct wr_client_request request = {.method = "GET", .target = target};
+    const struct wr_transport_request request = {.method = "GET", .target = target};
     wr_auto_json *page = NULL;
 
-    int r = wr_client_request_json(client, &request, &page, err);
+    int r = wr_transport_request_json(transport, &request, &page, err);
     if (r < 0)
         return r;
     if (!json_is_array(page))
@@ -101,7 +101,7 @@ static int get_page(struct wr_client *client, const char *target, json_t *all, s
                : wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "list of secrets");
 }
 
-int wr_secret_list(struct wr_client *client, const char *team_id, json_t **ret,
+int wr_secret_list(struct wr_transport *transport, const char *team_id, json_t **ret,
                    struct wr_error *err)
 {
     wr_auto_json *all = json_array();
@@ -112,7 +112,7 @@ int wr_secret_list(struct wr_client *client, const char *team_id, json_t **ret,
     while (r == 0 && count == PAGE && json_array_size(all) <= MOST) {
         r = write_target("", team_id, more, target, err);
         if (r == 0)
-            r = get_page(client, target, all, &count, err);
+            r = get_page(transport, target, all, &count, err);
         const json_t *last = json_array_get(all, json_array_size(all) - 1);
         const char *name = json_string_value(json_object_get(last, "name"));
         /* The token of a page is the name before it. */
@@ -125,12 +125,12 @@ int wr_secret_list(struct wr_client *client, const char *team_id, json_t **ret,
     return r;
 }
 
-int wr_secret_remove(struct wr_client *client, const char *team_id, const char *name,
+int wr_secret_remove(struct wr_transport *transport, const char *team_id, const char *name,
                      struct wr_error *err)
 {
     char target[TARGET_MAX];
-    const struct wr_client_request request = {.method = "DELETE", .target = target};
+    const struct wr_transport_request request = {.method = "DELETE", .target = target};
 
     int r = write_target(name, team_id, "", target, err);
-    return r < 0 ? r : wr_client_request(client, &request, 0, NULL, err);
+    return r < 0 ? r : wr_transport_request(transport, &request, 0, NULL, err);
 }

@@ -12,8 +12,8 @@ static bool is_id(const char *text)
     return wr_str_only(text, "0123456789abcdef-", WR_VOLUME_ID_LEN, WR_VOLUME_ID_LEN);
 }
 
-int wr_volume_create(struct wr_client *client, const char *name, uint64_t size_bytes, json_t **ret,
-                     struct wr_error *err)
+int wr_api_volume_create(struct wr_transport *transport, const char *name, uint64_t size_bytes,
+                         json_t **ret, struct wr_error *err)
 {
     wr_auto_buf body = WR_BUF(4096);
     wr_auto_json *answer = NULL;
@@ -27,12 +27,12 @@ int wr_volume_create(struct wr_client *client, const char *name, uint64_t size_b
     wr_jw_end(&w);
     if (wr_jw_finish(&w) < 0)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the name is too long");
-    struct wr_client_request request = {.method = "POST",
-                                        .target = "/volumes",
-                                        .content_type = "application/json",
-                                        .body = wr_buf_ptr(&body),
-                                        .body_len = body.len};
-    int r = wr_client_request_json(client, &request, &answer, err);
+    struct wr_transport_request request = {.method = "POST",
+                                           .target = "/volumes",
+                                           .content_type = "application/json",
+                                           .body = wr_buf_ptr(&body),
+                                           .body_len = body.len};
+    int r = wr_transport_request_json(transport, &request, &answer, err);
     const char *id = json_string_value(json_object_get(answer, "volumeID"));
     if (r == 0 && (!id || !is_id(id)))
         r = wr_fail(err, WR_E_INTERNAL, 0, "the server's answer has no volumeID");
@@ -41,12 +41,12 @@ int wr_volume_create(struct wr_client *client, const char *name, uint64_t size_b
     return r;
 }
 
-int wr_volume_list(struct wr_client *client, json_t **ret, struct wr_error *err)
+int wr_api_volume_list(struct wr_transport *transport, json_t **ret, struct wr_error *err)
 {
-    struct wr_client_request request = {.method = "GET", .target = "/volumes"};
+    struct wr_transport_request request = {.method = "GET", .target = "/volumes"};
     wr_auto_json *answer = NULL;
 
-    int r = wr_client_request_json(client, &request, &answer, err);
+    int r = wr_transport_request_json(transport, &request, &answer, err);
     if (r == 0 && !json_is_array(answer))
         r = wr_fail(err, WR_E_INTERNAL, 0, "GET /volumes: the answer is no array");
     if (r == 0)
@@ -54,15 +54,15 @@ int wr_volume_list(struct wr_client *client, json_t **ret, struct wr_error *err)
     return r;
 }
 
-int wr_volume_find(struct wr_client *client, const char *name,
-                   char ret_id[static WR_VOLUME_ID_LEN + 1], struct wr_error *err)
+int wr_api_volume_find(struct wr_transport *transport, const char *name,
+                       char ret_id[static WR_VOLUME_ID_LEN + 1], struct wr_error *err)
 {
     wr_auto_json *list = NULL;
     const char *found = NULL;
     size_t i;
     json_t *item;
 
-    int r = wr_volume_list(client, &list, err);
+    int r = wr_api_volume_list(transport, &list, err);
     if (r < 0)
         return r;
     json_array_foreach(list, i, item) {
@@ -83,13 +83,13 @@ int wr_volume_find(struct wr_client *client, const char *name,
     return 0;
 }
 
-int wr_volume_remove(struct wr_client *client, const char *id, struct wr_error *err)
+int wr_api_volume_remove(struct wr_transport *transport, const char *id, struct wr_error *err)
 {
     char target[64];
-    struct wr_client_request request = {.method = "DELETE", .target = target};
+    struct wr_transport_request request = {.method = "DELETE", .target = target};
 
     /* Checked before it becomes part of a path. */
     if (!is_id(id) || !wr_strformat(target, sizeof target, "/volumes/%s", id))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%.60s is not the id of a volume", id);
-    return wr_client_request(client, &request, 0, NULL, err);
+    return wr_transport_request(transport, &request, 0, NULL, err);
 }

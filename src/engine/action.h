@@ -34,24 +34,32 @@ enum wr_action {
     /* {} -> {"version": "0.1.0", "pid": n} */
     WR_ACTION_PING = 1,
     /* {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles", "envVars":
-     * {}, "accessToken": "<64 hex characters>", "sockets": n, "egress": bool, "blank": bool,
-     * "volumes": [{"volume": "<uuid>", "path": "/absolute/path", "readOnly": bool}],
-     * "content": bool}
+     * {}, "accessToken", "controlToken": "<64 hex characters>", "sockets": n, "egress": bool,
+     * "blank": bool, "volumes": [{"volume": "<uuid>", "path": "/absolute/path", "readOnly": bool}],
+     * "content": bool, "snapshot": "<id>"}
      * -> {"id", "template", "cpuMillis", "memoryBytes", "diskBytes", "pids", "openFiles",
-     * "createdMs", "sockets": n, "egress": m} + n sockets, then the m sockets of EGRESS. Only
-     * template is required; without an id the engine chooses one, which is fast because sandboxes
-     * are prepared under ids of their own. 0 or absent limits take the template's or built-in
-     * defaults. The sandbox's agent demands the access token; the engine hands it over and forgets
-     * it. A blank, which needs one, prepares itself for whoever gets it by ASSIGN
-     * (docs/internals/blanks.md). With "content", which needs an access token and a volume at
-     * WR_ACTION_CONTENT_PATH, the agent serves that volume's files
-     * (docs/internals/volumes.md). */
+     * "createdMs", "level", "sockets": n, "egress": m, "booted": bool} + n sockets, then the m
+     * sockets of EGRESS. Only template is required; without an id the engine chooses one, which is
+     * fast because sandboxes are prepared under ids of their own. 0 or absent limits take the
+     * template's or built-in defaults. The sandbox's agent demands the access token of its clients,
+     * the control token of whoever asks for /init (without one nobody can); the engine hands both
+     * over and forgets them. A blank, which needs both tokens, prepares itself for whoever gets
+     * it by ASSIGN (docs/internals/blanks.md).
+     * With "snapshot" instead of "template": from that one, with its template, volumes and, where
+     * none are given, limits; "volumes", "content" and "blank" are refused. "booted" is false when
+     * memory came with it: what ran goes on, the agent still has the environment and the tokens of
+     * the sandbox that the snapshot was taken of, and whoever asked has to tell it by /init what is
+     * new. DATA_LOSS when the image is damaged, FAILED_PRECONDITION when this host cannot use it.
+     * With "content", which needs an access token and a volume at WR_ACTION_CONTENT_PATH, the agent
+     * serves that volume's files (docs/internals/volumes.md). */
     WR_ACTION_CREATE = 2,
-    /* {"id"} -> {} when every process is gone. Idempotent while the sandbox is being removed;
-     * NOT_FOUND afterwards. A CREATE that has no answer yet gets ABORTED. */
+    /* {"id"} -> {} when every process is gone, and what was saved of a hibernated one. Idempotent
+     * while the sandbox is being removed; NOT_FOUND afterwards. A CREATE, PAUSE, RESUME or ROLLBACK
+     * that has no answer yet gets ABORTED. What they began is finished first. */
     WR_ACTION_KILL = 3,
-    /* {"after": "<id>"} -> {"sandboxes": [{as the reply of CREATE}], "more": bool}; ids ascend; ""
-       starts. */
+    /* {"after": "<id>"} -> {"sandboxes": [{as the reply of CREATE, without "sockets" and "egress";
+     * with "level"; of paused ones also "pausedMs", "memory": bool and "bytes", and "reason" of one
+     * that is only frozen because it cannot be dumped}], "more": bool}; ids ascend; "" starts. */
     WR_ACTION_LIST = 4,
     /* {"id"} -> {"memoryBytes", "memoryPeakBytes", "memoryLimitBytes", "cacheBytes", "cpuUsec",
        "pids", "diskBytes", "diskLimitBytes", "oomKills"} */
@@ -65,7 +73,8 @@ enum wr_action {
        "zygote": "unused" | "starting" | "ready" | "none", "zygoteReason"?: "why none"}],
        "more": bool}; names ascend; "" starts. */
     WR_ACTION_TEMPLATES = 7,
-    /* {} -> {}: kills every sandbox and nest and ends the engine (idle private server, tests). */
+    /* {} -> {}: kills every sandbox and nest and ends the engine (idle private server, tests).
+     * Hibernated ones stay, and so does one that is being resumed: it is hibernated again. */
     WR_ACTION_SHUTDOWN = 8,
     /* {"id", "cpuMillis", "memoryBytes", "diskBytes", "pids"} -> as the reply of CREATE, without
      * sockets: a blank becomes an ordinary sandbox that was created now. Absent or 0 limits stay.
@@ -83,6 +92,47 @@ enum wr_action {
     /* {"after": "<uuid>"} -> {"volumes": [{"volume", "sizeBytes", "usedBytes", "sandboxes": n}],
      * "more": bool}; ids ascend; "" starts. */
     WR_ACTION_VOLUMES = 13,
+    /*
+     * {"id", "level": "frozen" | "paged" | "hibernated", "memory": bool} -> {"level", "memory",
+     * "pausedMs", "bytes": n, "reason"?: "..."} when the sandbox is at that level. A running one is
+     * paused, a paused one deepened; at that level already is success. "memory" false (only with
+     * "hibernated"): its processes end, the files stay. One that cannot be dumped is frozen
+     * instead, and "reason" says why; one without swap to page to is frozen too. RESOURCE_EXHAUSTED
+     * and other errors: it goes on as before. UNAVAILABLE while another of these actions works on
+     * it. FAILED_PRECONDITION for a blank. "memory" is true when absent, here and below; that of
+     * the answer says what was saved: it stays as it is of one that is hibernated already.
+     */
+    WR_ACTION_PAUSE = 14,
+    /*
+     * {"id", "sockets": n, "egress": bool, "memory": bool, "envVars", "accessToken",
+     * "controlToken"} -> as CREATE. Of a running one: success with "level" "running" and new
+     * sockets. The last three are for a boot: when it was paused without memory, or "memory" is
+     * false, which gives up the memory of a hibernated one (a frozen one is ended first). Errors as
+     * those of CREATE from a snapshot; the sandbox stays paused.
+     */
+    WR_ACTION_RESUME = 15,
+    /*
+     * {"id", "snapshot": "<new id>", "memory": bool} -> {as an entry of SNAPSHOTS}: of a running or
+     * frozen sandbox, which goes on as it was. FAILED_PRECONDITION when it cannot be dumped, or is
+     * hibernated. ALREADY_EXISTS.
+     */
+    WR_ACTION_SNAPSHOT = 16,
+    /* {"snapshot"} -> {}. NOT_FOUND; FAILED_PRECONDITION while a sandbox is being made from it,
+     * or is hibernated at its state after a rollback. */
+    WR_ACTION_SNAPSHOT_REMOVE = 17,
+    /* {"after": "<id>"} -> {"snapshots": [{"snapshot", "id": "<sandbox>", "template", limits,
+     * "memory": bool, "bytes": n, "createdMs", "frozenUs": n}], "more": bool}; ids ascend; ""
+     * starts. */
+    WR_ACTION_SNAPSHOTS = 18,
+    /*
+     * {"id", "snapshot", "sockets": n, "egress": bool, "envVars", "accessToken", "controlToken"}
+     * -> as RESUME: the sandbox, running or paused, ends and goes on under its id as it was when
+     * the snapshot was taken. The last three are for a snapshot without memory. When that fails
+     * after its end it is hibernated at the snapshot's state, and the error says so.
+     */
+    WR_ACTION_ROLLBACK = 19,
+    /* {} -> {"checkpoint": "untested" | "works" | "none", "criu": "<version>", "reason"?: "..."} */
+    WR_ACTION_CHECKPOINT = 20,
 };
 
 enum wr_action_event {
@@ -104,7 +154,7 @@ enum wr_action_event {
 #define WR_ACTION_VOLUME_BYTES_MIN (8 * WR_MIB)
 #define WR_ACTION_VOLUME_BYTES_MAX (1024 * WR_GIB)
 #define WR_ACTION_CONTENT_PATH     "/volume" /* where the sandbox of a "content" has its volume */
-#define WR_ACTION_LIST_PAGE        128       /* sandboxes or templates in one reply */
+#define WR_ACTION_LIST_PAGE        128       /* sandboxes, templates, ... in one reply */
 
 /* Limits of one sandbox and their defaults. */
 #define WR_CPU_MILLIS_MIN       50u

@@ -5,120 +5,28 @@
 
 #include "base/fd.h"
 #include "engine/action.h"
-#include "json/jwrite.h"
+#include "engine/ending.h"
+#include "engine/pausing.h"
+#include "engine/snapshot_actions.h"
+#include "engine/starting.h"
 #include "log/log.h"
 #include "sys/message.h"
 
 /* A server that went away ends the engine; sandboxes live on for the next one. */
-enum { EXIT_SERVER_GONE = 0, EXIT_SHUTDOWN = 0, EXIT_FAILED = 1 };
+enum { EXIT_SERVER_GONE = 0, EXIT_FAILED = 1 };
 
 static struct {
     struct wr_action_header header;
     char payload[WR_ACTION_MAX - sizeof(struct wr_action_header)];
 } in;
 
-void wr_engine_check_shutdown(struct wr_engine *engine)
-{
-    if (!engine->shutdown_sequence || engine->sandbox_count > 0)
-        return;
-    wr_loop_stop(engine->loop, EXIT_SHUTDOWN);
-}
-
-/* What CREATE asked for: the sockets for connections into the sandbox, and behind them those that
- * take what leaves it. */
-static int open_sockets(struct wr_engine_sandbox *s, int *fds, size_t *ret_egress_count,
-                        struct wr_error *err)
-{
-    const struct wr_spec *spec = &s->spec;
-    struct wr_egress_sockets egress = WR_EGRESS_SOCKETS_NONE;
-
-    *ret_egress_count = 0;
-    if (spec->sockets == 0 && !spec->egress)
-        return 0;
-    int rc = s->engine->ops->sockets(s->instance, spec->sockets, fds, spec->egress ? &egress : NULL,
-                                     err);
-    if (rc < 0)
-        return rc;
-    memcpy(fds + spec->sockets, egress.fds, egress.count * sizeof(*fds));
-    *ret_egress_count = egress.count;
-    return 0;
-}
-
-static void answer_create(struct wr_engine_sandbox *s)
-{
-    wr_auto_buf text = WR_BUF(4096);
-    struct wr_error err = {0};
-    struct wr_jw w;
-    int fds[WR_ACTION_MAX_SOCKETS + WR_ACTION_EGRESS_SOCKETS];
-    size_t egress_count = 0;
-    int rc = open_sockets(s, fds, &egress_count, &err);
-    const size_t fd_count = rc < 0 ? 0 : s->spec.sockets + egress_count;
-
-    wr_jw_init(&w, &text);
-    wr_jw_object(&w);
-    wr_spec_write_public(&s->spec, &w);
-    wr_jw_ku64(&w, "sockets", s->spec.sockets);
-    wr_jw_ku64(&w, "egress", egress_count);
-    wr_jw_end(&w);
-    const char *json = wr_jw_finish(&w) == 0 ? wr_buf_cstr(&text) : NULL;
-    if (rc == 0 && !json)
-        rc = wr_fail(&err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "write the reply");
-    if (rc < 0) {
-        wr_engine_reply_error(s->engine, WR_ACTION_CREATE, s->start_sequence, &err);
-        s->state = WR_SANDBOX_STOPPING;
-        s->engine->ops->kill(s->instance);
-    } else {
-        wr_engine_reply(s->engine, WR_ACTION_CREATE, s->start_sequence, json, fds, fd_count);
-    }
-    s->start_sequence = 0;
-    for (size_t i = 0; i < fd_count; i++)
-        wr_close(fds[i]); /* the server alone has them now */
-}
-
-static void answer_kills(const struct wr_engine_sandbox *s)
-{
-    for (size_t i = 0; i < s->kill_count; i++)
-        wr_engine_reply(s->engine, WR_ACTION_KILL, s->kill_sequences[i], "{}", NULL, 0);
-}
-
-static void on_started(void *owner, const struct wr_error *error)
-{
-    struct wr_engine_sandbox *s = owner;
-    struct wr_engine *engine = s->engine;
-
-    if (error) {
-        wr_engine_reply_error(engine, WR_ACTION_CREATE, s->start_sequence, error);
-        answer_kills(s);
-        wr_engine_drop(s);
-        wr_engine_check_shutdown(engine);
-        return;
-    }
-    s->state = WR_SANDBOX_RUNNING;
-    if (s->kill_count == 0 && !engine->shutdown_sequence) {
-        answer_create(s);
-        return;
-    }
-    struct wr_error killed;
-    (void)wr_fail(&killed, WR_E_ABORTED, 0, "sandbox %s was killed while it started", s->spec.id);
-    wr_engine_reply_error(engine, WR_ACTION_CREATE, s->start_sequence, &killed);
-    s->start_sequence = 0;
-    s->state = WR_SANDBOX_STOPPING;
-    engine->ops->kill(s->instance);
-}
-
-static void on_gone(void *owner, enum wr_gone_reason reason)
-{
-    static const char *const names[] = {
-        [WR_GONE_EXITED] = "exited", [WR_GONE_KILLED] = "killed", [WR_GONE_OOM] = "oom"};
-    struct wr_engine_sandbox *s = owner;
-    struct wr_engine *engine = s->engine;
-
-    answer_kills(s);
-    if (s->kill_count == 0)
-        wr_engine_event_gone(engine, s->spec.id, names[reason]);
-    wr_engine_drop(s);
-    wr_engine_check_shutdown(engine);
-}
+/* By the level that its record names. */
+static const enum wr_sandbox_state found_states[] = {
+    [WR_LEVEL_RUNNING] = WR_SANDBOX_RUNNING,
+    [WR_LEVEL_FROZEN] = WR_SANDBOX_FROZEN,
+    [WR_LEVEL_PAGED] = WR_SANDBOX_PAGED,
+    [WR_LEVEL_HIBERNATED] = WR_SANDBOX_FROZEN, /* it was about to be */
+};
 
 static void *on_found(void *data, struct wr_spec *spec, struct wr_instance *instance)
 {
@@ -127,9 +35,36 @@ static void *on_found(void *data, struct wr_spec *spec, struct wr_instance *inst
     if (!s)
         return NULL;
     s->instance = instance;
-    s->state = WR_SANDBOX_RUNNING;
+    if (s->spec.level != WR_LEVEL_RUNNING) {
+        s->pause = (struct wr_engine_pause){.paused_ms = s->spec.paused_ms, .memory = true};
+        memcpy(s->pause.reason, s->spec.pause_reason, sizeof(s->pause.reason));
+        s->spec.pause_reason[0] = '\0';
+    }
+    wr_engine_enter(s, found_states[s->spec.level]);
     wr_engine_insert(s);
     return s;
+}
+
+/* One that is found alive, too, has been ended by the driver. */
+static void on_found_saved(void *data, const struct wr_saved *saved)
+{
+    struct wr_engine *engine = data;
+    WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0};
+
+    wr_spec_copy(saved->spec, &spec);
+    struct wr_engine_sandbox *s =
+        wr_engine_find(engine, spec.id) ? NULL : wr_engine_sandbox_new(engine, &spec);
+    if (!s) {
+        wr_log(WR_LOG_ERROR, "a hibernated sandbox is left alone", "sandbox", saved->id, NULL);
+        return;
+    }
+    s->pause = (struct wr_engine_pause){.paused_ms = s->spec.paused_ms ? s->spec.paused_ms
+                                                                       : saved->created_ms,
+                                        .bytes = saved->bytes,
+                                        .memory = saved->memory};
+    memcpy(s->pause.source, saved->source, sizeof(s->pause.source));
+    wr_engine_enter(s, WR_SANDBOX_HIBERNATED);
+    wr_engine_insert(s);
 }
 
 static void on_message(struct wr_source *source, uint32_t events, void *data)
@@ -163,7 +98,15 @@ static void on_message(struct wr_source *source, uint32_t events, void *data)
 static int open_all(struct wr_engine *engine, const struct wr_engine_opts *opts,
                     struct wr_error *err)
 {
-    const struct wr_driver_callbacks callbacks = {on_started, on_gone, on_found, engine};
+    const struct wr_driver_callbacks callbacks = {
+        .on_started = wr_starting_done,
+        .on_gone = wr_ending_gone,
+        .on_found = on_found,
+        .on_found_saved = on_found_saved,
+        .on_hibernated = wr_pausing_hibernated,
+        .on_snapshot = wr_snapshot_done,
+        .data = engine,
+    };
     int rc = wr_loop_new(&engine->loop, err);
 
     if (rc == 0)
@@ -178,11 +121,16 @@ static int open_all(struct wr_engine *engine, const struct wr_engine_opts *opts,
 
 int wr_engine_run(const struct wr_engine_opts *opts, int sock, int ready_fd)
 {
-    struct wr_engine engine = {.sock = sock,
-                               .ops = opts->fake ? &wr_driver_fake : &wr_driver_native};
+    return wr_engine_run_driver(opts->fake ? &wr_driver_fake : &wr_driver_native, opts, sock,
+                                ready_fd);
+}
+
+int wr_engine_run_driver(const struct wr_driver_ops *ops, const struct wr_engine_opts *opts,
+                         int sock, int ready_fd)
+{
+    struct wr_engine engine = {.sock = sock, .ops = ops};
     struct wr_error err = {0};
 
-    wr_list_init(&engine.sandboxes);
     int rc = open_all(&engine, opts, &err);
     if (rc == 0) {
         err = (struct wr_error){0};
@@ -197,14 +145,13 @@ int wr_engine_run(const struct wr_engine_opts *opts, int sock, int ready_fd)
     int status = EXIT_FAILED;
     if (rc == 0) {
         status = wr_loop_run(engine.loop, &err);
-        if (engine.shutdown_sequence && engine.sandbox_count == 0) {
+        if (engine.shutdown_sequence && engine.live_count == 0) {
             engine.ops->teardown(engine.driver);
             wr_engine_reply(&engine, WR_ACTION_SHUTDOWN, engine.shutdown_sequence, "{}", NULL, 0);
         }
         wr_source_remove(&engine.source);
-        wr_list_foreach(it, &engine.sandboxes)
-            wr_engine_drop(wr_list_entry(it, struct wr_engine_sandbox, link));
     }
+    wr_engine_table_done(&engine);
     if (engine.driver)
         engine.ops->close(engine.driver);
     engine.loop = wr_loop_free(engine.loop);

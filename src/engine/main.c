@@ -1,6 +1,7 @@
 /*
  * Keeper and engine. The keeper holds the engine's end of the socket, so a killed engine
- * can be replaced without the server losing its connection; it does nothing else.
+ * can be replaced without the server losing its connection. Sandboxes that were restored from disk
+ * are its children (docs/internals/snapshot.md): it reaps them. It does nothing else.
  */
 #include "engine/main.h"
 
@@ -70,12 +71,27 @@ static WR_NORETURN void run_engine(const struct wr_engine_opts *opts, pid_t keep
     _exit(wr_engine_run(opts, sock, ready_fd));
 }
 
+/* Waits for the engine, and for whatever else ends meanwhile. False when it cannot be known how the
+ * engine ended. */
+static bool wait_for_engine(pid_t engine, int *ret_status)
+{
+    pid_t pid = 0;
+
+    do
+        pid = waitpid(-1, ret_status, 0);
+    while ((pid >= 0 && pid != engine) || (pid < 0 && errno == EINTR));
+    return pid == engine;
+}
+
 static WR_NORETURN void supervise(const struct wr_engine_opts *opts, int sock, int ready_fd)
 {
     const pid_t self = getpid();
 
     (void)prctl(PR_SET_NAME, "warren-keeper", 0, 0, 0);
     leave_server(&sock, &ready_fd);
+    /* Without it, restored sandboxes are children of the host's first process, which reaps as well.
+     */
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     for (int deaths = 0; deaths < MAX_QUICK_DEATHS; deaths++) {
         uint64_t start_ms = wr_mono_ms();
         pid_t pid = fork();
@@ -83,7 +99,7 @@ static WR_NORETURN void supervise(const struct wr_engine_opts *opts, int sock, i
             run_engine(opts, self, sock, ready_fd);
         ready_fd = wr_close(ready_fd);
         int status = 0;
-        if (pid < 0 || waitpid(pid, &status, 0) < 0 || WIFEXITED(status))
+        if (pid < 0 || !wait_for_engine(pid, &status) || WIFEXITED(status))
             break;
         if (wr_mono_ms() - start_ms >= LONG_LIFE_MS)
             deaths = 0;

@@ -11,6 +11,7 @@ struct wr_engine_opts {
     const char *run_dir;        /* absolute; must exist and belong to root */
     const char *volume_path;    /* operator's directory for writable layers, or NULL */
     uint64_t volume_size_bytes; /* of the sparse file when it is made; 0: chosen */
+    const char *criu;           /* operator's program, or NULL: looked for */
     bool fake;                  /* no isolation, no root: for tests of everything around it */
 };
 

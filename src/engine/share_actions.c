@@ -4,14 +4,14 @@
 #include "json/jread.h"
 #include "json/jwrite.h"
 
-/* Sandboxes that have it mounted, those included that are starting or ending: an engine that was
- * started again knows them from their records. */
+/* Sandboxes that have it mounted, those included that are starting, ending or hibernated: an engine
+ * that was started again knows them from their records. */
 static size_t count_mounts(const struct wr_engine *engine, const char *id)
 {
     size_t count = 0;
 
-    wr_list_foreach(it, &engine->sandboxes)
-        count += wr_spec_has_share(&wr_list_entry(it, struct wr_engine_sandbox, link)->spec, id);
+    for (size_t i = 0; i < engine->sandbox_count; i++)
+        count += wr_spec_has_share(&engine->sandboxes[i]->spec, id);
     return count;
 }
 

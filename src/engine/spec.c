@@ -1,10 +1,8 @@
 #include "engine/spec.h"
 
-#include <errno.h>
-
-#include "base/alloc.h"
 #include "base/buf.h"
 #include "engine/action.h"
+#include "engine/spec_secrets.h"
 #include "engine/spec_shares.h"
 #include "json/jread.h"
 #include "json/jwrite.h"
@@ -15,15 +13,44 @@ void wr_spec_done(struct wr_spec *spec)
 {
     if (!spec)
         return;
-    json_decref(spec->env);
-    explicit_bzero(spec->access_token, sizeof(spec->access_token));
+    wr_spec_secrets_forget(spec);
     *spec = (struct wr_spec){0};
+}
+
+void wr_spec_copy(const struct wr_spec *spec, struct wr_spec *ret)
+{
+    *ret = *spec;
+    json_incref(ret->env);
+}
+
+static const char *const level_names[] = {
+    [WR_LEVEL_RUNNING] = "running",
+    [WR_LEVEL_FROZEN] = "frozen",
+    [WR_LEVEL_PAGED] = "paged",
+    [WR_LEVEL_HIBERNATED] = "hibernated",
+};
+
+const char *wr_level_name(enum wr_level level)
+{
+    return level_names[level];
+}
+
+int wr_level_read(const char *name, enum wr_level *ret, struct wr_error *err)
+{
+    for (size_t i = 0; i < WR_ARRAY_SIZE(level_names); i++) {
+        if (wr_streq(name, level_names[i])) {
+            *ret = (enum wr_level)i;
+            return 0;
+        }
+    }
+    return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "\"%.40s\" is no level", name);
 }
 
 /* What CREATE and the record on disk have in common. */
 struct raw {
-    const char *id, *template_name, *access_token;
-    json_t *env, *volumes;
+    const char *id, *template_name, *snapshot, *level, *pause_reason;
+    struct wr_spec_secrets secrets;
+    json_t *volumes;
 };
 
 #define LIMIT_FIELDS(spec)                                                          \
@@ -35,61 +62,44 @@ struct raw {
         .name = "openFiles", .kind = WR_JSON_U64, .ret = &(spec)->open_files        \
     }
 
-static int check_env(const json_t *env, struct wr_error *err)
+static int adopt_id(const char *id, char ret[static WR_ID_LEN + 1], struct wr_error *err)
 {
-    const char *name;
-    json_t *value;
-    size_t total = 0;
-
-    json_object_foreach((json_t *)(uintptr_t)env, name,
-                        value) /* jansson's iterator wants a mutable object */
-    {
-        if (!*name || strchr(name, '='))
-            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                           "environment variable \"%.40s\": a name is not empty and has no \"=\"",
-                           name);
-        if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
-            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                           "environment variable %.40s must be a string without NUL", name);
-        total += strlen(name) + json_string_length(value) + 2;
-    }
-    if (total > WR_ACTION_MAX_ENV)
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                       "the environment has %zu bytes; %d is the limit", total, WR_ACTION_MAX_ENV);
+    if (!id)
+        return 0;
+    if (!wr_id_valid(id))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "\"%.40s\" is not an id ([a-z0-9]{%d})", id,
+                       WR_ID_LEN);
+    memcpy(ret, id, WR_ID_LEN + 1);
     return 0;
 }
 
-static int adopt_token(const char *token, struct wr_spec *spec, struct wr_error *err)
+static int adopt_template(const char *name, struct wr_spec *spec, struct wr_error *err)
 {
-    if (!wr_str_only(token, "0123456789abcdef", WR_ACTION_TOKEN_LEN, WR_ACTION_TOKEN_LEN))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "an access token has %d hex characters",
-                       WR_ACTION_TOKEN_LEN);
-    memcpy(spec->access_token, token, WR_ACTION_TOKEN_LEN);
-    return 0;
+    if (!name || (wr_template_name_valid(name) &&
+                  wr_strcopy(spec->template_name, sizeof(spec->template_name), name)))
+        return 0;
+    return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "\"%.40s\" is not a template name", name);
 }
 
 static int adopt(const struct raw *raw, struct wr_spec *spec, struct wr_error *err)
 {
-    if (raw->id && !wr_id_valid(raw->id))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                       "\"%.40s\" is not a sandbox id ([a-z0-9]{%d})", raw->id, WR_ID_LEN);
-    if (!wr_template_name_valid(raw->template_name) ||
-        !wr_strcopy(spec->template_name, sizeof(spec->template_name), raw->template_name))
-        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "\"%.40s\" is not a template name",
-                       raw->template_name);
-    if (raw->id)
-        memcpy(spec->id, raw->id, sizeof(spec->id));
-    int rc = raw->env ? check_env(raw->env, err) : 0;
-    if (rc == 0 && raw->access_token)
-        rc = adopt_token(raw->access_token, spec, err);
+    int rc = adopt_id(raw->id, spec->id, err);
+
+    if (rc == 0)
+        rc = adopt_template(raw->template_name, spec, err);
+    if (rc == 0)
+        rc = adopt_id(raw->snapshot, spec->snapshot, err);
+    if (rc == 0 && raw->level)
+        rc = wr_level_read(raw->level, &spec->level, err);
+    if (rc == 0 && raw->pause_reason &&
+        !wr_strcopy(spec->pause_reason, sizeof(spec->pause_reason), raw->pause_reason))
+        rc = wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "pauseReason is longer than %d bytes",
+                     WR_SPEC_MAX_REASON);
     if (rc == 0 && raw->volumes)
         rc = wr_spec_shares_read(raw->volumes, spec, err);
-    if (rc < 0)
-        return rc;
-    spec->env = raw->env ? json_incref(raw->env) : json_object();
-    if (!spec->env)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "read a sandbox's specification");
-    return 0;
+    if (rc == 0)
+        rc = wr_spec_secrets_adopt(&raw->secrets, spec, err);
+    return rc;
 }
 
 static int finish(int rc, struct wr_spec *spec, struct wr_spec *ret)
@@ -101,16 +111,37 @@ static int finish(int rc, struct wr_spec *spec, struct wr_spec *ret)
     return rc;
 }
 
+/* What cannot be asked for together. */
+static int check_create(const struct raw *raw, const struct wr_spec *spec, struct wr_error *err)
+{
+    if (!raw->template_name == !raw->snapshot)
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "either a template or a snapshot is needed to make a sandbox from");
+    /* They are parts of what was saved. */
+    if (raw->snapshot && (raw->volumes || spec->content || spec->blank))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "a sandbox from a snapshot has the volumes that the snapshot names, and is "
+                       "no blank");
+    /* Whoever reaches its agent first would be its user. */
+    if (spec->blank && (!raw->secrets.access_token || !raw->secrets.control_token))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "a blank sandbox needs an accessToken and a controlToken");
+    if (spec->blank && (raw->volumes || spec->content))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "a blank sandbox has no volumes: they are mounted when it is made");
+    return 0;
+}
+
 int wr_spec_read(const json_t *payload, struct wr_spec *ret, struct wr_error *err)
 {
     struct wr_spec spec = {0};
     struct raw raw = {0};
     const struct wr_json_field fields[] = {
         {.name = "id", .kind = WR_JSON_STRING, .ret = &raw.id},
-        {.name = "template", .kind = WR_JSON_STRING, .required = true, .ret = &raw.template_name},
+        {.name = "template", .kind = WR_JSON_STRING, .ret = &raw.template_name},
+        {.name = "snapshot", .kind = WR_JSON_STRING, .ret = &raw.snapshot},
         LIMIT_FIELDS(&spec),
-        {.name = "envVars", .kind = WR_JSON_OBJECT, .ret = &raw.env},
-        {.name = "accessToken", .kind = WR_JSON_STRING, .ret = &raw.access_token},
+        WR_SPEC_SECRET_FIELDS(&raw.secrets),
         {.name = "volumes", .kind = WR_JSON_ARRAY, .ret = &raw.volumes},
         {.name = "content", .kind = WR_JSON_BOOL, .ret = &spec.content},
         {.name = "blank", .kind = WR_JSON_BOOL, .ret = &spec.blank},
@@ -122,12 +153,8 @@ int wr_spec_read(const json_t *payload, struct wr_spec *ret, struct wr_error *er
     };
     int rc = wr_json_read(payload, fields, WR_ARRAY_SIZE(fields), WR_JSON_REFUSE_UNKNOWN, err);
 
-    /* Whoever reaches its agent first would be its user. */
-    if (rc == 0 && spec.blank && !raw.access_token)
-        rc = wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "a blank sandbox needs an accessToken");
-    if (rc == 0 && spec.blank && (raw.volumes || spec.content))
-        rc = wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
-                     "a blank sandbox has no volumes: they are mounted when it is made");
+    if (rc == 0)
+        rc = check_create(&raw, &spec, err);
     if (rc == 0)
         rc = adopt(&raw, &spec, err);
     if (rc == 0 && spec.content)
@@ -145,7 +172,7 @@ int wr_spec_read_record(const json_t *record, struct wr_spec *ret, struct wr_err
          .kind = WR_JSON_U64,
          .required = true,
          .ret = &format,
-         .min = WR_SPEC_FORMAT,
+         .min = WR_SPEC_FORMAT_OLDEST,
          .max = WR_SPEC_FORMAT},
         {.name = "id", .kind = WR_JSON_STRING, .required = true, .ret = &raw.id},
         {.name = "template", .kind = WR_JSON_STRING, .required = true, .ret = &raw.template_name},
@@ -159,6 +186,18 @@ int wr_spec_read_record(const json_t *record, struct wr_spec *ret, struct wr_err
          .ret = &spec.slot,
          .min = 0,
          .max = WR_SLOT_COUNT - 1},
+        {.name = "generation",
+         .kind = WR_JSON_U64,
+         .ret = &spec.generation,
+         .max = WR_SPEC_GENERATION_MAX},
+        {.name = "level", .kind = WR_JSON_STRING, .ret = &raw.level},
+        {.name = "pausedMs", .kind = WR_JSON_U64, .ret = &spec.paused_ms},
+        {.name = "pauseReason", .kind = WR_JSON_STRING, .ret = &raw.pause_reason},
+        {.name = "restored", .kind = WR_JSON_BOOL, .ret = &spec.restored},
+        {.name = "redirect",
+         .kind = WR_JSON_U64,
+         .ret = &spec.redirect,
+         .max = WR_NEST_REDIRECT_BOTH},
     };
     int rc = wr_json_read(record, fields, WR_ARRAY_SIZE(fields), WR_JSON_REFUSE_UNKNOWN, err);
 
@@ -220,7 +259,7 @@ int wr_spec_set_limits(struct wr_spec *spec, const struct wr_spec_limits *limits
     return rc;
 }
 
-void wr_spec_write_public(const struct wr_spec *spec, struct wr_jw *w)
+void wr_spec_write_limits(const struct wr_spec *spec, struct wr_jw *w)
 {
     wr_jw_kstr(w, "id", spec->id);
     wr_jw_kstr(w, "template", spec->template_name);
@@ -229,6 +268,11 @@ void wr_spec_write_public(const struct wr_spec *spec, struct wr_jw *w)
     wr_jw_ku64(w, "diskBytes", spec->disk_bytes);
     wr_jw_ku64(w, "pids", spec->pids);
     wr_jw_ku64(w, "openFiles", spec->open_files);
+}
+
+void wr_spec_write_public(const struct wr_spec *spec, struct wr_jw *w)
+{
+    wr_spec_write_limits(spec, w);
     wr_jw_ku64(w, "createdMs", spec->created_ms);
 }
 
@@ -244,6 +288,13 @@ int wr_spec_write_record(const struct wr_spec *spec, struct wr_buf *out)
     wr_spec_shares_write(spec, &w);
     if (spec->blank)
         wr_jw_kbool(&w, "blank", true);
+    wr_jw_ku64(&w, "generation", spec->generation);
+    wr_jw_kstr(&w, "level", wr_level_name(spec->level));
+    wr_jw_ku64(&w, "pausedMs", spec->paused_ms);
+    if (spec->pause_reason[0])
+        wr_jw_kstr(&w, "pauseReason", spec->pause_reason);
+    wr_jw_kbool(&w, "restored", spec->restored);
+    wr_jw_ku64(&w, "redirect", spec->redirect);
     wr_jw_end(&w);
     return wr_jw_finish(&w);
 }

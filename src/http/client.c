@@ -249,6 +249,7 @@ static void receive(struct wr_http_conn *conn, bool hung_up)
 {
     ssize_t n = wr_http_io_fill(&conn->io);
 
+    conn->call.heard = conn->call.heard || n > 0;
     if (n == 0)
         conn->eof = true;
     else if (n < 0 && n != -EAGAIN)

@@ -59,6 +59,10 @@ void wr_http_call_end(struct wr_http_call *call);
 /* From on_head on: whether the rest of the response has been read with its head. Not known of
  * chunked ones and of those until the close. */
 bool wr_http_call_arrived(const struct wr_http_call *call);
+/* Whether a byte of the request was given to the kernel, and whether one of a response was read: of
+ * a call that failed, until the end of its on_end. */
+bool wr_http_call_sent(const struct wr_http_call *call);
+bool wr_http_call_heard(const struct wr_http_call *call);
 /* Stops and restarts delivery of the response body; the socket is not read meanwhile. */
 void wr_http_call_pause(struct wr_http_call *call, bool paused);
 /* Cuts the connection; no further callback. */

@@ -20,6 +20,7 @@ int wr_http_call_begin(struct wr_http_conn *conn, const char *method, const char
         .ops = ops,
         .data = data,
         .head_request = wr_streq(method, "HEAD"),
+        .sent_before = conn->io.sent,
         .body_expected =
             wr_streq(method, "POST") || wr_streq(method, "PUT") || wr_streq(method, "PATCH"),
     };
@@ -120,6 +121,16 @@ void wr_http_call_end(struct wr_http_call *call)
         return;
     (void)worked(call, wr_http_sender_end(&call->conn->io, &call->sender));
     wr_http_io_kick(&call->conn->io);
+}
+
+bool wr_http_call_sent(const struct wr_http_call *call)
+{
+    return call->conn->io.sent != call->sent_before;
+}
+
+bool wr_http_call_heard(const struct wr_http_call *call)
+{
+    return call->heard;
 }
 
 bool wr_http_call_arrived(const struct wr_http_call *call)

@@ -23,6 +23,8 @@ struct wr_http_call {
     bool head_told;
     bool switched; /* 101: waits for wr_http_call_hijack() */
     bool paused;
+    bool heard;           /* a byte of an answer was read */
+    uint64_t sent_before; /* of the connection, before this call */
 };
 
 struct wr_http_conn {

@@ -89,6 +89,7 @@ static ssize_t send_pieces(struct wr_http_io *io, struct iovec *iov, size_t coun
     if (n < 0)
         n = 0;
     io->moved += (size_t)n;
+    io->sent += (size_t)n;
     io->blocked = (size_t)n < total;
     return n;
 }

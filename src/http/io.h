@@ -21,6 +21,7 @@ struct wr_http_io {
     struct wr_buf in;
     struct wr_buf out;
     uint64_t moved;     /* bytes read and sent; says only whether something moved */
+    uint64_t sent;      /* bytes given to the kernel */
     size_t round_bytes; /* sent past the buffer in this round */
     bool blocked;       /* the kernel took less than it was offered */
     bool want_drain;    /* a producer was told to wait */

@@ -9,6 +9,7 @@
 #include "interpreter/limits.h"
 #include "interpreter/line.h"
 #include "interpreter/prepare.h"
+#include "interpreter/renewal.h"
 #include "interpreter/waiter.h"
 
 static void advance(struct wr_context *context);
@@ -187,6 +188,14 @@ static void on_done(void *owner)
     advance(context);
 }
 
+static void on_renewed(void *owner)
+{
+    struct wr_context *context = owner;
+
+    context->renewing = false;
+    wr_renewals_look(context->interpreter);
+}
+
 /* Whose fault the end of a runner is, as clients see it. */
 static void tell_gone(struct wr_context *context, bool was_ready, const struct wr_error *why)
 {
@@ -206,6 +215,7 @@ static void on_gone(void *owner, const struct wr_error *why)
 
     wr_prepare_lost(context, why->code != 0 ? why->msg : "the runner ended");
     context->runner = wr_runner_free(context->runner);
+    on_renewed(context); /* one that is started from now on shares nothing */
     if (context->removed) {
         wr_context_free(context);
         return;
@@ -227,6 +237,7 @@ int wr_context_start(struct wr_context *context, struct wr_error *err)
                                              .text = on_text,
                                              .line = on_line,
                                              .done = on_done,
+                                             .renewed = on_renewed,
                                              .gone = on_gone};
     wr_auto_env env = {0};
     struct wr_user user;
@@ -269,7 +280,10 @@ static void advance(struct wr_context *context)
             continue;
         }
         wr_buf_done(&e->frame);
-        context->running = e;
+        if (e->ex)
+            context->running = e;
+        else
+            wr_execution_free(e);
     }
 }
 
@@ -294,22 +308,36 @@ void wr_context_submit(struct wr_context *context, struct wr_execution *e)
     advance(context);
 }
 
-void wr_context_left(struct wr_context *context, struct wr_execution *e)
+bool wr_context_left(struct wr_context *context, struct wr_execution *e)
 {
+    bool kept = wr_execution_outlives_client(e);
+
+    if (context->running != e && kept)
+        return true;
     if (context->running != e) {
         context->queue_count--;
         context->interpreter->queued_bytes -= e->frame.len;
         wr_list_remove(&e->link);
-        return;
+        return false;
     }
-    /* The cell goes on until it has ended by the interrupt; the next one waits for that. */
+    /* The cell goes on until it has ended, by the interrupt or by itself; the next one waits for
+     * that. */
     context->running = NULL;
-    if (context->runner) {
+    if (context->runner)
         wr_runner_pause(context->runner, false);
+    if (context->runner && !kept)
         wr_runner_interrupt(context->runner);
-    } else {
+    if (!context->runner)
         advance(context);
-    }
+    return false;
+}
+
+void wr_context_keep(struct wr_context *context)
+{
+    if (context->running)
+        context->running->kept = true;
+    wr_list_foreach(it, &context->queue)
+        wr_list_entry(it, struct wr_execution, link)->kept = true;
 }
 
 void wr_context_flow(struct wr_context *context, const struct wr_execution *e)
@@ -355,4 +383,19 @@ bool wr_context_assign(struct wr_context *context)
            build_env(context->interpreter, &user, &env, &err) == 0 &&
            wr_runner_assign(context->runner, &env, context->interpreter->agent->config->cpu_millis,
                             &err) == 0;
+}
+
+void wr_context_renew(struct wr_context *context, const json_t *env)
+{
+    struct wr_runner *runner = context->runner;
+    struct wr_error err;
+
+    if (!runner)
+        return;
+    bool waits = runner->state == WR_RUNNER_IDLE;
+    /* Without memory for the frame it would go on with the randomness of its siblings. */
+    if (wr_runner_renew(runner, env, &err) < 0)
+        wr_runner_end(runner);
+    else
+        context->renewing = waits || context->renewing;
 }

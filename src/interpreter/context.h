@@ -29,6 +29,7 @@ struct wr_context {
     struct wr_list queue;
     size_t queue_count;
     struct wr_list waiters; /* requests that are answered when the runner has ended */
+    bool renewing;          /* a renewal waits for its runner */
 };
 
 /* A new one at the end of the list. `cwd` NULL: the default. WR_E_RESOURCE_EXHAUSTED at the
@@ -59,8 +60,11 @@ int wr_context_admit(const struct wr_context *context, size_t bytes, struct wr_e
     WR_MUST_CHECK;
 /* Queues an execution; it runs when those before it have ended. */
 void wr_context_submit(struct wr_context *context, struct wr_execution *execution);
-/* The client of an execution that has not ended is gone. */
-void wr_context_left(struct wr_context *context, struct wr_execution *execution);
+/* The client of an execution that has not ended is gone. True when it stays in the queue; else the
+ * context has forgotten it. */
+bool wr_context_left(struct wr_context *context, struct wr_execution *execution) WR_MUST_CHECK;
+/* The clients of all its executions will be cut off by a pause, which must not end them. */
+void wr_context_keep(struct wr_context *context);
 /* `execution` became blocked, or is not any more. */
 void wr_context_flow(struct wr_context *context, const struct wr_execution *execution);
 /* Ends its runner; `ex` is answered when that is done. With `remove` it leaves the list and what is
@@ -69,3 +73,6 @@ void wr_context_end(struct wr_context *context, struct wr_exchange *ex, bool rem
 /* Hands the environment of the agent's configuration to its runner; false when it has none that
  * could take it. */
 bool wr_context_assign(struct wr_context *context) WR_MUST_CHECK;
+/* Its runner, if there is one, gets new randomness and the variables `env` (may be NULL). A
+ * renewal waits for one that has nothing else to do. */
+void wr_context_renew(struct wr_context *context, const json_t *env);

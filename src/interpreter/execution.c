@@ -84,10 +84,21 @@ static void on_close(struct wr_exchange *ex, bool aborted, void *data)
 
     (void)ex;
     (void)aborted;
-    if (e->context)
-        wr_context_left(e->context, e);
+    e->ex = NULL;
+    wr_timer_stop(&e->keepalive);
+    if (!e->context || !wr_context_left(e->context, e))
+        wr_execution_free(e);
+}
+
+void wr_execution_free(struct wr_execution *e)
+{
     detach(e);
     free(e);
+}
+
+bool wr_execution_outlives_client(const struct wr_execution *e)
+{
+    return e->kept || !wr_life_goes_on(&e->life);
 }
 
 int wr_execution_new(struct wr_interpreter *interpreter, struct wr_context *context,
@@ -104,6 +115,7 @@ int wr_execution_new(struct wr_interpreter *interpreter, struct wr_context *cont
     e->context = context;
     e->ex = ex;
     e->last_sent_ms = wr_loop_now_ms(interpreter->loop);
+    wr_life_now(&e->life);
     wr_text_init(&e->text, interpreter->loop, &text_ops, e);
     e->text.apart = context->language->apart;
     int rc = wr_timer_start(interpreter->loop, &e->keepalive, WR_INTERPRETER_KEEPALIVE_MS,
@@ -189,6 +201,10 @@ void wr_execution_end(struct wr_execution *e)
 
 void wr_execution_fail(struct wr_execution *e, const char *name, const char *value)
 {
+    if (!e->ex) {
+        wr_execution_free(e);
+        return;
+    }
     wr_text_flush(&e->text);
     if (!e->mid_line)
         write_error(e, name, value);

@@ -7,17 +7,20 @@
 #include "http/server.h"
 #include "interpreter/frame_decoder.h"
 #include "interpreter/interpreter.h"
+#include "interpreter/life.h"
 #include "interpreter/text.h"
 
 struct wr_execution {
     struct wr_list link; /* in the context's queue while it waits */
     struct wr_interpreter *interpreter;
     struct wr_context *context; /* NULL once it has ended */
-    struct wr_exchange *ex;
-    struct wr_buf frame; /* EXECUTE; empty once it was sent */
+    struct wr_exchange *ex; /* NULL: its client was cut off while it waited, and it runs without */
+    struct wr_buf frame;    /* EXECUTE; empty once it was sent */
+    struct wr_life life;    /* in which it came */
     struct wr_text text;
     struct wr_timer keepalive;
     uint64_t last_sent_ms;
+    bool kept;       /* its client will be cut off, and has not left */
     bool blocked;    /* the client takes nothing now */
     bool error_told; /* at most one error per execution */
     bool mid_line;   /* a line was begun and not ended */
@@ -28,6 +31,10 @@ struct wr_execution {
 int wr_execution_new(struct wr_interpreter *interpreter, struct wr_context *context,
                      struct wr_exchange *ex, struct wr_buf *frame, struct wr_execution **ret,
                      struct wr_error *err) WR_MUST_CHECK;
+/* Whether it has to go on although its connection is gone: the sandbox was paused. */
+bool wr_execution_outlives_client(const struct wr_execution *execution);
+/* Of one without a client. */
+void wr_execution_free(struct wr_execution *execution);
 /* What its runner says. */
 void wr_execution_count(struct wr_execution *execution, uint64_t count);
 void wr_execution_text(struct wr_execution *execution, enum wr_stream stream, const char *data,

@@ -36,6 +36,17 @@ static void on_reply(struct wr_source *source, uint32_t events, void *data)
     request->fn(result, request->data);
 }
 
+/* Only what is outside of the pid namespace that the agent is the first process of has no number
+ * there. In a sandbox that was restored from disk the address is free, so that anybody inside could
+ * have taken it, and would get the descriptors of others' contexts. */
+static bool is_inside(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.pid != 0;
+}
+
 static int connect_nest(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -48,6 +59,8 @@ static int connect_nest(void)
     if (connect(fd, (struct sockaddr *)&address,
                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)) < 0)
         return -errno;
+    if (is_inside(fd))
+        return -ECONNREFUSED;
     return wr_steal_fd(&fd);
 }
 

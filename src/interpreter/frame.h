@@ -31,6 +31,12 @@ enum wr_frame_kind {
     /* {"env": {...}, "cpu_millis": 2000}: a new complete environment, and new randomness: a
        prepared context was assigned to its user. Only between cells. Answered by READY. */
     WR_FRAME_ASSIGN = 'A',
+    /* {"env": {"NAME": "value"}}: the sandbox goes on from an image, perhaps beside others from the
+       same one. New randomness, and these variables in addition; what there is otherwise stays. May
+       be sent while a cell runs: the runner takes it before the next cell at the latest, and then
+       answers RENEWED. SIGURG went to its process group just before: a runner that can do its part
+       in the middle of a cell does it then. */
+    WR_FRAME_RENEW = 'N',
 
     /* Runner to agent. */
 
@@ -47,6 +53,8 @@ enum wr_frame_kind {
     WR_FRAME_LINE = 'L',
     /* {}: the cell has ended; all its text was sent. */
     WR_FRAME_DONE = 'D',
+    /* {}: once for each RENEW, in any order with the frames of a cell. */
+    WR_FRAME_RENEWED = 'n',
 };
 
 /* Descriptors of a runner: 0 is /dev/null, 1 and 2 are pipes that the agent reads (what

@@ -10,9 +10,10 @@ static const struct {
     const char *name;
     uint32_t max;
 } kinds[] = {
-    {WR_FRAME_READY, "READY", WR_RUNNER_SMALL},  {WR_FRAME_COUNT, "COUNT", WR_RUNNER_SMALL},
-    {WR_FRAME_STDOUT, "STDOUT", WR_RUNNER_TEXT}, {WR_FRAME_STDERR, "STDERR", WR_RUNNER_TEXT},
-    {WR_FRAME_LINE, "LINE", WR_FRAME_MAX},       {WR_FRAME_DONE, "DONE", WR_RUNNER_SMALL},
+    {WR_FRAME_READY, "READY", WR_RUNNER_SMALL},     {WR_FRAME_COUNT, "COUNT", WR_RUNNER_SMALL},
+    {WR_FRAME_STDOUT, "STDOUT", WR_RUNNER_TEXT},    {WR_FRAME_STDERR, "STDERR", WR_RUNNER_TEXT},
+    {WR_FRAME_LINE, "LINE", WR_FRAME_MAX},          {WR_FRAME_DONE, "DONE", WR_RUNNER_SMALL},
+    {WR_FRAME_RENEWED, "RENEWED", WR_RUNNER_SMALL},
 };
 
 /* What a line may be, in the spellings of compact and of Python's writers. */

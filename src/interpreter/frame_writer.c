@@ -75,24 +75,40 @@ int wr_frame_assign(struct wr_buf *out, const struct wr_env *env, uint64_t cpu_m
     return end(&w, out, start);
 }
 
-int wr_frame_execute(struct wr_buf *out, const char *code, size_t code_len, const json_t *env,
-                     bool silent)
+static void put_variables(struct wr_jw *w, const json_t *env)
 {
-    size_t start = out->len;
-    struct wr_jw w;
     const char *name;
     json_t *value;
     /* jansson's iteration takes a non-const object and does not change it. */
     json_t *vars = (json_t *)(uintptr_t)env; // NOLINT(performance-no-int-to-ptr)
 
+    wr_jw_key(w, "env");
+    wr_jw_object(w);
+    json_object_foreach(vars, name, value)
+        wr_jw_kstr(w, name, json_string_value(value));
+    wr_jw_end(w);
+}
+
+int wr_frame_renew(struct wr_buf *out, const json_t *env)
+{
+    size_t start = out->len;
+    struct wr_jw w;
+
+    if (begin(&w, out, WR_FRAME_RENEW) == 0)
+        put_variables(&w, env);
+    return end(&w, out, start);
+}
+
+int wr_frame_execute(struct wr_buf *out, const char *code, size_t code_len, const json_t *env,
+                     bool silent)
+{
+    size_t start = out->len;
+    struct wr_jw w;
+
     if (begin(&w, out, WR_FRAME_EXECUTE) == 0) {
         wr_jw_key(&w, "code");
         wr_jw_strn(&w, code, code_len);
-        wr_jw_key(&w, "env");
-        wr_jw_object(&w);
-        json_object_foreach(vars, name, value)
-            wr_jw_kstr(&w, name, json_string_value(value));
-        wr_jw_end(&w);
+        put_variables(&w, env);
         wr_jw_kbool(&w, "silent", silent);
     }
     return end(&w, out, start);

@@ -33,4 +33,5 @@ struct wr_interpreter {
     char prepare_error[240];
     void (*assigned)(void *data); /* due when `prepared` has taken its environment */
     void *assigned_data;
+    struct wr_list renewals; /* that wait for contexts */
 };

@@ -20,6 +20,7 @@
 #define WR_INTERPRETER_KEEPALIVE_MS 5000
 #define WR_RUNNER_READY_MS          120000 /* start until READY: twenty at once on one CPU */
 #define WR_RUNNER_ASSIGN_MS         10000  /* ASSIGN until READY */
+#define WR_RENEWAL_MS               500    /* a renewal waits so long for runners */
 #define WR_RUNNER_END_MS            5000   /* SIGKILL until it is taken for ended */
 #define WR_RUNNER_PROBE_MS          1000   /* while a cell runs: is the process still there? */
 #define WR_RUNNER_END_PROBE_MS      5      /* the same after SIGKILL */

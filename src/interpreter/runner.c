@@ -198,6 +198,16 @@ static int on_done(struct wr_runner *runner, const struct wr_frame_piece *piece,
     return 0;
 }
 
+static int on_renewed(struct wr_runner *runner, const struct wr_frame_piece *piece,
+                      struct wr_error *err)
+{
+    if (runner->renew_open == 0)
+        return out_of_order(err, piece->kind);
+    if (--runner->renew_open == 0)
+        runner->ops->renewed(runner->owner);
+    return 0;
+}
+
 static int on_piece(struct wr_runner *runner, const struct wr_frame_piece *piece,
                     struct wr_error *err)
 {
@@ -208,6 +218,8 @@ static int on_piece(struct wr_runner *runner, const struct wr_frame_piece *piece
         return on_count(runner, piece, err);
     case WR_FRAME_DONE:
         return on_done(runner, piece, err);
+    case WR_FRAME_RENEWED:
+        return on_renewed(runner, piece, err);
     case WR_FRAME_STDOUT:
     case WR_FRAME_STDERR:
         if (runner->state == WR_RUNNER_BUSY && !runner->silent)
@@ -540,6 +552,20 @@ int wr_runner_assign(struct wr_runner *runner, const struct wr_env *env, uint64_
     if (wr_frame_assign(&runner->out, env, cpu_millis) < 0)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory for the environment");
     return send_frame(runner, WR_RUNNER_ASSIGNING, WR_RUNNER_ASSIGN_MS);
+}
+
+int wr_runner_renew(struct wr_runner *runner, const json_t *env, struct wr_error *err)
+{
+    if (runner->state == WR_RUNNER_ENDING)
+        return 0;
+    if (wr_frame_renew(&runner->out, env) < 0)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "no memory to renew a runner");
+    runner->renew_open++;
+    /* Before the frame is read: what the signal does need not be done again. Nobody who does not
+     * expect it takes notice of SIGURG. */
+    signal_group(runner, SIGURG);
+    flush(runner);
+    return 0;
 }
 
 void wr_runner_interrupt(struct wr_runner *runner)

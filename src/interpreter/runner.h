@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <jansson.h>
+
 #include "base/buf.h"
 #include "interpreter/frame_decoder.h"
 #include "interpreter/pipe_reader.h"
@@ -35,6 +37,8 @@ struct wr_runner_ops {
     void (*line)(void *owner, const struct wr_frame_piece *piece);
     /* The cell has ended and everything of it was told; it is IDLE. */
     void (*done)(void *owner);
+    /* Every RENEW was answered. */
+    void (*renewed)(void *owner);
     /* Last call: the process has ended or is given up. `why` is empty (code 0) when it simply
      * ended. The owner frees the runner here or later. */
     void (*gone)(void *owner, const struct wr_error *why);
@@ -62,7 +66,8 @@ struct wr_runner {
     struct wr_buf complaint; /* what it wrote to stderr while it started */
     struct wr_timer timer;   /* deadline of READY and ASSIGN, probe of a running cell */
     struct wr_timer resume;
-    uint64_t end_by_ms; /* ENDING: not waited for any longer */
+    uint64_t end_by_ms;  /* ENDING: not waited for any longer */
+    unsigned renew_open; /* RENEW frames without an answer */
 };
 
 /* The process is started in the background; `opts` is copied. Owned by the caller. */
@@ -78,6 +83,10 @@ int wr_runner_execute(struct wr_runner *runner, const struct wr_buf *frame, bool
 /* IDLE only: `ready` is called when it is confirmed. */
 int wr_runner_assign(struct wr_runner *runner, const struct wr_env *env, uint64_t cpu_millis,
                      struct wr_error *err) WR_MUST_CHECK;
+/* In any state: new randomness, and the variables `env` (an object of strings, or NULL). What it
+ * does in the middle of a cell goes on. */
+int wr_runner_renew(struct wr_runner *runner, const json_t *env, struct wr_error *err)
+    WR_MUST_CHECK;
 /* SIGINT to the process group of a running cell, once it has begun. */
 void wr_runner_interrupt(struct wr_runner *runner);
 /* SIGKILL to the process group; `gone` follows, within WR_RUNNER_END_MS. Idempotent. */

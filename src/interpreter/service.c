@@ -6,6 +6,7 @@
 #include "interpreter/context.h"
 #include "interpreter/limits.h"
 #include "interpreter/prepare.h"
+#include "interpreter/renewal.h"
 #include "interpreter/routes.h"
 
 /* Six times the largest text, escaped, or one piece of a result. */
@@ -27,6 +28,7 @@ static void stop(void *service)
     interpreter->server = wr_http_server_free(interpreter->server);
     free_contexts(&interpreter->contexts);
     free_contexts(&interpreter->leaving);
+    wr_renewals_look(interpreter); /* no context is left to wait for */
     wr_buf_done(&interpreter->line);
     free(interpreter);
 }
@@ -63,6 +65,7 @@ static int start(struct wr_agent *agent, int listen_fd, void **ret, struct wr_er
     interpreter->loop = agent->loop;
     wr_list_init(&interpreter->contexts);
     wr_list_init(&interpreter->leaving);
+    wr_list_init(&interpreter->renewals);
     wr_list_init(&interpreter->starts.waiting);
     wr_buf_init(&interpreter->line, LINE_MAX_BYTES);
     int rc = wr_http_server_new(agent->loop, listen_fd, &opts, &interpreter->server, err);
@@ -88,9 +91,24 @@ static void assign(void *service, void (*done)(void *data), void *data)
     wr_prepare_assign(service, done, data);
 }
 
+static void renew(void *service, const json_t *env, void (*done)(void *data), void *data)
+{
+    wr_renewal_begin(service, env, done, data);
+}
+
+static void keep(void *service)
+{
+    const struct wr_interpreter *interpreter = service;
+
+    wr_list_foreach(it, &interpreter->contexts)
+        wr_context_keep(wr_list_entry(it, struct wr_context, link));
+}
+
 const struct wr_agent_service wr_interpreter_service = {
     .start = start,
     .stop = stop,
     .ready = ready,
     .assign = assign,
+    .renew = renew,
+    .keep = keep,
 };

@@ -67,7 +67,8 @@ int wr_json_parse_within(const char *text, size_t len, size_t max_values, json_t
 int wr_json_parse_limited(const char *text, size_t len, const struct wr_json_limits *limits,
                           json_t **ret, struct wr_error *err)
 {
-    size_t flags = JSON_REJECT_DUPLICATES | (limits->allow_nul ? JSON_ALLOW_NUL : 0);
+    size_t flags = JSON_REJECT_DUPLICATES | (limits->allow_nul ? JSON_ALLOW_NUL : 0) |
+                   (limits->any ? JSON_DECODE_ANY : 0);
 
     if (len > limits->bytes)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
@@ -83,7 +84,7 @@ int wr_json_parse_limited(const char *text, size_t len, const struct wr_json_lim
     if (!json)
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "invalid JSON: %.160s at byte %d", why.text,
                        why.position);
-    if (!json_is_object(json))
+    if (!limits->any && !json_is_object(json))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "invalid JSON: an object was expected");
     *ret = wr_steal_ptr(&json);
     return 0;

@@ -21,6 +21,7 @@ struct wr_json_limits {
     size_t values;     /* as above */
     bool allow_nul;    /* texts may hold NUL bytes: their length counts (json_string_length()) */
     bool big_integers; /* one beyond 64 bits makes all numbers of the text reals, no error */
+    bool any;          /* not only an object */
 };
 /* The same, within limits of the caller's. */
 int wr_json_parse_limited(const char *text, size_t len, const struct wr_json_limits *limits,

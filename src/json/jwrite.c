@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/encode.h"
+#include "base/number.h"
 
 void wr_jw_init(struct wr_jw *w, struct wr_buf *out)
 {
@@ -190,6 +191,12 @@ void wr_jw_str(struct wr_jw *w, const char *s)
     wr_jw_strn(w, s, strlen(s));
 }
 
+void wr_jw_raw(struct wr_jw *w, const char *json, size_t len)
+{
+    before_value(w);
+    put(w, json, len);
+}
+
 void wr_jw_base64(struct wr_jw *w, const void *data, size_t len)
 {
     before_value(w);
@@ -237,6 +244,17 @@ void wr_jw_double(struct wr_jw *w, double v, int decimals)
     /* JSON has no NaN and no infinity. */
     if (isfinite(v))
         put_formatted(w, "%.*f", decimals, v);
+    else
+        wr_jw_null(w);
+}
+
+void wr_jw_number(struct wr_jw *w, double v)
+{
+    char text[WR_DOUBLE_TEXT];
+
+    wr_format_double(v, text);
+    if (isfinite(v))
+        put_formatted(w, "%s", text);
     else
         wr_jw_null(w);
 }

@@ -28,10 +28,13 @@ void wr_jw_keyn(struct wr_jw *w, const char *key, size_t len);
 void wr_jw_str(struct wr_jw *w, const char *s); /* invalid UTF-8 becomes U+FFFD */
 void wr_jw_strn(struct wr_jw *w, const char *s, size_t len);
 void wr_jw_base64(struct wr_jw *w, const void *data, size_t len); /* a string of base64 */
+void wr_jw_raw(struct wr_jw *w, const char *json, size_t len);    /* a value that is JSON already */
 void wr_jw_u64(struct wr_jw *w, uint64_t v);
 void wr_jw_i64(struct wr_jw *w, int64_t v);
 void wr_jw_bool(struct wr_jw *w, bool v);
 void wr_jw_double(struct wr_jw *w, double v, int decimals);
+/* With as many digits as it has; null for what is no number. */
+void wr_jw_number(struct wr_jw *w, double v);
 void wr_jw_null(struct wr_jw *w);
 /* `key: value` in one call. NULL strings are left out. */
 void wr_jw_kstr(struct wr_jw *w, const char *key, const char *s);

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "interpreter/service.h"
+#include "nest/boot_id.h"
 #include "nest/checkpointable.h"
 #include "nest/descriptors.h"
 #include "nest/hosts.h"
@@ -20,6 +21,7 @@
 #include "nest/privilege_table.h"
 #include "nest/privileges.h"
 #include "nest/root.h"
+#include "nest/userns_limits.h"
 #include "nest/volumes.h"
 #include "sys/syscall.h"
 
@@ -61,12 +63,16 @@ static int enter_root(const struct wr_child_plan *plan, struct wr_error *err)
 
 static int mount_all(const struct wr_child_plan *plan, struct wr_error *err)
 {
-    int rc = wr_mount_table_apply(plan->request->shm_mib, err);
+    int rc = wr_boot_id_write(err);
 
+    if (rc == 0)
+        rc = wr_mount_table_apply(plan->request->shm_mib, err);
     if (rc == 0)
         rc = wr_userns_limits_apply(err);
     if (rc == 0)
         rc = wr_mount_table_protect(err);
+    if (rc == 0)
+        rc = wr_boot_id_cover(err);
     return rc ? rc : wr_nest_root_leave(err);
 }
 
@@ -136,17 +142,17 @@ static int read_config(const struct wr_child_plan *plan, struct wr_agent_config 
     json_t *json =
         json_loadb(plan->config, plan->request->config_len, JSON_REJECT_DUPLICATES, &json_error);
 
-    /* It may hold the access token; the agent's copy is the one in `json`. */
+    /* It may hold tokens; the agent's copy is the one in `json`. */
     explicit_bzero(plan->config, plan->request->config_len);
     if (!json)
         return wr_fail(err, WR_E_INTERNAL, 0, "the agent's configuration is not JSON: %s",
                        json_error.text);
-    if (json_unpack_ex(json, &json_error, JSON_STRICT,
-                       "{s:s, s:s, s:s, s:s, s:o, s?s, s?b, s?b, s?I}", "sandboxId",
-                       &config->sandbox_id, "template", &config->template_name, "user",
-                       &config->default_user, "workdir", &config->default_workdir, "env",
-                       &config->env, "accessToken", &config->access_token, "blank", &blank,
-                       "volumeContent", &content, "cpuMillis", &cpu_millis) < 0) {
+    if (json_unpack_ex(
+            json, &json_error, JSON_STRICT, "{s:s, s:s, s:s, s:s, s:o, s?s, s?s, s?b, s?b, s?I}",
+            "sandboxId", &config->sandbox_id, "template", &config->template_name, "user",
+            &config->default_user, "workdir", &config->default_workdir, "env", &config->env,
+            "accessToken", &config->access_token, "controlToken", &config->control_token, "blank",
+            &blank, "volumeContent", &content, "cpuMillis", &cpu_millis) < 0) {
         json_decref(json);
         return wr_fail(err, WR_E_INTERNAL, 0, "the agent's configuration: %s", json_error.text);
     }

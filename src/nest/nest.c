@@ -84,6 +84,27 @@ static int spawn(struct wr_nest *nest, const struct wr_nest_request *request, ch
     return wr_nest_spawn(nest, request, payload, fds, answer, err);
 }
 
+/* What listens in it is for agents that the nest starts; a restored one brings its own sockets. */
+static int give_netns(struct wr_nest *nest, const struct wr_nest_request *request, size_t fd_count,
+                      struct wr_nest_answer *answer)
+{
+    struct wr_netns netns = WR_NETNS_NONE;
+
+    if (fd_count > 0)
+        return wr_fail(&answer->reply.error, WR_E_INVALID_ARGUMENT, 0, "NETNS with descriptors");
+    int rc = wr_netns_take(&nest->netns, &netns, &answer->reply.error);
+    if (rc < 0)
+        return rc;
+    answer->fds[answer->fd_count++] = answer->owned_fd = wr_steal_fd(&netns.ns_fd);
+    wr_netns_close(&netns);
+    struct wr_nest_entry *entry = &answer->reply.entries[answer->reply.count++];
+    memcpy(entry->id, request->id, sizeof(entry->id));
+    entry->redirect = netns.redirect;
+    if (netns.redirect != WR_NEST_REDIRECT_BOTH)
+        answer->reply.no_redirect = nest->netns.no_redirect;
+    return 0;
+}
+
 void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request, char *payload,
                     const int *fds, size_t fd_count, struct wr_nest_answer *answer)
 {
@@ -110,6 +131,9 @@ void wr_nest_handle(struct wr_nest *nest, const struct wr_nest_request *request,
         if (fd_count == 0 || names_a_kit(request, fd_count, 1))
             wr_zygote_replace(nest, request, fds, fd_count);
         answer->silent = true;
+        break;
+    case WR_NEST_NETNS:
+        rc = give_netns(nest, request, fd_count, answer);
         break;
     default:
         rc = wr_fail(&answer->reply.error, WR_E_UNIMPLEMENTED, 0, "unknown request %u",

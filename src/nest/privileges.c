@@ -1,14 +1,12 @@
 #include "nest/privileges.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "nest/privilege_table.h"
 #include "sys/syscall.h"
 
@@ -107,24 +105,6 @@ int wr_rlimits_apply(const struct wr_nest_rlimits *limits, struct wr_error *err)
         rl.rlim_cur = rl.rlim_max;
         if (setrlimit((__rlimit_resource_t)rows[i].resource, &rl) < 0)
             return wr_fail_errno(err, WR_E_INTERNAL, "set limit of %s", rows[i].name);
-    }
-    return 0;
-}
-
-int wr_userns_limits_apply(struct wr_error *err)
-{
-    static const struct {
-        const char *path, *value;
-    } rows[] = {
-        {"/proc/sys/user/max_user_namespaces", "0"},
-        {"/proc/sys/user/max_inotify_instances", "128"},
-        {"/proc/sys/user/max_inotify_watches", "65536"},
-    };
-
-    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
-        int rc = wr_file_write_str(AT_FDCWD, rows[i].path, rows[i].value);
-        if (rc < 0 && rc != -ENOENT)
-            return wr_fail(err, WR_E_INTERNAL, -rc, "write %s", rows[i].path);
     }
     return 0;
 }

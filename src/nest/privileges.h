@@ -17,6 +17,3 @@ int wr_capabilities_reduce(struct wr_error *err) WR_MUST_CHECK;
  * what entering the namespaces of a sandbox takes. */
 int wr_zygote_capabilities_apply(uint32_t id, struct wr_error *err) WR_MUST_CHECK;
 int wr_rlimits_apply(const struct wr_nest_rlimits *limits, struct wr_error *err) WR_MUST_CHECK;
-/* user.max_* of the own user namespace: no nested user namespaces, a bounded number of inotify
- * instances. Needs /proc/sys writable still. */
-int wr_userns_limits_apply(struct wr_error *err) WR_MUST_CHECK;

@@ -9,7 +9,7 @@
 #include "base/str.h"
 
 #define WR_NEST_MAGIC                                                                          \
-    0x57524e35u /* "WRN5": raised on any change, so that engine and nest of different versions \
+    0x57524e37u /* "WRN7": raised on any change, so that engine and nest of different versions \
                    part cleanly */
 #define WR_NEST_MAX_CONFIG   (64 * 1024) /* JSON that the agent of a new sandbox reads */
 #define WR_NEST_MAX_CHILDREN 8192
@@ -40,6 +40,10 @@ enum wr_nest_kind {
      * sequence 0 and entries[0].id: code 0 once it is warmed, else why it ended.
      */
     WR_NEST_ZYGOTE = 5,
+    /* A network namespace with its redirect, for a sandbox that is no child of this nest (one that
+       was restored). No descriptors. Answer: one entry with the namespace alone, and no_redirect.
+       The nest keeps nothing of it. */
+    WR_NEST_NETNS = 6,
 };
 
 /* What leaves a sandbox is handed to sockets of the host side (docs/internals/network.md). */

@@ -65,23 +65,25 @@ void wr_zygote_kill(struct wr_nest *nest, const char *why)
     (void)!wr_pidfd_send_signal(z->pidfd, SIGKILL);
 }
 
-/* 0 when it cannot be told. */
-static uint64_t resident_pages(pid_t pid)
+/* Of its own, not of the file that holds most of its memory. 0 when it cannot be told. */
+static uint64_t own_pages(pid_t pid)
 {
     char path[32], text[128];
 
     if (!wr_strformat(path, sizeof(path), "/proc/%d/statm", pid) ||
         wr_file_read_line(AT_FDCWD, path, text, sizeof(text)) <= 0)
         return 0;
-    const char *second = strchr(text, ' ');
-    return second ? strtoull(second, NULL, 10) : 0;
+    char *p = strchr(text, ' ');
+    const uint64_t resident = p ? strtoull(p, &p, 10) : 0;
+    const uint64_t of_files = p ? strtoull(p, NULL, 10) : 0;
+    return resident > of_files ? resident - of_files : 0;
 }
 
 static void check_growth(struct wr_nest *nest)
 {
     const struct wr_zygote *z = &nest->zygote;
 
-    if (z->pid != 0 && z->ready_pages > 0 && resident_pages(z->pid) > GROWTH_MAX * z->ready_pages)
+    if (z->pid != 0 && z->ready_pages > 0 && own_pages(z->pid) > GROWTH_MAX * z->ready_pages)
         wr_zygote_kill(nest, "has grown to twice its size");
 }
 
@@ -207,7 +209,7 @@ void wr_zygote_on_reply(struct wr_nest *nest)
         wr_zygote_kill(nest, reply.text);
     } else if (z->state == WR_ZYGOTE_WARMING) {
         z->state = WR_ZYGOTE_READY;
-        z->ready_pages = resident_pages(z->pid);
+        z->ready_pages = own_pages(z->pid);
         tell_engine(nest, &(struct wr_error){0});
     }
 }

@@ -100,6 +100,8 @@ static void on_dialled(struct wr_dial *dial, struct wr_upstream *upstream,
     wr_http_call_header(call->http, "Host", "localhost");
     if (*call->token)
         wr_http_call_header(call->http, "X-Access-Token", call->token);
+    if (call->control && *call->control)
+        wr_http_call_header(call->http, "X-Warren-Control", call->control);
     if (call->body.len > 0)
         wr_http_call_header(call->http, "Content-Type", "application/json");
     wr_http_call_send(call->http, wr_buf_ptr(&call->body), call->body.len);

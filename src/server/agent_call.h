@@ -19,6 +19,7 @@ typedef void (*wr_agent_call_fn)(struct wr_agent_call *call, int status,
 struct wr_agent_call {
     const char *method, *path; /* static */
     const char *token;         /* "" for none; borrowed until the end */
+    const char *control;       /* the same, of the control token; NULL: none */
     uint64_t timeout_ms;
     wr_agent_call_fn fn;
     struct wr_buf answer;

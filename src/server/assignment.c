@@ -115,6 +115,7 @@ static int write_init(const struct wr_assignment *assignment, struct wr_buf *out
     wr_jw_kstr(&w, "timestamp", time);
     if (*assignment->token)
         wr_jw_kstr(&w, "accessToken", assignment->token);
+    wr_jw_kstr(&w, "controlToken", assignment->control_token);
     if (assignment->limits.cpu_millis)
         wr_jw_ku64(&w, "cpuMillis", assignment->limits.cpu_millis);
     if (assignment->env_vars) {
@@ -169,6 +170,7 @@ bool wr_blanks_assign(struct wr_blanks *blanks, const struct wr_assignment *assi
     call->method = "POST";
     call->path = "/init";
     call->token = blank->token;
+    call->control = blank->control;
     call->timeout_ms = INIT_TIMEOUT_MS;
     call->fn = on_initialised;
     wr_agent_call_start(call, blanks->server, blank->sandbox, &body);

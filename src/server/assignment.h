@@ -15,6 +15,7 @@ struct wr_assignment {
     struct wr_sandbox_limits limits; /* 0: the template's */
     const json_t *env_vars;          /* an object of strings, or NULL */
     const char *token;               /* that the agent demands from now on, "" for none */
+    const char *control_token;       /* the same for /init */
 };
 /* Exactly one of `sandbox` and `error` is non-NULL. The sandbox, with its limits and in no table,
  * is the caller's. An error means that the blank is lost and another way has to be taken. */

@@ -4,7 +4,7 @@
 #include "json/jread.h"
 #include "log/log.h"
 #include "server/blanks.h"
-#include "server/creation.h"
+#include "server/create_action.h"
 #include "server/records.h"
 #include "server/server.h"
 
@@ -41,7 +41,7 @@ void wr_blank_free_record(struct wr_sandbox *sandbox)
     /* Hidden first: what is cut must not dial again. */
     sandbox->state = WR_SANDBOX_KILLING;
     wr_dial_drop_all(sandbox);
-    wr_sandbox_free(sandbox);
+    wr_sandbox_record_free(sandbox);
 }
 
 /* Takes it out of everything. Its memory stays as long as the engine owes an answer. */
@@ -55,6 +55,7 @@ void wr_blank_let_go(struct wr_blank *blank)
         return;
     wr_list_remove(&blank->link);
     explicit_bzero(blank->token, sizeof blank->token);
+    explicit_bzero(blank->control, sizeof blank->control);
     free(blank);
 }
 
@@ -190,6 +191,7 @@ static void on_ask(struct wr_timer *timer, void *data)
     call->method = "GET";
     call->path = "/init";
     call->token = blank->token;
+    call->control = blank->control;
     call->timeout_ms = ASK_TIMEOUT_MS;
     call->fn = on_asked;
     wr_agent_call_start(call, blank->pool->blanks->server, blank->sandbox, NULL);
@@ -212,7 +214,7 @@ static int take_created(struct wr_blank *blank, const struct wr_engine_reply *re
 
     int r = wr_record_read(reply->json, &seen, err);
     if (r == 0)
-        r = wr_sandbox_new(seen.id, &blank->sandbox, err);
+        r = wr_sandbox_record_new(seen.id, &blank->sandbox, err);
     if (r == 0)
         r = wr_record_fill(blank->sandbox, &seen, err);
     if (r == 0)
@@ -243,7 +245,8 @@ static int ask_engine(struct wr_blank *blank, struct wr_error *err)
 {
     wr_auto_buf json = WR_BUF(WR_ACTION_MAX);
     const struct wr_create_spec spec = {.template_name = blank->pool->template_name};
-    int r = wr_create_write(&json, &spec, blank->token, true);
+    const struct wr_create_tokens tokens = {.access = blank->token, .control = blank->control};
+    int r = wr_create_write(&json, &spec, &tokens, true);
 
     r = r < 0 ? wr_fail(err, WR_E_RESOURCE_EXHAUSTED, -r, "blank sandbox")
               : wr_record_call(blank->pool->blanks->server, WR_ACTION_CREATE, &json, on_created,
@@ -267,6 +270,7 @@ void wr_blank_make(struct wr_blank_pool *pool)
     blank->ask_ms = ASK_FIRST_MS;
     blank->began_ms = wr_loop_now_ms(blanks->server->loop);
     wr_create_token(blank->token);
+    wr_create_token(blank->control);
     wr_list_append(&blanks->all, &blank->link);
     pool->count++;
     blanks->making = blank;

@@ -29,9 +29,10 @@ struct wr_blank {
     struct wr_list link; /* blanks->all */
     struct wr_blank_pool *pool;
     enum wr_blank_state state;
-    struct wr_sandbox *sandbox; /* owned; NULL before the engine has answered */
-    char token[WR_TOKEN_LEN + 1];
-    bool engine_asked; /* its answer comes, whatever happens */
+    struct wr_sandbox *sandbox;     /* owned; NULL before the engine has answered */
+    char token[WR_TOKEN_LEN + 1];   /* without which its agent answers nobody */
+    char control[WR_TOKEN_LEN + 1]; /* and /init only with this one as well */
+    bool engine_asked;              /* its answer comes, whatever happens */
     struct wr_agent_call agent;
     struct wr_timer timer; /* PREPARING: until the agent is asked again */
     uint64_t began_ms, ask_ms;

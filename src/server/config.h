@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/pause_level.h"
+
 enum wr_listener_kind {
     WR_LISTEN_LOCAL = 0,   /* Unix socket, 0600: the operator. Control API without a key; ingress by
                               E2b-Sandbox-* headers */
@@ -48,6 +50,16 @@ struct wr_egress_config {
     uint64_t bandwidth_bytes_per_s; /* of one sandbox, both directions together; 0: no limit */
 };
 
+/* What happens to sandboxes when nobody says anything else (pause_policy.h). */
+struct wr_pause_config {
+    enum wr_pause_level level;   /* of a pause whose client names none; WR_PAUSE_NONE: hibernated */
+    uint64_t page_after_ms;      /* what is frozen goes to swap, where there is some; 0: never */
+    uint64_t hibernate_after_ms; /* what is paused to a lesser level; 0: never */
+    uint32_t low_memory_pct;     /* below so much free memory that is hibernated, oldest first; 0:
+                                    never */
+    bool hibernate_at_end;       /* SIGTERM hibernates all; the next start resumes what ran */
+};
+
 struct wr_server_config {
     const char *state_dir;     /* directory of warren.db, owned by the server's user */
     const char *domain;        /* base domain, may carry ":port"; NULL without domain mode */
@@ -64,7 +76,14 @@ struct wr_server_config {
     struct wr_blank_pool_config blank_pools[WR_MAX_BLANK_POOLS];
     size_t blank_pool_count;
     struct wr_egress_config egress;
+    struct wr_pause_config pause;
     uint64_t
         volume_default_bytes;  /* size limit of a volume whose creator gives none; 0: built-in */
     uint64_t volume_max_bytes; /* the largest one; 0: what the engine takes */
+    uint32_t max_snapshots;    /* of one team; 0: built-in */
+    uint32_t max_paused;       /* sandboxes of one team; 0: any number */
+    uint64_t max_stored_bytes; /* of one team's paused sandboxes and snapshots; 0: any number */
+    uint32_t max_jobs;         /* saved and restored at the same time; 0: by the processors */
+    const char
+        *webhook_open; /* ranges that webhooks may reach besides (webhook_reach.h), or NULL */
 };

@@ -2,6 +2,7 @@
 
 #include "log/log.h"
 #include "server/blanks.h"
+#include "server/pause_policy.h"
 #include "server/server.h"
 #include "server/tls/terminator.h"
 #include "server/volume_content.h"
@@ -22,10 +23,11 @@ static void look(struct wr_server *server)
     struct wr_error error = {0};
     uint64_t now_ms = wr_loop_now_ms(server->loop);
 
+    bool hibernating = wr_pause_policy_ending(server->pause_policy);
     bool busy = server->running_requests > 0 || wr_blanks_ending(server->blanks) > 0 ||
                 wr_volume_contents_ending(server->contents) > 0;
 
-    if (busy && now_ms < server->drain_end_ms) {
+    if (hibernating || (busy && now_ms < server->drain_end_ms)) {
         if (wr_timer_start(server->loop, &server->drain_timer, LOOK_MS, on_timer, server, &error) ==
             0)
             return;

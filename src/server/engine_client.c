@@ -34,6 +34,24 @@ struct wr_engine_client {
     char in[WR_ACTION_MAX];
 };
 
+static const uint32_t timeouts_ms[] = {
+    [WR_ACTION_CREATE] = WR_ENGINE_CREATE_TIMEOUT_MS,
+    [WR_ACTION_KILL] = WR_ENGINE_SAVED_TIMEOUT_MS,
+    [WR_ACTION_PAUSE] = WR_ENGINE_SAVED_TIMEOUT_MS,
+    [WR_ACTION_RESUME] = WR_ENGINE_SAVED_TIMEOUT_MS,
+    [WR_ACTION_SNAPSHOT] = WR_ENGINE_SAVED_TIMEOUT_MS,
+    [WR_ACTION_ROLLBACK] = WR_ENGINE_SAVED_TIMEOUT_MS,
+};
+
+static uint64_t timeout_of(const struct wr_engine_request *request)
+{
+    if (request->timeout_ms)
+        return request->timeout_ms;
+    const uint64_t of_action =
+        (size_t)request->action < WR_ARRAY_SIZE(timeouts_ms) ? timeouts_ms[request->action] : 0;
+    return of_action ? of_action : WR_ENGINE_CALL_TIMEOUT_MS;
+}
+
 static struct pending *pending_free(struct pending *p)
 {
     wr_timer_stop(&p->timeout);
@@ -339,9 +357,7 @@ int wr_engine_call(struct wr_engine_client *client, const struct wr_engine_reque
     };
     client->pending_count++;
     wr_list_append(&client->pending, &p->link);
-    int r = wr_timer_start(client->loop, &p->timeout,
-                           request->timeout_ms ? request->timeout_ms : WR_ENGINE_CALL_TIMEOUT_MS,
-                           on_timeout, p, err);
+    int r = wr_timer_start(client->loop, &p->timeout, timeout_of(request), on_timeout, p, err);
     if (r < 0) {
         pending_free(p);
         return r;

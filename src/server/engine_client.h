@@ -10,10 +10,13 @@
 #include "loop/loop.h"
 
 #define WR_ENGINE_MAX_PENDING       1024  /* requests without a reply; above it calls are refused */
-#define WR_ENGINE_CALL_TIMEOUT_MS   30000 /* default of a call, ms */
+#define WR_ENGINE_CALL_TIMEOUT_MS   30000 /* of a call that is none of those below, ms */
 /* The engine gives up on a start after 20 s, so this only ends when the engine itself hangs; what
  * it makes later is found by the next LIST. */
 #define WR_ENGINE_CREATE_TIMEOUT_MS 60000
+/* What copies memory and files gets 10 minutes from the engine, and the end of the sandbox before
+ * it a minute. A KILL waits for it. */
+#define WR_ENGINE_SAVED_TIMEOUT_MS  720000
 
 struct wr_engine_client;
 
@@ -45,7 +48,8 @@ struct wr_engine_request {
     enum wr_action action;
     const char *json; /* an object; copied */
     size_t len;
-    uint64_t timeout_ms; /* 0: WR_ENGINE_CALL_TIMEOUT_MS */
+    uint64_t timeout_ms; /* 0: that of the action; a CREATE from a snapshot needs
+                            WR_ENGINE_SAVED_TIMEOUT_MS */
 };
 
 /* `fd` becomes owned (also on failure) and non-blocking; `events` and `data` are borrowed for the

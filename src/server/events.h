@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "server/event_about.h"
 #include "server/lifecycle.h"
 
 #define WR_EVENTS_MAX 64 /* waiting; more are written at once */
@@ -17,6 +18,7 @@ struct wr_events {
         char team_id[WR_UUID_LEN + 1];
         const char *type; /* static */
         struct wr_cause cause;
+        struct wr_buf about;
         uint64_t at_ms;
     } waiting[WR_EVENTS_MAX];
     size_t count;
@@ -24,9 +26,13 @@ struct wr_events {
     struct wr_timer timer;
 };
 
-/* `type` is "created", "killed" or "updated", a static string. */
+/* `type` is what follows "sandbox.lifecycle." (event_type.h), a static string. */
 void wr_event(struct wr_server *server, const char *sandbox_id, const char *team_id,
               const char *type, const struct wr_cause *cause);
-/* Writes what waits. A store that does not take it is logged and otherwise ignored: what has
- * happened has happened. */
+/* With what only the caller knows. */
+void wr_event_with(struct wr_server *server, const char *sandbox_id, const char *team_id,
+                   const char *type, const struct wr_cause *cause,
+                   const struct wr_event_facts *facts);
+/* Writes what waits, and tells the webhooks that there is something new. A store that does not take
+ * it is logged and otherwise ignored: what has happened has happened. */
 void wr_events_flush(struct wr_server *server);

@@ -8,7 +8,7 @@
 #include "log/log.h"
 #include "server/egress/egress.h"
 #include "server/events.h"
-#include "server/ingress/dial.h"
+#include "server/pause_decision.h"
 #include "server/records.h"
 #include "server/server.h"
 #include "server/settings.h"
@@ -27,13 +27,15 @@ struct done_op {
     char id[WR_ID_LEN + 1];
 };
 
+/* `deadline_ms` 0: it stays. */
 static void record_update(struct wr_server *server, struct wr_sandbox *sandbox,
-                          const struct wr_cause *cause)
+                          const struct wr_cause *cause, uint64_t deadline_ms)
 {
     if (sandbox->updates >= UPDATES_MAX)
         return;
     sandbox->updates++;
-    wr_event(server, sandbox->id, sandbox->team_id, "updated", cause);
+    wr_event_with(server, sandbox->id, sandbox->team_id, "updated", cause,
+                  &(struct wr_event_facts){.set_timeout_ms = deadline_ms});
 }
 
 /* ---- deadline ---- */
@@ -50,6 +52,28 @@ void wr_lifecycle_arm(struct wr_server *server, struct wr_sandbox *sandbox, uint
                "error", error.msg, NULL);
 }
 
+/* The pause itself says what went wrong, and arms the timer again. */
+static void on_expired(const struct wr_error *error, void *data)
+{
+    (void)error;
+    (void)data;
+}
+
+int wr_lifecycle_expire(struct wr_server *server, struct wr_sandbox *sandbox,
+                        const struct wr_cause *cause, wr_done_fn fn, void *data,
+                        struct wr_error *err)
+{
+    struct wr_pause_wish wish = {.level = wr_pause_default_level(server->config),
+                                 .memory = wr_settings_pause_memory(sandbox->settings),
+                                 .cause = *cause};
+
+    if (sandbox->state == WR_SANDBOX_KILLING || !wr_settings_pauses(sandbox->settings))
+        return wr_lifecycle_kill(server, sandbox, cause, fn, data, err);
+    if (!wish.memory)
+        wish.level = WR_PAUSE_HIBERNATED;
+    return wr_pause(server, sandbox, &wish, fn ? fn : on_expired, data, err);
+}
+
 static void on_deadline(struct wr_timer *timer, void *data)
 {
     struct wr_server *server = data;
@@ -57,9 +81,11 @@ static void on_deadline(struct wr_timer *timer, void *data)
     struct wr_cause cause = {.reason = "timeout"};
     struct wr_error error = {0};
 
-    if (wr_lifecycle_kill(server, sandbox, &cause, NULL, NULL, &error) < 0)
-        wr_log(WR_LOG_WARN, "kill at the deadline failed, trying again", "sandbox", sandbox->id,
-               "error", error.msg, NULL);
+    if (wr_lifecycle_expire(server, sandbox, &cause, NULL, NULL, &error) == 0)
+        return;
+    wr_log(WR_LOG_WARN, "the end of a sandbox's time failed, trying again", "sandbox", sandbox->id,
+           "error", error.msg, NULL);
+    wr_lifecycle_arm(server, sandbox, WR_DEADLINE_RETRY_MS);
 }
 
 int wr_lifecycle_set_deadline(struct wr_server *server, struct wr_sandbox *sandbox,
@@ -72,7 +98,7 @@ int wr_lifecycle_set_deadline(struct wr_server *server, struct wr_sandbox *sandb
         return r;
     sandbox->deadline_ms = deadline_ms;
     wr_lifecycle_arm(server, sandbox, delay_ms);
-    record_update(server, sandbox, cause);
+    record_update(server, sandbox, cause, deadline_ms);
     return 0;
 }
 
@@ -90,7 +116,7 @@ int wr_lifecycle_set_settings(struct wr_server *server, struct wr_sandbox *sandb
     if (r == 0)
         r = wr_store_sandbox_set_settings(server->store, sandbox->id, text, err);
     if (r == 0) {
-        record_update(server, sandbox, cause);
+        record_update(server, sandbox, cause, 0);
         return 0;
     }
     /* As it was; connections that were cut stay so. */
@@ -171,13 +197,14 @@ int wr_lifecycle_kill(struct wr_server *server, struct wr_sandbox *sandbox,
 {
     struct done_op *op = wr_calloc(1, sizeof *op);
 
-    sandbox->state = WR_SANDBOX_KILLING;
+    wr_sandbox_set_state(server->sandboxes, sandbox, WR_SANDBOX_KILLING);
+    wr_pausing_end(sandbox);
+    wr_job_turns_drop(&server->turns, sandbox->id);
     /* Later attempts are for the first reason. */
     if (!sandbox->ending)
         sandbox->ending = cause->reason;
     wr_timer_stop(&sandbox->deadline);
-    wr_dial_drop_all(sandbox);
-    wr_egress_stop(sandbox);
+    wr_record_cut(sandbox);
     int r = op ? 0 : wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "kill of %s", sandbox->id);
     if (r == 0) {
         op->server = server;

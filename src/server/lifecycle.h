@@ -12,6 +12,8 @@
 
 struct wr_server;
 
+#define WR_DEADLINE_RETRY_MS 5000 /* of a pause at the deadline that failed */
+
 /* Why something happens to a sandbox; for log lines and events. */
 struct wr_cause {
     const char *reason; /* a static string */
@@ -28,6 +30,11 @@ void wr_lifecycle_kill_orphan(struct wr_server *server, const char *id);
 int wr_lifecycle_kill(struct wr_server *server, struct wr_sandbox *sandbox,
                       const struct wr_cause *cause, wr_done_fn fn, void *data, struct wr_error *err)
     WR_MUST_CHECK;
+/* What happens at its deadline, now: it is paused if its creator wants that, else killed. `fn` as
+ * above. */
+int wr_lifecycle_expire(struct wr_server *server, struct wr_sandbox *sandbox,
+                        const struct wr_cause *cause, wr_done_fn fn, void *data,
+                        struct wr_error *err) WR_MUST_CHECK;
 /* Moves the deadline to `delay_ms` from now. */
 int wr_lifecycle_set_deadline(struct wr_server *server, struct wr_sandbox *sandbox,
                               uint64_t delay_ms, const struct wr_cause *cause, struct wr_error *err)
@@ -41,7 +48,7 @@ void wr_lifecycle_gone(struct wr_server *server, const char *id, const char *rea
 /* The end of a sandbox: its row and its record go. */
 void wr_lifecycle_ended(struct wr_server *server, struct wr_sandbox *sandbox,
                         const struct wr_cause *cause);
-/* (Re)arms the timer of the sandbox's deadline; at the deadline it is killed. */
+/* (Re)arms the timer of the sandbox's deadline. */
 void wr_lifecycle_arm(struct wr_server *server, struct wr_sandbox *sandbox, uint64_t delay_ms);
 /* Drops every record without touching the sandboxes and their rows: the server is ending. */
 void wr_lifecycle_forget_all(struct wr_server *server);

@@ -12,19 +12,24 @@
 #include "server/auth/auth.h"
 #include "server/blanks.h"
 #include "server/drain.h"
+#include "server/durable.h"
 #include "server/egress/egress.h"
 #include "server/ingress/raw.h"
 #include "server/lifecycle.h"
+#include "server/pause_policy.h"
 #include "server/resync.h"
 #include "server/routes.h"
 #include "server/sampler.h"
 #include "server/server.h"
+#include "server/snapshot_resync.h"
+#include "server/snapshots.h"
 #include "server/store/store.h"
 #include "server/templates.h"
 #include "server/tls/terminator.h"
 #include "server/volume_content.h"
 #include "server/volume_resync.h"
 #include "server/volumes.h"
+#include "server/webhooks.h"
 
 #define MAX_CONNECTIONS      4096
 #define SHUTDOWN_TIMEOUT_MS  20000
@@ -49,6 +54,8 @@ static void on_signal(int signo, void *data)
     struct wr_server *server = data;
 
     wr_log(WR_LOG_INFO, "server ends", "signal", strsignal(signo), NULL);
+    if (signo == SIGTERM && server->config->pause.hibernate_at_end && !server->stopping)
+        wr_pause_policy_end(server->pause_policy);
     wr_drain_start(server);
 }
 
@@ -94,8 +101,12 @@ static void on_idle(struct wr_timer *timer, void *data)
     struct wr_error error = {0};
 
     (void)timer;
-    if (open_connections(server) > 0 || wr_sandbox_table_count(server->sandboxes) > 0 ||
-        wr_engine_pending(server->engine) > 0)
+    if (open_connections(server) > 0 || wr_engine_pending(server->engine) > 0 ||
+        wr_webhooks_flying(server->webhooks) > 0 ||
+        wr_sandbox_table_count(server->sandboxes) > wr_sandbox_table_paused(server->sandboxes))
+        quiet_ms = 0;
+    /* What is only frozen would end with the engine. */
+    else if (quiet_ms >= server->idle_timeout_ms && !wr_pause_policy_settle(server->pause_policy))
         quiet_ms = 0;
     if (quiet_ms < server->idle_timeout_ms) {
         start_idle_timer(server, server->idle_timeout_ms - quiet_ms);
@@ -213,11 +224,16 @@ static void on_resynced(const struct wr_error *error, void *data)
         stop_failed(server, error);
         return;
     }
-    if (!server->accepting && !server->draining && start_accepting(server, &own) < 0)
+    bool first = !server->accepting;
+    if (first && !server->draining && start_accepting(server, &own) < 0)
         stop_failed(server, &own);
+    if (first)
+        wr_pause_policy_start(server->pause_policy);
     wr_blanks_start(server->blanks);
-    if (!server->draining)
+    if (!server->draining) {
         wr_volume_resync(server);
+        wr_snapshot_resync(server);
+    }
 }
 
 static void on_engine_ready(void *data)
@@ -274,7 +290,8 @@ static int set_up(struct wr_server *server, int engine_fd, struct wr_error *err)
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return wr_fail_errno(err, WR_E_INTERNAL, "ignore SIGPIPE");
     server->sandboxes = wr_sandbox_table_new();
-    if (!server->sandboxes)
+    server->snapshots = wr_server_snapshots_new();
+    if (!server->sandboxes || !server->snapshots)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "table of sandboxes");
     int r = wr_store_open(server->config->state_dir, &server->store, err);
     if (r == 0)
@@ -282,10 +299,16 @@ static int set_up(struct wr_server *server, int engine_fd, struct wr_error *err)
     if (r == 0)
         r = wr_loop_new(&server->loop, err);
     if (r == 0)
+        wr_job_turns_init(&server->turns, server->loop, server->config->max_jobs);
+    if (r == 0)
         r = wr_signals_add(server->loop, &server->signals, signos, on_signal, server, err);
     if (r == 0)
         r = wr_engine_client_new(server->loop, wr_steal_fd(&owned_fd), &engine_events, server,
                                  &server->engine, err);
+    if (r == 0)
+        r = wr_durable_new(server, &server->durable, err);
+    if (r == 0)
+        r = wr_pause_policy_new(server, &server->pause_policy, err);
     if (r == 0)
         r = wr_sampler_new(server, &server->sampler, err);
     if (r == 0)
@@ -296,6 +319,8 @@ static int set_up(struct wr_server *server, int engine_fd, struct wr_error *err)
         r = wr_volumes_new(server, &server->volumes, err);
     if (r == 0)
         r = wr_volume_contents_new(server, &server->contents, err);
+    if (r == 0)
+        r = wr_webhooks_new(server, &server->webhooks, err);
     return r;
 }
 
@@ -304,14 +329,20 @@ static void tear_down(struct wr_server *server)
     stop_accepting(server);
     wr_timer_stop(&server->idle_timer);
     wr_timer_stop(&server->drain_timer);
+    wr_pause_policy_stop(server->pause_policy);
     if (server->sandboxes && server->loop)
         wr_lifecycle_forget_all(server);
+    wr_job_turns_stop(&server->turns);
     server->engine = wr_engine_client_free(server->engine);
+    server->durable = wr_durable_free(server->durable);
+    server->pause_policy = wr_pause_policy_free(server->pause_policy);
     server->blanks = wr_blanks_free(server->blanks);
     server->egress = wr_egress_free(server->egress);
     server->contents = wr_volume_contents_free(server->contents);
     server->volumes = wr_volumes_free(server->volumes);
+    server->snapshots = wr_server_snapshots_free(server->snapshots);
     server->sampler = wr_sampler_free(server->sampler);
+    server->webhooks = wr_webhooks_free(server->webhooks);
     if (server->store)
         wr_events_flush(server);
     wr_signals_remove(&server->signals);

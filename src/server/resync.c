@@ -5,10 +5,9 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "json/jread.h"
-#include "json/jwrite.h"
 #include "log/log.h"
 #include "server/egress/egress.h"
+#include "server/engine_list.h"
 #include "server/events.h"
 #include "server/records.h"
 #include "server/server.h"
@@ -18,11 +17,7 @@ struct resync_op {
     struct wr_server *server;
     wr_done_fn fn;
     void *data;
-    char id[WR_ID_LEN + 1]; /* the last one that was read */
 };
-
-static int list_page(struct wr_server *server, const char *after, struct resync_op *op,
-                     struct wr_error *err);
 
 /* ---- rows of the store ---- */
 
@@ -30,37 +25,81 @@ struct adoption {
     struct wr_server *server;
     const struct wr_record *seen;
     struct wr_error *err;
+    struct wr_sandbox *sandbox; /* of the table, once it was made */
+    bool row_paused;
     int r;
 };
 
+static bool copy_row(const struct wr_store_sandbox *row, struct wr_sandbox *sandbox)
+{
+    sandbox->deadline_ms = row->deadline_ms;
+    sandbox->timeout_ms = row->timeout_ms;
+    sandbox->unresponsive = row->unresponsive;
+    sandbox->resume_at_start = row->resume_at_start;
+    if (row->started_ms)
+        sandbox->created_ms = row->started_ms;
+    return wr_strcopy(sandbox->envd_token, sizeof sandbox->envd_token, row->envd_token) &&
+           wr_strcopy(sandbox->traffic_token, sizeof sandbox->traffic_token, row->traffic_token) &&
+           wr_strcopy(sandbox->control_token, sizeof sandbox->control_token, row->control_token) &&
+           wr_strcopy(sandbox->snapshot_template, sizeof sandbox->snapshot_template,
+                      row->snapshot_template) &&
+           wr_strcopy(sandbox->snapshot_name, sizeof sandbox->snapshot_name, row->snapshot_name);
+}
+
+static void run(struct wr_server *server, struct wr_sandbox *sandbox)
+{
+    uint64_t now_ms = wr_wall_ms();
+
+    /* Bounds what a row with a wrong clock can ask for. */
+    sandbox->deadline_ms =
+        WR_MIN(sandbox->deadline_ms, now_ms + (uint64_t)server->config->timeout_max_s * 1000);
+    wr_lifecycle_arm(server, sandbox,
+                     sandbox->deadline_ms > now_ms ? sandbox->deadline_ms - now_ms : 0);
+    wr_egress_start(server, sandbox);
+}
+
 static void adopt(const struct wr_store_sandbox *row, void *data)
 {
+    const struct wr_cause cause = {.reason = "error"};
     struct adoption *a = data;
     struct wr_sandbox *sandbox = NULL;
-    uint64_t now = wr_wall_ms();
     struct wr_error error = {0};
 
     a->r = wr_record_add(a->server, a->seen, row->team_id, &sandbox, a->err);
     if (a->r < 0)
         return;
-    /* Also bounds what a row with a wrong clock can ask for. */
-    sandbox->deadline_ms =
-        WR_MIN(row->deadline_ms, now + (uint64_t)a->server->config->timeout_max_s * 1000);
+    a->sandbox = sandbox;
+    a->row_paused = row->paused;
     /* Without its tokens it would be open to everybody. */
-    if (!wr_strcopy(sandbox->envd_token, sizeof sandbox->envd_token, row->envd_token) ||
-        !wr_strcopy(sandbox->traffic_token, sizeof sandbox->traffic_token, row->traffic_token))
-        sandbox->deadline_ms = now;
+    bool whole = copy_row(row, sandbox);
     if (wr_settings_read(row->settings, &sandbox->settings, &error) < 0)
         wr_log(WR_LOG_WARN, error.msg, "sandbox", sandbox->id, NULL);
-    wr_lifecycle_arm(a->server, sandbox,
-                     sandbox->deadline_ms > now ? sandbox->deadline_ms - now : 0);
-    wr_egress_start(a->server, sandbox);
+    if (!whole)
+        (void)!wr_lifecycle_kill(a->server, sandbox, &cause, NULL, NULL, &error);
+    else if (sandbox->state == WR_SANDBOX_RUNNING)
+        run(a->server, sandbox);
+}
+
+/* A server that ended between the engine's answer and the row. */
+static void correct_row(struct wr_server *server, const struct adoption *adoption)
+{
+    const struct wr_sandbox *sandbox = adoption->sandbox;
+    bool paused = sandbox->state == WR_SANDBOX_PAUSED;
+    struct wr_error error = {0};
+
+    if (paused == adoption->row_paused || sandbox->state == WR_SANDBOX_KILLING)
+        return;
+    int r = paused ? wr_store_sandbox_paused(server->store, sandbox->id, false, &error)
+                   : wr_store_sandbox_resumed(server->store, sandbox->id, sandbox->created_ms,
+                                              sandbox->deadline_ms, &error);
+    if (r < 0)
+        wr_log(WR_LOG_WARN, "the row of a sandbox was not changed", "sandbox", sandbox->id, "error",
+               error.msg, NULL);
 }
 
 /* A sandbox that the engine has and the table does not (a server that starts anew), or has already
  * (a new engine). */
-static int merge_one(struct wr_server *server, const json_t *json, char last_id[WR_ID_LEN + 1],
-                     struct wr_error *err)
+static int merge_one(struct wr_server *server, const json_t *json, struct wr_error *err)
 {
     struct wr_record seen;
     struct adoption adoption = {.server = server, .seen = &seen, .err = err};
@@ -68,15 +107,12 @@ static int merge_one(struct wr_server *server, const json_t *json, char last_id[
     int r = wr_record_read(json, &seen, err);
     if (r < 0)
         return r;
-    if (strcmp(seen.id, last_id) <= 0)
-        return wr_fail(err, WR_E_INTERNAL, 0, "the engine's list is not in order");
-    memcpy(last_id, seen.id, WR_ID_LEN + 1);
-
     struct wr_sandbox *sandbox = wr_sandbox_table_find(server->sandboxes, seen.id);
     if (sandbox) {
         sandbox->seen = true;
         if (sandbox->state == WR_SANDBOX_KILLING)
             wr_lifecycle_arm(server, sandbox, 0);
+        wr_pausing_found(server, sandbox, &seen);
         return 0;
     }
     r = wr_store_sandbox_get(server->store, seen.id, adopt, &adoption, err);
@@ -85,7 +121,11 @@ static int merge_one(struct wr_server *server, const json_t *json, char last_id[
         wr_lifecycle_kill_orphan(server, seen.id);
         return 0;
     }
-    return r < 0 ? r : adoption.r;
+    if (r == 0)
+        r = adoption.r;
+    if (r == 0)
+        correct_row(server, &adoption);
+    return r;
 }
 
 static void drop_unseen(struct wr_server *server)
@@ -126,7 +166,7 @@ static void note_team(const struct wr_store_sandbox *row, void *data)
 static int drop_rows(struct wr_server *server, struct wr_error *err)
 {
     struct wr_cause cause = {.reason = "lost"};
-    struct rows rows = {.server = server, .cap = WR_SERVER_MAX_SANDBOXES};
+    struct rows rows = {.server = server, .cap = WR_SERVER_MAX_SANDBOXES + WR_SERVER_MAX_PAUSED};
     struct wr_error ignored = {0};
 
     rows.ids = wr_calloc(rows.cap, sizeof rows.ids[0]);
@@ -145,70 +185,34 @@ static int drop_rows(struct wr_server *server, struct wr_error *err)
 
 /* ---- the engine's list ---- */
 
-static void finish_resync(struct resync_op *op, const struct wr_error *error)
+static int take(void *data, const char *id, const json_t *entry, struct wr_error *err)
 {
+    (void)id;
+    return merge_one(((const struct resync_op *)data)->server, entry, err);
+}
+
+static void done(const struct wr_error *error, void *data)
+{
+    struct resync_op *op = data;
+    struct wr_error own = {0};
+
+    if (!error) {
+        drop_unseen(op->server);
+        if (drop_rows(op->server, &own) < 0)
+            error = &own;
+    }
     op->fn(error, op->data);
     free(op);
 }
 
-static void on_page(const struct wr_engine_reply *reply, const struct wr_error *error, void *data)
-{
-    struct resync_op *op = data;
-    struct wr_error own = {0};
-    json_t *list = NULL, *item;
-    bool more = false;
-    size_t i;
-    const struct wr_json_field fields[] = {
-        {.name = "sandboxes",
-         .kind = WR_JSON_ARRAY,
-         .required = true,
-         .ret = &list,
-         .max = WR_ACTION_LIST_PAGE},
-        {.name = "more", .kind = WR_JSON_BOOL, .ret = &more},
-    };
-
-    if (error) {
-        finish_resync(op, error);
-        return;
-    }
-    int r = wr_json_read(reply->json, fields, WR_ARRAY_SIZE(fields), WR_JSON_IGNORE_UNKNOWN, &own);
-    json_array_foreach(list, i, item) {
-        if (r == 0)
-            r = merge_one(op->server, item, op->id, &own);
-    }
-    /* An empty page that promises more would go on for ever. */
-    if (r == 0 && more && json_array_size(list) > 0)
-        r = list_page(op->server, op->id, op, &own);
-    else if (r == 0) {
-        drop_unseen(op->server);
-        r = drop_rows(op->server, &own);
-        if (r == 0) {
-            finish_resync(op, NULL);
-            return;
-        }
-    }
-    if (r < 0)
-        finish_resync(op, &own);
-}
-
-static int list_page(struct wr_server *server, const char *after, struct resync_op *op,
-                     struct wr_error *err)
-{
-    wr_auto_buf json = WR_BUF(256);
-    struct wr_jw w;
-
-    wr_jw_init(&w, &json);
-    wr_jw_object(&w);
-    wr_jw_kstr(&w, "after", after);
-    wr_jw_end(&w);
-    int r = wr_jw_finish(&w);
-    if (r < 0)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, -r, "list of sandboxes");
-    return wr_record_call(server, WR_ACTION_LIST, &json, on_page, op, err);
-}
-
 int wr_resync(struct wr_server *server, wr_done_fn fn, void *data, struct wr_error *err)
 {
+    static const struct wr_engine_list list = {.action = WR_ACTION_LIST,
+                                               .name = "sandboxes",
+                                               .id_field = "id",
+                                               .id_valid = wr_id_valid,
+                                               .take = take,
+                                               .done = done};
     struct resync_op *op = wr_calloc(1, sizeof *op);
 
     if (!op)
@@ -218,7 +222,7 @@ int wr_resync(struct wr_server *server, wr_done_fn fn, void *data, struct wr_err
     op->data = data;
     wr_list_foreach(it, wr_sandbox_table_all(server->sandboxes))
         wr_list_entry(it, struct wr_sandbox, link)->seen = false;
-    int r = list_page(server, "", op, err);
+    int r = wr_engine_list(server, &list, op, err);
     if (r < 0)
         free(op);
     return r;

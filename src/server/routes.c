@@ -6,21 +6,30 @@
 #include "http/uri.h"
 #include "log/log.h"
 #include "server/api/errors.h"
+#include "server/api/events.h"
+#include "server/api/fork.h"
+#include "server/api/hibernate.h"
 #include "server/api/keys.h"
 #include "server/api/lifetime.h"
 #include "server/api/list.h"
 #include "server/api/logs.h"
 #include "server/api/metrics.h"
 #include "server/api/network_view.h"
+#include "server/api/pausing.h"
 #include "server/api/ports.h"
+#include "server/api/rollback.h"
 #include "server/api/sandboxes.h"
 #include "server/api/secrets.h"
+#include "server/api/snapshot_list.h"
+#include "server/api/snapshot_tree.h"
+#include "server/api/snapshots.h"
 #include "server/api/teams.h"
 #include "server/api/templates.h"
 #include "server/api/unavailable.h"
 #include "server/api/version.h"
 #include "server/api/volume_content.h"
 #include "server/api/volumes.h"
+#include "server/api/webhooks.h"
 #include "server/cors.h"
 #include "server/ingress/proxy.h"
 #include "server/ingress/route.h"
@@ -64,11 +73,15 @@ static const struct wr_route routes[] = {
     {"GET", "/sandboxes/{id}/ports/{port}", wr_api_ports},
     {"GET", "/sandboxes/{id}/network", wr_api_network_get},
     {"GET", "/sandboxes/{id}/network/log", wr_api_network_log},
-    {"POST", "/sandboxes/{id}/pause", wr_api_no_pause},
-    {"POST", "/sandboxes/{id}/resume", wr_api_no_pause},
-    {"POST", "/sandboxes/{id}/fork", wr_api_no_fork},
-    {"POST", "/sandboxes/{id}/snapshots", wr_api_no_snapshots},
-    {"GET", "/snapshots", wr_api_no_snapshots},
+    {"POST", "/sandboxes/{id}/pause", wr_api_sandboxes_pause},
+    {"POST", "/sandboxes/{id}/resume", wr_api_sandboxes_resume},
+    {"POST", "/sandboxes/{id}/fork", wr_api_fork},
+    {"POST", "/sandboxes/{id}/rollback", wr_api_rollback},
+    {"POST", "/sandboxes/{id}/snapshots", wr_api_snapshots_create},
+    {"GET", "/snapshots", wr_api_snapshots_list},
+    {"GET", "/snapshots/{id}/tree", wr_api_snapshots_tree},
+    {"POST", "/hibernate", wr_api_hibernate},
+    {"GET", "/hibernate", wr_api_hibernate_progress},
 
     {"GET", "/default-templates", wr_api_templates_list},
     {"GET", "/templates", wr_api_templates_list},
@@ -88,7 +101,7 @@ static const struct wr_route routes[] = {
     {"POST", "/templates/{id}", wr_api_no_builds},
     {"PATCH", "/templates/{id}", wr_api_no_builds},
     {"PATCH", "/v2/templates/{id}", wr_api_no_builds},
-    {"DELETE", "/templates/{id}", wr_api_no_builds},
+    {"DELETE", "/templates/{id}", wr_api_snapshots_remove},
     {"GET", "/templates/{id}/files/{hash}", wr_api_no_builds},
     {"POST", "/templates/{id}/builds/{build}", wr_api_no_builds},
     {"POST", "/v2/templates/{id}/builds/{build}", wr_api_no_builds},
@@ -115,6 +128,15 @@ static const struct wr_route routes[] = {
     {"GET", "/secrets/{id}", wr_api_secrets_get},
     {"POST", "/secrets/{id}", wr_api_secrets_update},
     {"DELETE", "/secrets/{id}", wr_api_secrets_remove},
+
+    {"GET", "/events/sandboxes", wr_api_events},
+    {"GET", "/events/sandboxes/{id}", wr_api_events_sandbox},
+    {"GET", "/events/webhooks", wr_api_webhooks_list},
+    {"POST", "/events/webhooks", wr_api_webhooks_create},
+    {"GET", "/events/webhooks/{id}", wr_api_webhooks_get},
+    {"PATCH", "/events/webhooks/{id}", wr_api_webhooks_change},
+    {"DELETE", "/events/webhooks/{id}", wr_api_webhooks_remove},
+    {"POST", "/events/webhooks/{id}/test", wr_api_webhooks_test},
 
     {"GET", "/nodes", wr_api_no_nodes},
     {"GET", "/nodes/{id}", wr_api_no_nodes},

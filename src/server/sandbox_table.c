@@ -11,7 +11,7 @@ struct wr_sandbox_table {
     struct wr_list buckets[BUCKETS];
     struct wr_list all;
     struct wr_list uses; /* struct wr_team_use; few */
-    size_t count;
+    size_t count, paused;
 };
 
 /* FNV-1a. Ids are made by this server from random bytes, so nobody can choose colliding ones. */
@@ -75,7 +75,7 @@ struct wr_sandbox *wr_sandbox_table_find(const struct wr_sandbox_table *table, c
     return NULL;
 }
 
-int wr_sandbox_new(const char *id, struct wr_sandbox **ret, struct wr_error *err)
+int wr_sandbox_record_new(const char *id, struct wr_sandbox **ret, struct wr_error *err)
 {
     if (!wr_id_valid(id))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "not a sandbox id");
@@ -92,7 +92,7 @@ int wr_sandbox_new(const char *id, struct wr_sandbox **ret, struct wr_error *err
     return 0;
 }
 
-struct wr_sandbox *wr_sandbox_free(struct wr_sandbox *sandbox)
+struct wr_sandbox *wr_sandbox_record_free(struct wr_sandbox *sandbox)
 {
     if (!sandbox)
         return NULL;
@@ -100,12 +100,49 @@ struct wr_sandbox *wr_sandbox_free(struct wr_sandbox *sandbox)
     json_decref(sandbox->settings);
     explicit_bzero(sandbox->envd_token, sizeof sandbox->envd_token);
     explicit_bzero(sandbox->traffic_token, sizeof sandbox->traffic_token);
-    for (size_t i = 0; i < sandbox->socket_count; i++)
-        wr_close(sandbox->sockets[i]);
+    explicit_bzero(sandbox->control_token, sizeof sandbox->control_token);
+    wr_sandbox_drop_sockets(sandbox);
     for (size_t i = 0; i < WR_ACTION_EGRESS_SOCKETS; i++)
         wr_close(sandbox->egress_fds[i]);
     free(sandbox);
     return NULL;
+}
+
+/* Where one of them is counted. */
+static size_t *count_of(struct wr_team_use *use, bool paused)
+{
+    return paused ? &use->paused : &use->sandboxes;
+}
+
+static void set_counts(struct wr_sandbox_table *table, struct wr_sandbox *sandbox, bool paused)
+{
+    if (paused == sandbox->counts_as_paused)
+        return;
+    --*count_of(sandbox->use, sandbox->counts_as_paused);
+    ++*count_of(sandbox->use, paused);
+    table->paused = paused ? table->paused + 1 : table->paused - 1;
+    sandbox->counts_as_paused = paused;
+}
+
+void wr_sandbox_set_state(struct wr_sandbox_table *table, struct wr_sandbox *sandbox,
+                          enum wr_sandbox_state state)
+{
+    sandbox->state = state;
+    /* One that is killed stays what it was. */
+    if (state != WR_SANDBOX_KILLING)
+        set_counts(table, sandbox, state == WR_SANDBOX_PAUSED);
+}
+
+static int check_room(const struct wr_sandbox_table *table, bool paused, struct wr_error *err)
+{
+    if (paused && table->paused >= WR_SERVER_MAX_PAUSED)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0, "more than %d sandboxes are paused",
+                       WR_SERVER_MAX_PAUSED);
+    if (!paused && table->count - table->paused >= WR_SERVER_MAX_SANDBOXES)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
+                       "you have reached the maximum number of concurrent E2B sandboxes (%d)",
+                       WR_SERVER_MAX_SANDBOXES);
+    return 0;
 }
 
 int wr_sandbox_table_insert(struct wr_sandbox_table *table, struct wr_sandbox *sandbox,
@@ -113,15 +150,17 @@ int wr_sandbox_table_insert(struct wr_sandbox_table *table, struct wr_sandbox *s
 {
     if (wr_sandbox_table_find(table, sandbox->id))
         return wr_fail(err, WR_E_ALREADY_EXISTS, 0, "sandbox %s exists already", sandbox->id);
-    if (table->count >= WR_SERVER_MAX_SANDBOXES)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
-                       "you have reached the maximum number of concurrent E2B sandboxes (%d)",
-                       WR_SERVER_MAX_SANDBOXES);
+    bool paused = sandbox->state == WR_SANDBOX_PAUSED;
+    int r = check_room(table, paused, err);
+    if (r < 0)
+        return r;
     struct wr_team_use *use = wr_sandbox_table_use(table, team_id);
     if (!use || !wr_strcopy(sandbox->team_id, sizeof sandbox->team_id, team_id))
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "sandbox %s", sandbox->id);
     sandbox->use = use;
-    use->sandboxes++;
+    sandbox->counts_as_paused = paused;
+    table->paused += paused;
+    ++*count_of(use, paused);
     wr_list_append(bucket_of(table, sandbox->id), &sandbox->bucket_link);
     wr_list_append(&table->all, &sandbox->link);
     table->count++;
@@ -133,11 +172,11 @@ int wr_sandbox_table_add(struct wr_sandbox_table *table, const char *id, const c
 {
     struct wr_sandbox *sandbox = NULL;
 
-    int r = wr_sandbox_new(id, &sandbox, err);
+    int r = wr_sandbox_record_new(id, &sandbox, err);
     if (r == 0)
         r = wr_sandbox_table_insert(table, sandbox, team_id, err);
     if (r < 0) {
-        wr_sandbox_free(sandbox);
+        wr_sandbox_record_free(sandbox);
         return r;
     }
     *ret = sandbox;
@@ -149,13 +188,19 @@ void wr_sandbox_table_remove(struct wr_sandbox_table *table, struct wr_sandbox *
     wr_list_remove(&sandbox->bucket_link);
     wr_list_remove(&sandbox->link);
     table->count--;
-    sandbox->use->sandboxes--;
-    wr_sandbox_free(sandbox);
+    table->paused -= sandbox->counts_as_paused;
+    --*count_of(sandbox->use, sandbox->counts_as_paused);
+    wr_sandbox_record_free(sandbox);
 }
 
 size_t wr_sandbox_table_count(const struct wr_sandbox_table *table)
 {
     return table->count;
+}
+
+size_t wr_sandbox_table_paused(const struct wr_sandbox_table *table)
+{
+    return table->paused;
 }
 
 struct wr_list *wr_sandbox_table_all(struct wr_sandbox_table *table)
@@ -167,6 +212,12 @@ void wr_sandbox_keep_sockets(struct wr_sandbox *sandbox, int *fds, size_t count)
 {
     for (size_t i = 0; i < count && sandbox->socket_count < WR_ACTION_MAX_SOCKETS; i++)
         sandbox->sockets[sandbox->socket_count++] = wr_steal_fd(&fds[i]);
+}
+
+void wr_sandbox_drop_sockets(struct wr_sandbox *sandbox)
+{
+    while (sandbox->socket_count > 0)
+        (void)wr_close(sandbox->sockets[--sandbox->socket_count]);
 }
 
 int wr_sandbox_take_socket(struct wr_sandbox *sandbox)

@@ -5,17 +5,23 @@
 #include "server/config.h"
 #include "server/engine_client.h"
 #include "server/events.h"
+#include "server/job_turns.h"
+#include "server/pausing.h"
 #include "server/sandbox_table.h"
 
 struct wr_server;
 struct wr_store;
 struct wr_auth;
+struct wr_durable;
 struct wr_blanks;
 struct wr_egress;
+struct wr_pause_policy;
 struct wr_sampler;
+struct wr_server_snapshots;
 struct wr_templates;
 struct wr_volume_contents;
 struct wr_volumes;
+struct wr_webhooks;
 
 /* One socket that clients connect to; the `data` of its HTTP server's handler. */
 struct wr_listener {
@@ -38,12 +44,18 @@ struct wr_server {
     struct wr_auth *auth;
     struct wr_sampler *sampler;
     struct wr_events events;
+    struct wr_pausing_counts pausing;
+    struct wr_job_turns turns; /* of what is saved and restored */
+    struct wr_pause_policy *pause_policy;
+    struct wr_durable *durable;
     struct wr_blanks *blanks;
     struct wr_egress *egress;
     struct wr_templates *templates; /* owned; NULL until somebody has asked for them */
+    struct wr_server_snapshots *snapshots;
     struct wr_volumes *volumes;
     struct wr_volume_contents *contents; /* the files of volumes */
-    uint64_t request_number;             /* of the last request of the control API */
+    struct wr_webhooks *webhooks;
+    uint64_t request_number; /* of the last request of the control API */
     struct wr_listener listeners[WR_MAX_LISTENERS];
     size_t listener_count;
     bool accepting; /* the listeners have their HTTP servers */

@@ -41,6 +41,28 @@ json_t *wr_settings_metadata(const json_t *settings)
     return json_object_get(settings, "metadata");
 }
 
+static const json_t *lifecycle(const json_t *settings, const char *key)
+{
+    return json_object_get(json_object_get(settings, "lifecycle"), key);
+}
+
+bool wr_settings_pauses(const json_t *settings)
+{
+    const char *what = json_string_value(lifecycle(settings, "onTimeout"));
+
+    return what && strcmp(what, "pause") == 0;
+}
+
+bool wr_settings_pause_memory(const json_t *settings)
+{
+    return !json_is_false(lifecycle(settings, "keepMemory"));
+}
+
+bool wr_settings_auto_resume(const json_t *settings)
+{
+    return json_is_true(lifecycle(settings, "autoResume"));
+}
+
 int wr_settings_write(const json_t *settings, char **ret, struct wr_error *err)
 {
     wr_auto_json *none = settings ? NULL : json_object();

@@ -13,6 +13,8 @@ int wr_server_check_tls(const char *cert_pem, const char *key_pem, struct wr_err
  * the setting. */
 int wr_server_check_egress(const struct wr_egress_config *config, struct wr_error *err)
     WR_MUST_CHECK;
+/* Whether `open` (may be NULL) lists ranges of addresses; `name` is that of the setting. */
+int wr_server_check_ranges(const char *name, const char *open, struct wr_error *err) WR_MUST_CHECK;
 /* When the store in `state_dir` knows no API key: makes one for the default team. 1 when it did
  * (wipe `ret_key` after use), 0 when there are keys. Called as the server's user, before it runs.
  */

@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "json/jwrite.h"
 #include "log/log.h"
-#include "server/creation.h"
+#include "server/create_action.h"
 #include "server/ingress/dial.h"
 #include "server/ingress/forward.h"
 #include "server/ingress/proxy.h"
@@ -111,7 +111,7 @@ static void drop_record(struct content *content)
     /* Hidden first: what is cut must not dial again. */
     sandbox->state = WR_SANDBOX_KILLING;
     wr_dial_drop_all(sandbox);
-    wr_sandbox_free(sandbox);
+    wr_sandbox_record_free(sandbox);
 }
 
 /* Takes it out of everything without touching the sandbox; `why` is for those who wait. The memory
@@ -303,7 +303,7 @@ static int take_created(struct content *content, const struct wr_engine_reply *r
 
     int r = wr_record_read(reply->json, &seen, err);
     if (r == 0)
-        r = wr_sandbox_new(seen.id, &content->sandbox, err);
+        r = wr_sandbox_record_new(seen.id, &content->sandbox, err);
     if (r == 0)
         r = wr_record_fill(content->sandbox, &seen, err);
     if (r < 0)
@@ -355,7 +355,9 @@ static int ask_engine(struct content *content, struct wr_error *err)
 
     memcpy(mounts.items[0].volume_id, content->volume_id, sizeof content->volume_id);
     memcpy(mounts.items[0].path, WR_ACTION_CONTENT_PATH, sizeof WR_ACTION_CONTENT_PATH);
-    int r = wr_create_write(&json, &spec, content->token, false);
+    /* Nobody will ever have news for it. */
+    const struct wr_create_tokens tokens = {content->token, ""};
+    int r = wr_create_write(&json, &spec, &tokens, false);
     r = r < 0 ? wr_fail(err, WR_E_UNAVAILABLE, -r, "content of a volume")
               : wr_record_call(content->contents->server, WR_ACTION_CREATE, &json, on_created,
                                content, err);

@@ -6,9 +6,8 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "json/jread.h"
-#include "json/jwrite.h"
 #include "log/log.h"
+#include "server/engine_list.h"
 #include "server/server.h"
 #include "server/volumes.h"
 
@@ -20,7 +19,6 @@ struct comparison {
     uint64_t began_ms;    /* wall clock: younger rows are not compared */
     struct wr_buf engine; /* ids of the engine's volumes, ascending, each with its NUL */
     struct wr_buf marked; /* ids of rows */
-    char after[ENTRY];
 };
 
 static struct comparison *comparison_free(struct comparison *c)
@@ -63,23 +61,14 @@ static void look_at_rows(struct comparison *c)
 
 /* ---- the engine's list ---- */
 
-static int ask_page(struct comparison *c, struct wr_error *err);
-
-static int take_one(struct comparison *c, const json_t *item, struct wr_error *err)
+static int take(void *data, const char *id, const json_t *entry, struct wr_error *err)
 {
-    const char *id = "";
+    struct comparison *c = data;
     struct wr_store_volume row;
     struct wr_error none = {0};
-    const struct wr_json_field field = {
-        .name = "volume", .kind = WR_JSON_STRING, .required = true, .ret = &id};
 
-    int r = wr_json_read(item, &field, 1, WR_JSON_IGNORE_UNKNOWN, err);
-    if (r < 0)
-        return r;
-    if (!wr_uuid_valid(id) || strcmp(id, c->after) <= 0)
-        return wr_fail(err, WR_E_INTERNAL, 0, "the engine's list of volumes is not in order");
-    memcpy(c->after, id, ENTRY);
-    r = wr_buf_append(&c->engine, id, ENTRY);
+    (void)entry;
+    int r = wr_buf_append(&c->engine, id, ENTRY);
     if (r < 0)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, -r, "list of volumes");
     if (wr_store_volume_get(c->server->store, id, &row, &none) == -WR_E_NOT_FOUND)
@@ -90,72 +79,31 @@ static int take_one(struct comparison *c, const json_t *item, struct wr_error *e
     return 0;
 }
 
-static int take_page(struct comparison *c, const json_t *reply, bool *ret_more,
-                     struct wr_error *err)
+static void complain(const struct wr_error *error)
 {
-    json_t *list = NULL, *item;
-    bool more = false;
-    size_t i;
-    const struct wr_json_field fields[] = {
-        {.name = "volumes",
-         .kind = WR_JSON_ARRAY,
-         .required = true,
-         .ret = &list,
-         .max = WR_ACTION_LIST_PAGE},
-        {.name = "more", .kind = WR_JSON_BOOL, .ret = &more},
-    };
-
-    int r = wr_json_read(reply, fields, WR_ARRAY_SIZE(fields), WR_JSON_IGNORE_UNKNOWN, err);
-    json_array_foreach(list, i, item) {
-        if (r == 0)
-            r = take_one(c, item, err);
-    }
-    /* An empty page that promises more would go on for ever. */
-    *ret_more = more && json_array_size(list) > 0;
-    return r;
+    wr_log(WR_LOG_WARN, "volumes were not compared with the engine's", "error", error->msg, NULL);
 }
 
-static void on_page(const struct wr_engine_reply *reply, const struct wr_error *error, void *data)
+static void done(const struct wr_error *error, void *data)
 {
     struct comparison *c = data;
-    struct wr_error own = {0};
-    bool more = false;
 
-    if (!error && take_page(c, reply->json, &more, &own) < 0)
-        error = &own;
-    if (!error && more) {
-        if (ask_page(c, &own) == 0)
-            return;
-        error = &own;
-    }
     if (!error)
         look_at_rows(c);
     else if (error->code != WR_E_UNAVAILABLE)
         /* A restart in the middle of the list comes with a new comparison. */
-        wr_log(WR_LOG_WARN, "volumes were not compared with the engine's", "error", error->msg,
-               NULL);
+        complain(error);
     comparison_free(c);
-}
-
-static int ask_page(struct comparison *c, struct wr_error *err)
-{
-    wr_auto_buf json = WR_BUF(256);
-    struct wr_jw w;
-
-    wr_jw_init(&w, &json);
-    wr_jw_object(&w);
-    wr_jw_kstr(&w, "after", c->after);
-    wr_jw_end(&w);
-    int r = wr_jw_finish(&w);
-    if (r < 0)
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, -r, "list of volumes");
-    const struct wr_engine_request request = {
-        .action = WR_ACTION_VOLUMES, .json = wr_buf_ptr(&json), .len = json.len};
-    return wr_engine_call(c->server->engine, &request, on_page, c, err);
 }
 
 void wr_volume_resync(struct wr_server *server)
 {
+    static const struct wr_engine_list list = {.action = WR_ACTION_VOLUMES,
+                                               .name = "volumes",
+                                               .id_field = "volume",
+                                               .id_valid = wr_uuid_valid,
+                                               .take = take,
+                                               .done = done};
     struct comparison *c = wr_calloc(1, sizeof *c);
     struct wr_error error = {0};
 
@@ -165,11 +113,10 @@ void wr_volume_resync(struct wr_server *server)
         c->began_ms = wr_wall_ms();
         wr_buf_init(&c->engine, MAX_VOLUMES * ENTRY);
         wr_buf_init(&c->marked, MAX_VOLUMES * ENTRY);
-        r = ask_page(c, &error);
+        r = wr_engine_list(server, &list, c, &error);
     }
     if (r < 0) {
-        wr_log(WR_LOG_WARN, "volumes were not compared with the engine's", "error", error.msg,
-               NULL);
+        complain(&error);
         if (c)
             comparison_free(c);
     }

@@ -283,7 +283,7 @@ size_t wr_volumes_users(struct wr_server *server, const char *id, struct wr_buf 
 
     wr_list_foreach(it, wr_sandbox_table_all(server->sandboxes)) {
         const struct wr_sandbox *sandbox = wr_list_entry(it, struct wr_sandbox, link);
-        if (sandbox->state != WR_SANDBOX_RUNNING || !wr_volume_mounts_have(sandbox->settings, id))
+        if (sandbox->state == WR_SANDBOX_KILLING || !wr_volume_mounts_have(sandbox->settings, id))
             continue;
         if (r == 0 && count < NAMED_USERS)
             r = wr_buf_printf(out, "%s%s", count ? ", " : "", sandbox->id);

@@ -15,6 +15,8 @@ static const char *const packages[] = {
     "python3", "python3-pip", "python3-venv", "python-is-python3", "ipython3", "python3-numpy",
     "python3-pandas", "python3-matplotlib", "python3-requests", "python3-pil", "python3-orjson",
     "python3-pydantic", "python3-jinja2", "python3-nbformat",
+    /* tests of projects */
+    "python3-pytest",
     /* numpy's linear algebra; the reference implementation is ten times slower */
     "libopenblas0-pthread",
     /* other languages and building */

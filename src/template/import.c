@@ -69,7 +69,7 @@ static int check_free_name(int data_dirfd, const char *name, struct wr_error *er
         if (!wr_strcopy(t.name, sizeof(t.name), name))
             return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the template name %.64s is too long",
                            name);
-        wr_manifest_default_aliases(&t);
+        wr_template_manifest_default_aliases(&t);
         return wr_template_check_names(data_dirfd, &t, err);
     }
     if (rc == -WR_E_INVALID_ARGUMENT) {
@@ -140,7 +140,7 @@ static int save_manifest(int data_dirfd, const char *name, const char *hash, int
         !wr_strcopy(t.layers[0], sizeof(t.layers[0]), hash) ||
         !wr_strcopy(t.user, sizeof(t.user), has_user(root_fd) ? "user" : "root"))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the template name %.64s is too long", name);
-    wr_manifest_default_aliases(&t);
+    wr_template_manifest_default_aliases(&t);
     int rc = wr_layer_size(root_fd, &t.size_bytes);
     if (rc < 0)
         return wr_fail(err, WR_E_INTERNAL, -rc, "cannot measure the new layer");

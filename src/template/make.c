@@ -242,7 +242,7 @@ static int start_manifest(const struct wr_definition *d, const char *name, struc
             err, WR_E_INVALID_ARGUMENT, 0,
             "\"%s\" is no template name: use a-z, 0-9, '.', '_' and '-', at most 63 characters",
             name);
-    wr_manifest_default_aliases(t);
+    wr_template_manifest_default_aliases(t);
     return 0;
 }
 

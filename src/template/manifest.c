@@ -36,7 +36,7 @@ static int read_layers(const json_t *layers, struct wr_template *t, struct wr_er
     return 0;
 }
 
-void wr_manifest_default_aliases(struct wr_template *t)
+void wr_template_manifest_default_aliases(struct wr_template *t)
 {
     const struct wr_definition *d = wr_definition_find(t->name);
     t->alias_count = 0;
@@ -102,7 +102,7 @@ static int fill(const struct raw *raw, const char *name, struct wr_template *t,
     if (rc == 0 && raw->aliases)
         rc = read_aliases(raw->aliases, t, err);
     else
-        wr_manifest_default_aliases(t);
+        wr_template_manifest_default_aliases(t);
     if (rc == 0)
         rc = check_env(raw->env, err);
     if (rc < 0)
@@ -119,8 +119,8 @@ static int fill(const struct raw *raw, const char *name, struct wr_template *t,
     return 0;
 }
 
-int wr_manifest_read(const char *text, size_t len, const char *name, struct wr_template *ret,
-                     struct wr_error *err)
+int wr_template_manifest_read(const char *text, size_t len, const char *name,
+                              struct wr_template *ret, struct wr_error *err)
 {
     struct raw raw = {0};
     const struct wr_json_field fields[] = {
@@ -177,7 +177,8 @@ static int write_env(struct wr_jw *w, const char *env_json, struct wr_error *err
     return 0;
 }
 
-int wr_manifest_write(const struct wr_template *t, struct wr_buf *out, struct wr_error *err)
+int wr_template_manifest_write(const struct wr_template *t, struct wr_buf *out,
+                               struct wr_error *err)
 {
     struct wr_jw w;
     wr_jw_init(&w, out);
@@ -211,5 +212,5 @@ int wr_manifest_write(const struct wr_template *t, struct wr_buf *out, struct wr
                        t->name);
     /* What is written has to be readable. */
     wr_auto_template check = {0};
-    return wr_manifest_read(wr_buf_ptr(out), out->len, t->name, &check, err);
+    return wr_template_manifest_read(wr_buf_ptr(out), out->len, t->name, &check, err);
 }

@@ -9,10 +9,10 @@
 
 /* `name` is what the file is called; the text has to agree. Without the field "aliases", which
  * earlier versions did not write, the default ones hold. DATA_LOSS says what is wrong. */
-int wr_manifest_read(const char *text, size_t len, const char *name, struct wr_template *ret,
-                     struct wr_error *err) WR_MUST_CHECK;
+int wr_template_manifest_read(const char *text, size_t len, const char *name,
+                              struct wr_template *ret, struct wr_error *err) WR_MUST_CHECK;
 /* Gives the template the aliases that Warren's own template of that name has, if there is one. */
-void wr_manifest_default_aliases(struct wr_template *t);
-/* Refuses what wr_manifest_read would refuse. */
-int wr_manifest_write(const struct wr_template *t, struct wr_buf *out, struct wr_error *err)
-    WR_MUST_CHECK;
+void wr_template_manifest_default_aliases(struct wr_template *t);
+/* Refuses what wr_template_manifest_read would refuse. */
+int wr_template_manifest_write(const struct wr_template *t, struct wr_buf *out,
+                               struct wr_error *err) WR_MUST_CHECK;

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "template/kept.h"
 #include "template/layer.h"
 #include "template/manifest.h"
 
@@ -184,7 +185,7 @@ int wr_template_load(int data_dirfd, const char *name, struct wr_template *ret,
         return not_found(data_dirfd, name, err);
     if (rc < 0)
         return wr_fail(err, WR_E_DATA_LOSS, -rc, "cannot read %s", path);
-    return wr_manifest_read(wr_buf_ptr(&text), text.len, name, ret, err);
+    return wr_template_manifest_read(wr_buf_ptr(&text), text.len, name, ret, err);
 }
 
 static bool has_alias(const struct wr_template *t, const char *alias)
@@ -240,7 +241,7 @@ int wr_template_save(int data_dirfd, const struct wr_template *t, struct wr_erro
     if (rc < 0)
         return rc;
     wr_auto_buf text = WR_BUF(WR_MANIFEST_MAX);
-    rc = wr_manifest_write(t, &text, err);
+    rc = wr_template_manifest_write(t, &text, err);
     if (rc < 0)
         return rc;
     rc = wr_file_replace(data_dirfd, path, wr_buf_ptr(&text), text.len, 0600, WR_DURABLE);
@@ -295,7 +296,7 @@ int wr_template_remove(int data_dirfd, const char *name, struct wr_error *err)
     if (unlinkat(data_dirfd, path, 0) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "cannot remove %s", path);
     for (size_t i = 0; rc == 0 && i < t.layer_count; i++)
-        if (!uses.used[i])
+        if (!uses.used[i] && !wr_layer_is_kept(data_dirfd, t.layers[i]))
             rc = wr_layer_remove(data_dirfd, t.layers[i], err);
     return rc;
 }

@@ -45,7 +45,7 @@ int wr_template_save(int data_dirfd, const struct wr_template *t, struct wr_erro
     WR_MUST_CHECK;
 int wr_template_list(int data_dirfd, void (*fn)(const struct wr_template *t, void *data),
                      void *data, struct wr_error *err) WR_MUST_CHECK;
-/* Removes the manifest and layers that no other template uses. */
+/* Removes the manifest and layers that no other template uses and nothing else needs (kept.h). */
 int wr_template_remove(int data_dirfd, const char *name, struct wr_error *err) WR_MUST_CHECK;
 /* O_DIRECTORY descriptor of a layer's tree. */
 int wr_template_layer_open(int data_dirfd, const char *hash, int *ret_fd, struct wr_error *err)

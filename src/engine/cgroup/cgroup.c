@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/str.h"
@@ -15,7 +16,7 @@
 
 /* Freezing takes 0.2 ms; a process in an uninterruptible wait delays it. */
 #define FREEZE_POLL_NS 200000
-#define FREEZE_POLLS   100
+#define FREEZE_MS      20
 
 struct wr_cgroup {
     const struct wr_cgroup_root *root; /* borrowed */
@@ -131,10 +132,12 @@ int wr_cgroup_open(struct wr_cgroup_root *root, const char *name, struct wr_cgro
 int wr_cgroup_set_limits(struct wr_cgroup *cgroup, const struct wr_cgroup_limits *limits,
                          struct wr_error *err)
 {
+    struct wr_error later;
     int r = 0;
-    for (size_t i = 0; r == 0 && i < cgroup->root->count; i++) {
+    for (size_t i = 0; i < cgroup->root->count; i++) {
         const struct wr_hierarchy *h = &cgroup->root->hierarchies[i];
-        r = wr_hierarchy_set_limits(h, cgroup->name, limits, false, err);
+        int one = wr_hierarchy_set_limits(h, cgroup->name, limits, false, r < 0 ? &later : err);
+        r = r < 0 ? r : one;
     }
     return r;
 }
@@ -153,12 +156,37 @@ struct wr_cgroup_join wr_cgroup_join(const struct wr_cgroup *cgroup)
     return join;
 }
 
+int wr_cgroup_top_fd(const struct wr_cgroup *cgroup)
+{
+    return cgroup->root->hierarchies[cgroup->root->count - 1].parent_fd;
+}
+
+int wr_cgroup_expel(const struct wr_cgroup *cgroup, pid_t pid, struct wr_error *err)
+{
+    char path[WR_CGROUP_PATH_MAX + 24], number[16];
+    int r = -ENAMETOOLONG;
+
+    if (wr_strformat(path, sizeof(path), ".%s/cgroup.procs", cgroup->root->own) &&
+        wr_strformat(number, sizeof(number), "%d", pid))
+        r = wr_file_write_str(wr_cgroup_top_fd(cgroup), path, number);
+    return r < 0 ? wr_fail(err, wr_code_from_errno(-r), -r, "move process %d out of cgroup %s", pid,
+                           cgroup->name)
+                 : 0;
+}
+
 int wr_cgroup_kill(struct wr_cgroup *cgroup, struct wr_error *err)
 {
     int r = wr_file_write_str(v2_dir(cgroup), "cgroup.kill", "1");
     if (r < 0)
         return wr_fail(err, wr_code_from_errno(-r), -r, "kill cgroup %s", cgroup->name);
     return 0;
+}
+
+bool wr_cgroup_is_freezing(const struct wr_cgroup *cgroup)
+{
+    char text[8];
+    return wr_file_read_line(v2_dir(cgroup), "cgroup.freeze", text, sizeof(text)) > 0 &&
+           text[0] == '1';
 }
 
 static bool is_frozen(const struct wr_cgroup *cgroup)
@@ -170,6 +198,13 @@ static bool is_frozen(const struct wr_cgroup *cgroup)
     return content && strstr(content, "frozen 1");
 }
 
+static int fail_freezing(const struct wr_cgroup *cgroup, struct wr_error *err)
+{
+    return wr_fail(err, WR_E_UNAVAILABLE, 0,
+                   "cgroup %s is still freezing: a process waits in the kernel; ask again",
+                   cgroup->name);
+}
+
 int wr_cgroup_freeze(struct wr_cgroup *cgroup, bool frozen, struct wr_error *err)
 {
     int r = wr_file_write_str(v2_dir(cgroup), "cgroup.freeze", frozen ? "1" : "0");
@@ -177,16 +212,29 @@ int wr_cgroup_freeze(struct wr_cgroup *cgroup, bool frozen, struct wr_error *err
         return wr_fail(err, wr_code_from_errno(-r), -r, "%s cgroup %s", frozen ? "freeze" : "thaw",
                        cgroup->name);
     }
-    if (!frozen)
-        return 0;
-    for (int i = 0; i < FREEZE_POLLS; i++) {
-        if (is_frozen(cgroup))
-            return 0;
+    return frozen ? wr_cgroup_wait_frozen(cgroup, FREEZE_MS, err) : 0;
+}
+
+int wr_cgroup_wait_frozen(const struct wr_cgroup *cgroup, uint64_t timeout_ms, struct wr_error *err)
+{
+    const uint64_t end_ms = wr_mono_end_ms(timeout_ms);
+    while (!is_frozen(cgroup)) {
+        if (wr_mono_ms() >= end_ms)
+            return fail_freezing(cgroup, err);
         nanosleep(&(struct timespec){.tv_nsec = FREEZE_POLL_NS}, NULL);
     }
-    return wr_fail(err, WR_E_UNAVAILABLE, 0,
-                   "cgroup %s is still freezing: a process waits in the kernel; ask again",
-                   cgroup->name);
+    return 0;
+}
+
+int wr_cgroup_set_swap(struct wr_cgroup *cgroup, uint64_t max_bytes, struct wr_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < cgroup->root->count; i++) {
+        const struct wr_hierarchy *h = &cgroup->root->hierarchies[i];
+        if ((h->controllers & WR_CONTROLLER_MEMORY) && h->ops->set_swap)
+            r = h->ops->set_swap(h, cgroup->name, max_bytes, err);
+    }
+    return r;
 }
 
 int wr_cgroup_remove(struct wr_cgroup_root *root, const char *name, struct wr_error *err)

@@ -75,6 +75,10 @@ struct wr_cgroup *wr_cgroup_free(struct wr_cgroup *cgroup);
 int wr_cgroup_set_limits(struct wr_cgroup *cgroup, const struct wr_cgroup_limits *limits,
                          struct wr_error *err) WR_MUST_CHECK;
 struct wr_cgroup_join wr_cgroup_join(const struct wr_cgroup *cgroup);
+/* Moves a process out of the v2 group, into the one that the engine was started in. Of v1 groups it
+ * stays a member. A job needs wr_cgroup_top_fd() for it: the directory that v2 is mounted on. */
+int wr_cgroup_top_fd(const struct wr_cgroup *cgroup);
+int wr_cgroup_expel(const struct wr_cgroup *cgroup, pid_t pid, struct wr_error *err) WR_MUST_CHECK;
 /* SIGKILL to every member, frozen ones too (cgroup.kill, kernel 5.14). Does not wait. */
 int wr_cgroup_kill(struct wr_cgroup *cgroup, struct wr_error *err) WR_MUST_CHECK;
 /*
@@ -82,6 +86,17 @@ int wr_cgroup_kill(struct wr_cgroup *cgroup, struct wr_error *err) WR_MUST_CHECK
  * ms it is -WR_E_UNAVAILABLE while the request stands: ask again, or thaw.
  */
 int wr_cgroup_freeze(struct wr_cgroup *cgroup, bool frozen, struct wr_error *err) WR_MUST_CHECK;
+/* Whether it was told to, even if not all members have stopped yet. */
+bool wr_cgroup_is_freezing(const struct wr_cgroup *cgroup);
+/* Blocks until all members of one that is being frozen have stopped. UNAVAILABLE after
+ * `timeout_ms`.
+ */
+int wr_cgroup_wait_frozen(const struct wr_cgroup *cgroup, uint64_t timeout_ms, struct wr_error *err)
+    WR_MUST_CHECK;
+/* How much of the members' memory may be in swap beside memory_max_bytes; normally nothing. Where
+ * the limit counts both together (v1) there is nothing to set. */
+int wr_cgroup_set_swap(struct wr_cgroup *cgroup, uint64_t max_bytes, struct wr_error *err)
+    WR_MUST_CHECK;
 /* rmdir everywhere. 0, or -WR_E_UNAVAILABLE while members are left (try again later). NOT_FOUND
  * counts as success. */
 int wr_cgroup_remove(struct wr_cgroup_root *root, const char *name, struct wr_error *err)

@@ -75,6 +75,13 @@ static int set_memory(const struct wr_hierarchy *h, const char *leaf, uint64_t m
     return r < 0 && err->os_errno == ENOENT ? 0 : r;
 }
 
+static int set_swap(const struct wr_hierarchy *h, const char *leaf, uint64_t max_bytes,
+                    struct wr_error *err)
+{
+    int r = wr_hierarchy_write_u64(h, leaf, "memory.swap.max", max_bytes, err);
+    return r < 0 && err->os_errno == ENOENT ? 0 : r;
+}
+
 static int set_cpu(const struct wr_hierarchy *h, const char *leaf, uint32_t cpu_millis,
                    struct wr_error *err)
 {
@@ -124,6 +131,7 @@ const struct wr_hierarchy_ops wr_hierarchy_v2 = {
     .shmem_key = "shmem",
     .prepare = prepare,
     .set_memory = set_memory,
+    .set_swap = set_swap,
     .set_cpu = set_cpu,
     .stats = stats,
     .join_fd = join_fd,

@@ -255,15 +255,29 @@ int wr_hierarchy_write_or_max(const struct wr_hierarchy *h, const char *leaf, co
                  : wr_hierarchy_write(h, leaf, file, "max", err);
 }
 
+/* Each of them: the kernel may refuse one (v1 a memory limit below the usage), and that must not
+ * leave the others loose. */
 int wr_hierarchy_set_limits(const struct wr_hierarchy *h, const char *leaf,
                             const struct wr_cgroup_limits *limits, bool fresh, struct wr_error *err)
 {
-    int r = 0;
-    if ((h->controllers & WR_CONTROLLER_MEMORY) && !(fresh && !limits->memory_max_bytes))
-        r = h->ops->set_memory(h, leaf, limits->memory_max_bytes, err);
-    if (r == 0 && (h->controllers & WR_CONTROLLER_CPU) && !(fresh && !limits->cpu_millis))
-        r = h->ops->set_cpu(h, leaf, limits->cpu_millis, err);
-    if (r == 0 && (h->controllers & WR_CONTROLLER_PIDS) && !(fresh && !limits->pids_max))
-        r = wr_hierarchy_write_or_max(h, leaf, "pids.max", limits->pids_max, err);
-    return r;
+    struct wr_error why[3] = {{.code = WR_OK}};
+    const int rcs[] = {
+        (h->controllers & WR_CONTROLLER_MEMORY) && !(fresh && !limits->memory_max_bytes)
+            ? h->ops->set_memory(h, leaf, limits->memory_max_bytes, &why[0])
+            : 0,
+        (h->controllers & WR_CONTROLLER_CPU) && !(fresh && !limits->cpu_millis)
+            ? h->ops->set_cpu(h, leaf, limits->cpu_millis, &why[1])
+            : 0,
+        (h->controllers & WR_CONTROLLER_PIDS) && !(fresh && !limits->pids_max)
+            ? wr_hierarchy_write_or_max(h, leaf, "pids.max", limits->pids_max, &why[2])
+            : 0,
+    };
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rcs); i++) {
+        if (rcs[i] < 0) {
+            *err = why[i];
+            return rcs[i];
+        }
+    }
+    return 0;
 }

@@ -69,6 +69,9 @@ struct wr_hierarchy_ops {
     /* Limits of a leaf; 0: none. */
     int (*set_memory)(const struct wr_hierarchy *h, const char *leaf, uint64_t max_bytes,
                       struct wr_error *err);
+    /* NULL: swap is part of the memory limit. */
+    int (*set_swap)(const struct wr_hierarchy *h, const char *leaf, uint64_t max_bytes,
+                    struct wr_error *err);
     int (*set_cpu)(const struct wr_hierarchy *h, const char *leaf, uint32_t cpu_millis,
                    struct wr_error *err);
     /* Fills the fields that this hierarchy knows. */

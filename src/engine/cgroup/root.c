@@ -211,6 +211,8 @@ int wr_cgroup_root_attach(const struct wr_cgroup_layout *layout, const char *ins
         root->hierarchies[i].fd = root->hierarchies[i].parent_fd = -1;
     if (!wr_strformat(root->directory, sizeof(root->directory), "warren-%s", instance))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, ENAMETOOLONG, "instance name");
+    if (layout->has_v2)
+        memcpy(root->own, layout->v2.own, sizeof(root->own));
 
     unsigned in_v2 = WR_CONTROLLERS_ALL;
     for (size_t i = 0; i < layout->v1_count; i++)

@@ -12,6 +12,7 @@ struct wr_cgroup_root {
     char directory[WR_CGROUP_NAME_MAX + 16]; /* "warren-<instance>" */
     uid_t member_uid;
     gid_t member_gid;
+    char own[WR_CGROUP_PATH_MAX]; /* v2: the engine's group below the mount; "" is its top */
     size_t count;
     struct wr_hierarchy hierarchies[WR_CGROUP_HIERARCHIES_MAX]; /* v1 ones first, the v2 one last */
 };

@@ -196,7 +196,8 @@ int wr_device_layer_open(int data_dirfd, const struct wr_device_contents *conten
     return rc;
 }
 
-void wr_device_layer_collect(int data_dirfd, int layer_fd)
+void wr_device_layer_collect(int data_dirfd, int layer_fd,
+                             bool (*used)(const char *name, void *data), void *data)
 {
     int layers = openat(data_dirfd, "layers", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *dir = layers < 0 ? NULL : fdopendir(layers);
@@ -208,7 +209,8 @@ void wr_device_layer_collect(int data_dirfd, int layer_fd)
     while (dir && (entry = readdir(dir))) {
         if (!wr_starts_with(entry->d_name, ".warren-") || fstat(layer_fd, &current) < 0 ||
             fstatat(layers, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-            (st.st_ino == current.st_ino && st.st_dev == current.st_dev))
+            (st.st_ino == current.st_ino && st.st_dev == current.st_dev) ||
+            used(entry->d_name, data))
             continue;
         (void)!wr_remove_tree(layers, entry->d_name); /* the next start tries again */
     }

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/error.h"
 
 /* tools/embed-files writes a table of these. */
@@ -24,6 +26,6 @@ struct wr_device_contents {
 /* Makes (or finds) <data>/layers/.warren-<hash of contents>; *ret_fd is the caller's. */
 int wr_device_layer_open(int data_dirfd, const struct wr_device_contents *contents, int *ret_fd,
                          struct wr_error *err) WR_MUST_CHECK;
-/* Removes the device layers of other versions. Only while no sandbox runs: those keep using theirs.
- */
-void wr_device_layer_collect(int data_dirfd, int layer_fd);
+/* Removes the device layers of other versions for which used() is false. */
+void wr_device_layer_collect(int data_dirfd, int layer_fd,
+                             bool (*used)(const char *name, void *data), void *data);

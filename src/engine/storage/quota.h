@@ -8,12 +8,27 @@
 
 struct wr_quota;
 
+/* A copy of one entry of a directory that make() or clone() made. */
+struct wr_quota_clone {
+    int src_fd;       /* that directory; nobody writes below it */
+    const char *keep; /* a directory in it: the only entry that the copy has */
+    int parent_fd;    /* where the copy comes */
+    const char *name;
+    /* Its own limit. It may be a little higher until set_limit(), so that there is room for the
+     * copy of what is full. */
+    uint64_t max_bytes;
+};
+
 struct wr_quota_ops {
     void (*free)(struct wr_quota *quota);
     /* Makes the empty directory, limited. *ret_fd is owned by the caller. Undoes itself on failure.
      */
     int (*make)(struct wr_quota *quota, int parent_fd, const char *name, uint64_t max_bytes,
                 int *ret_fd, struct wr_error *err);
+    /* The same with a copy in it; of constant time on btrfs, else blocks are shared where the file
+     * system can, or written again. DATA_LOSS without `keep`. */
+    int (*clone)(struct wr_quota *quota, const struct wr_quota_clone *clone, int *ret_fd,
+                 struct wr_error *err);
     int (*set_limit)(struct wr_quota *quota, int fd, uint64_t max_bytes, struct wr_error *err);
     int (*usage)(struct wr_quota *quota, int fd, uint64_t *ret_used_bytes, uint64_t *ret_max_bytes,
                  struct wr_error *err);
@@ -25,12 +40,19 @@ struct wr_quota_ops {
     int (*remove)(struct wr_quota *quota, int parent_fd, const char *name, struct wr_error *err);
     /* Bounded work; true when there is more to do at once. */
     bool (*collect)(struct wr_quota *quota);
+    /* If there is little room: asks for that of what was removed. NULL: it comes back at once, or
+     * by collect(). */
+    void (*reclaim)(struct wr_quota *quota);
 };
 
 /* First member of each implementation's struct. */
 struct wr_quota {
     const struct wr_quota_ops *ops;
     const char *kind; /* static: "btrfs-squota", ... */
+    int own_fd;       /* what it keeps open besides the volume: a job needs it too */
+    /* A clone is charged for what is written into it, not for what it has in common with others:
+     * that stays with whoever wrote it, even when that is removed. */
+    bool shares_for_free;
 };
 
 /* What wr_quota_btrfs_open() may switch on when the file system has no quotas yet. */

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -29,13 +30,14 @@
 /* linux/btrfs.h of Debian 12 (6.1) lacks it. */
 #define QUOTA_CTL_ENABLE_SIMPLE 4U
 #define COLLECT_STEPS           64
+#define LOW_SHARE               8 /* less than that part of the volume is free */
+#define SIMPLE                  "btrfs-squota"
 
 struct btrfs_quota {
-    struct wr_quota base;
-    int volume_fd; /* borrowed */
-    int sysfs_fd;  /* /sys/fs/btrfs/<fsid>/qgroups */
-    bool stale;    /* there may be qgroups without a subvolume */
-    DIR *scan;     /* the pass over sysfs_fd that collect() is in, or NULL */
+    struct wr_quota base; /* own_fd: /sys/fs/btrfs/<fsid>/qgroups */
+    int volume_fd;        /* borrowed */
+    bool stale;           /* there may be qgroups without a subvolume */
+    DIR *scan;            /* the pass over the qgroups that collect() is in, or NULL */
 };
 
 static struct btrfs_quota *self(struct wr_quota *quota)
@@ -48,7 +50,7 @@ static void btrfs_free(struct wr_quota *quota)
     struct btrfs_quota *q = self(quota);
     if (q->scan)
         closedir(q->scan);
-    wr_close(q->sysfs_fd);
+    wr_close(q->base.own_fd);
     free(q);
 }
 
@@ -88,7 +90,7 @@ static const char *read_kind(int sysfs_fd)
     char mode[16];
     bool simple =
         wr_file_read_line(sysfs_fd, "mode", mode, sizeof(mode)) >= 0 && wr_streq(mode, "squota");
-    return simple ? "btrfs-squota" : "btrfs-qgroup";
+    return simple ? SIMPLE : "btrfs-qgroup";
 }
 
 /* The subvolume in which fd is. 0 or -errno. */
@@ -119,22 +121,77 @@ static int subvolume_ioctl(int parent_fd, unsigned long request, const char *nam
     return ioctl(parent_fd, request, &args) < 0 ? -errno : 0;
 }
 
-static int btrfs_make(struct wr_quota *quota, int parent_fd, const char *name, uint64_t max_bytes,
-                      int *ret_fd, struct wr_error *err)
+/* Only the engine and overlayfs make entries there: a few, of which one is large at most. */
+static int keep_only(int fd, const char *keep)
 {
-    (void)quota;
-    int r = subvolume_ioctl(parent_fd, BTRFS_IOC_SUBVOL_CREATE, name);
-    if (r < 0)
-        return wr_fail(err, wr_code_from_errno(-r), -r, "make subvolume %s", name);
-    wr_auto_close int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    r = fd < 0 ? -errno : limit(fd, max_bytes);
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    int r = 0;
+    bool found = false;
+    if (!dir) {
+        wr_close(copy);
+        return -errno;
+    }
+    for (const struct dirent *e = readdir(dir); e && r == 0; e = readdir(dir)) {
+        if (wr_streq(e->d_name, keep))
+            found = true;
+        else if (!wr_streq(e->d_name, ".") && !wr_streq(e->d_name, ".."))
+            r = wr_remove_tree(fd, e->d_name);
+    }
+    closedir(dir);
+    return r < 0 || found ? r : -ENOENT;
+}
+
+/*
+ * Opens what was made, limited; removes it again on failure. `keep`: NULL for all that is in it.
+ * The rest goes before the limit comes, because even a removal needs room.
+ */
+static int finish_make(struct wr_quota *quota, const struct wr_quota_clone *made, int *ret_fd,
+                       struct wr_error *err)
+{
+    wr_auto_close int fd =
+        openat(made->parent_fd, made->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int r = fd < 0 ? -errno : 0;
+    if (r == 0 && made->keep)
+        r = keep_only(fd, made->keep);
+    enum wr_code code = r == -ENOENT ? WR_E_DATA_LOSS : wr_code_from_errno(-r);
+    if (r == 0) {
+        r = limit(fd, made->max_bytes);
+        code = wr_code_from_errno(-r);
+    }
     if (r < 0) {
-        int undo = subvolume_ioctl(parent_fd, BTRFS_IOC_SNAP_DESTROY, name);
-        return wr_fail(err, wr_code_from_errno(-r), -r, "limit subvolume %s%s", name,
+        struct wr_error undo_err;
+        fd = wr_close(fd);
+        int undo = quota->ops->remove(quota, made->parent_fd, made->name, &undo_err);
+        return wr_fail(err, code, -r, "limit subvolume %s%s", made->name,
                        undo < 0 ? " (and it could not be removed)" : "");
     }
     *ret_fd = wr_steal_fd(&fd);
     return 0;
+}
+
+static int btrfs_make(struct wr_quota *quota, int parent_fd, const char *name, uint64_t max_bytes,
+                      int *ret_fd, struct wr_error *err)
+{
+    const struct wr_quota_clone made = {
+        .src_fd = -1, .parent_fd = parent_fd, .name = name, .max_bytes = max_bytes};
+    int r = subvolume_ioctl(parent_fd, BTRFS_IOC_SUBVOL_CREATE, name);
+    if (r < 0)
+        return wr_fail(err, wr_code_from_errno(-r), -r, "make subvolume %s", name);
+    return finish_make(quota, &made, ret_fd, err);
+}
+
+/* The kernel writes what is still only in memory of the original, then copies one block. */
+static int btrfs_clone(struct wr_quota *quota, const struct wr_quota_clone *clone, int *ret_fd,
+                       struct wr_error *err)
+{
+    struct btrfs_ioctl_vol_args_v2 args = {.fd = clone->src_fd};
+    if (!wr_strcopy(args.name, sizeof(args.name), clone->name))
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, ENAMETOOLONG, "clone a subvolume");
+    if (ioctl(clone->parent_fd, BTRFS_IOC_SNAP_CREATE_V2, &args) < 0)
+        return wr_fail_errno(err, wr_code_from_errno(errno), "clone a subvolume to %s",
+                             clone->name);
+    return finish_make(quota, clone, ret_fd, err);
 }
 
 static int btrfs_set_limit(struct wr_quota *quota, int fd, uint64_t max_bytes, struct wr_error *err)
@@ -161,16 +218,29 @@ static int btrfs_usage(struct wr_quota *quota, int fd, uint64_t *ret_used_bytes,
     uint64_t id = 0, referenced = 0, reserved = 0, max_bytes = 0;
     int r = subvolume_id(fd, &id);
     if (r == 0)
-        r = read_number(q->sysfs_fd, id, "referenced", &referenced);
+        r = read_number(q->base.own_fd, id, "referenced", &referenced);
     if (r == 0)
-        r = read_number(q->sysfs_fd, id, "rsv_data", &reserved);
+        r = read_number(q->base.own_fd, id, "rsv_data", &reserved);
     if (r == 0)
-        r = read_number(q->sysfs_fd, id, "max_referenced", &max_bytes);
+        r = read_number(q->base.own_fd, id, "max_referenced", &max_bytes);
     if (r < 0)
         return wr_fail(err, wr_code_from_errno(-r), -r, "usage of subvolume %" PRIu64, id);
     *ret_used_bytes = referenced + reserved;
     *ret_max_bytes = max_bytes;
     return 0;
+}
+
+/*
+ * The blocks of removed subvolumes are freed by a thread that the file system wakes every 30 s.
+ * Whoever makes room on a full volume wants to have it before that.
+ */
+static void btrfs_reclaim(struct wr_quota *quota)
+{
+    const struct btrfs_quota *q = self(quota);
+    struct statvfs space;
+    uint64_t ignored = 0;
+    if (fstatvfs(q->volume_fd, &space) == 0 && space.f_bavail < space.f_blocks / LOW_SHARE)
+        (void)ioctl(q->volume_fd, BTRFS_IOC_START_SYNC, &ignored);
 }
 
 static int btrfs_remove(struct wr_quota *quota, int parent_fd, const char *name,
@@ -188,6 +258,7 @@ static int btrfs_remove(struct wr_quota *quota, int parent_fd, const char *name,
     if (r < 0)
         return wr_fail(err, wr_code_from_errno(-r), -r, "remove subvolume %s", name);
     self(quota)->stale = true;
+    btrfs_reclaim(quota);
     return 0;
 }
 
@@ -218,6 +289,18 @@ static enum subvolume subvolume_state(int volume_fd, uint64_t id)
     return refs ? SUBVOLUME_LIVE : SUBVOLUME_DYING;
 }
 
+/*
+ * With simple quotas a qgroup pays for what its subvolume wrote as long as a clone still has it.
+ * Without the qgroup the kernel could not book the end of that, and some versions then stop the
+ * whole file system. (Newer ones refuse the removal.)
+ */
+static bool is_charged(const struct btrfs_quota *q, uint64_t id)
+{
+    uint64_t referenced = 0;
+    return q->base.shares_for_free &&
+           (read_number(q->base.own_fd, id, "referenced", &referenced) < 0 || referenced > 0);
+}
+
 /* Removes the qgroup of this sysfs entry if its subvolume is gone. */
 static void collect_one(struct btrfs_quota *q, const char *name)
 {
@@ -229,7 +312,7 @@ static void collect_one(struct btrfs_quota *q, const char *name)
     enum subvolume state = subvolume_state(q->volume_fd, id);
     if (state == SUBVOLUME_DYING)
         q->stale = true;
-    if (state != SUBVOLUME_GONE)
+    if (state != SUBVOLUME_GONE || is_charged(q, id))
         return;
     args.qgroupid = id;
     /* Gone already is what we want; anything else is tried again after the next removal. */
@@ -243,7 +326,7 @@ static bool btrfs_collect(struct wr_quota *quota)
     if (!q->scan) {
         if (!q->stale)
             return false;
-        int fd = openat(q->sysfs_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int fd = openat(q->base.own_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         q->scan = fd < 0 ? NULL : fdopendir(fd);
         if (!q->scan) {
             wr_close(fd);
@@ -273,10 +356,12 @@ static const struct wr_quota_ops btrfs_ops = {
     .forked = btrfs_forked,
     .free = btrfs_free,
     .make = btrfs_make,
+    .clone = btrfs_clone,
     .set_limit = btrfs_set_limit,
     .usage = btrfs_usage,
     .remove = btrfs_remove,
     .collect = btrfs_collect,
+    .reclaim = btrfs_reclaim,
 };
 
 int wr_quota_btrfs_open(int volume_fd, unsigned enable, struct wr_quota **ret, struct wr_error *err)
@@ -297,8 +382,9 @@ int wr_quota_btrfs_open(int volume_fd, unsigned enable, struct wr_quota **ret, s
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "btrfs quota");
     q->base.ops = &btrfs_ops;
     q->base.kind = read_kind(sysfs_fd);
+    q->base.shares_for_free = wr_streq(q->base.kind, SIMPLE);
     q->volume_fd = volume_fd;
-    q->sysfs_fd = wr_steal_fd(&sysfs_fd);
+    q->base.own_fd = wr_steal_fd(&sysfs_fd);
     q->stale = true; /* an earlier engine may have been interrupted */
     *ret = &q->base;
     return 0;

@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 #include <linux/quota.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -23,6 +24,7 @@
 #include "base/rand.h"
 #include "base/str.h"
 #include "engine/storage/quota.h"
+#include "engine/storage/tree_copy.h"
 
 /* Away from the small numbers that people put into /etc/projid. */
 #define PROJECT_FIRST    0x40000000U
@@ -33,12 +35,13 @@
 #define MIN_INODES      1024
 #define BASIC_BLOCK     512
 #define COLLECT_STEPS   256
+/* Of a copy: its files may be in more pieces than those that it is made of. */
+#define COPY_MORE_BYTES (16 * WR_MIB)
 
 struct project_quota {
-    struct wr_quota base;
-    int volume_fd; /* borrowed */
-    int trash_fd;
-    uint32_t next; /* where the search for a free id goes on */
+    struct wr_quota base; /* own_fd: trash/ */
+    int volume_fd;        /* borrowed */
+    uint32_t next;        /* where the search for a free id goes on */
 };
 
 static struct project_quota *self(struct wr_quota *quota)
@@ -60,7 +63,7 @@ void wr_quota_project_limits(uint64_t max_bytes, uint64_t *ret_blocks, uint64_t 
 
 static void project_free(struct wr_quota *quota)
 {
-    wr_close(self(quota)->trash_fd);
+    wr_close(quota->own_fd);
     free(self(quota));
 }
 
@@ -118,12 +121,24 @@ static int set_project(int fd, uint32_t id)
     return ioctl(fd, FS_IOC_FSSETXATTR, &attr) < 0 ? -errno : 0;
 }
 
+/* Jobs of the engine make uppers too (job.h): nobody else may take an id between the moment that it
+ * is found and the moment that it has an inode. Held for a moment. The lock, or -errno. */
+static int lock_projects(const struct project_quota *q)
+{
+    wr_auto_close int fd = openat(q->base.own_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = fd < 0 ? -errno : 0;
+    while (r == 0 && flock(fd, LOCK_EX) < 0)
+        r = errno == EINTR ? 0 : -errno;
+    return r < 0 ? r : wr_steal_fd(&fd);
+}
+
 static int project_make(struct wr_quota *quota, int parent_fd, const char *name, uint64_t max_bytes,
                         int *ret_fd, struct wr_error *err)
 {
     struct project_quota *q = self(quota);
     uint32_t id = 0;
-    int r = allocate_project(q, &id);
+    wr_auto_close int lock = lock_projects(q);
+    int r = lock < 0 ? lock : allocate_project(q, &id);
     if (r < 0)
         return wr_fail(err, wr_code_from_errno(-r), -r, "find a free project id");
     if (mkdirat(parent_fd, name, 0755) < 0)
@@ -135,6 +150,27 @@ static int project_make(struct wr_quota *quota, int parent_fd, const char *name,
     if (r < 0) {
         (void)unlinkat(parent_fd, name, AT_REMOVEDIR);
         return wr_fail(err, wr_code_from_errno(-r), -r, "limit directory %s", name);
+    }
+    *ret_fd = wr_steal_fd(&fd);
+    return 0;
+}
+
+static int project_clone(struct wr_quota *quota, const struct wr_quota_clone *clone, int *ret_fd,
+                         struct wr_error *err)
+{
+    wr_auto_close int fd = -1;
+    struct wr_error undo_err;
+    int r = quota->ops->make(quota, clone->parent_fd, clone->name,
+                             clone->max_bytes + COPY_MORE_BYTES, &fd, err);
+    if (r < 0)
+        return r;
+    r = wr_tree_copy(clone->src_fd, fd, clone->keep);
+    if (r < 0) {
+        fd = wr_close(fd);
+        int undo = quota->ops->remove(quota, clone->parent_fd, clone->name, &undo_err);
+        return wr_fail(err, r == -ENOENT ? WR_E_DATA_LOSS : wr_code_from_errno(-r), -r,
+                       "copy %s to %s%s", clone->keep, clone->name,
+                       undo < 0 ? " (and what was copied could not be removed)" : "");
     }
     *ret_fd = wr_steal_fd(&fd);
     return 0;
@@ -183,7 +219,7 @@ static int project_remove(struct wr_quota *quota, int parent_fd, const char *nam
     if (r == -ENOENT)
         return 0;
     if (r == 0)
-        r = move_to_trash(parent_fd, name, q->trash_fd);
+        r = move_to_trash(parent_fd, name, q->base.own_fd);
     if (r == 0 && id >= PROJECT_FIRST && id <= PROJECT_LAST)
         r = set_project_limit(q, id, 0);
     return r < 0 ? wr_fail(err, wr_code_from_errno(-r), -r, "remove directory %s", name) : 0;
@@ -261,12 +297,13 @@ bool wr_quota_empty_trash(int trash_fd, unsigned steps)
 
 static bool project_collect(struct wr_quota *quota)
 {
-    return wr_quota_empty_trash(self(quota)->trash_fd, COLLECT_STEPS);
+    return wr_quota_empty_trash(quota->own_fd, COLLECT_STEPS);
 }
 
 static const struct wr_quota_ops project_ops = {
     .free = project_free,
     .make = project_make,
+    .clone = project_clone,
     .set_limit = project_set_limit,
     .usage = project_usage,
     .remove = project_remove,
@@ -295,7 +332,7 @@ int wr_quota_project_open(int volume_fd, const char *kind, struct wr_quota **ret
     q->base.ops = &project_ops;
     q->base.kind = kind;
     q->volume_fd = volume_fd;
-    q->trash_fd = wr_steal_fd(&trash_fd);
+    q->base.own_fd = wr_steal_fd(&trash_fd);
     q->next = PROJECT_FIRST;
     *ret = &q->base;
     return 0;

@@ -237,11 +237,13 @@ static void run_removal(const struct wr_shares *shares, const char *name)
     _exit(shares->quota->ops->remove(shares->quota, 0, name, &err) < 0);
 }
 
-/* What fails is found by the next wr_shares_open(). */
-static void remove_elsewhere(struct wr_shares *shares, const char *name)
+/* Where it takes time, in a process of its own. What fails is found by the next wr_shares_open().
+ */
+static void remove_gone(struct wr_shares *shares, const char *name)
 {
+    const struct wr_quota_ops *ops = shares->quota->ops;
     struct wr_error err;
-    pid_t pid = fork();
+    pid_t pid = ops->remove_waits ? fork() : -1;
 
     if (pid == 0)
         run_removal(shares, name);
@@ -249,8 +251,8 @@ static void remove_elsewhere(struct wr_shares *shares, const char *name)
         (void)!waitpid(pid, NULL, 0);
     else if (remove_top(shares, name, &err) < 0)
         wr_log(WR_LOG_WARN, err.msg, NULL);
-    if (shares->quota->ops->forked)
-        shares->quota->ops->forked(shares->quota);
+    if (ops->forked)
+        ops->forked(shares->quota);
 }
 
 void wr_shares_drain(struct wr_shares *shares)
@@ -281,7 +283,7 @@ int wr_share_remove(struct wr_shares *shares, const char *id, struct wr_error *e
     wr_random_id(gone + strlen(GONE), WR_ID_LEN);
     if (renameat(shares->dirfd, id, shares->dirfd, gone) < 0)
         return wr_fail_errno(err, WR_E_INTERNAL, "remove volume %s", id);
-    remove_elsewhere(shares, gone);
+    remove_gone(shares, gone);
     return 0;
 }
 
@@ -365,7 +367,7 @@ static void remove_half_made(const char *id, void *data)
     struct wr_error err;
 
     if (wr_starts_with(id, GONE)) {
-        remove_elsewhere(shares, id);
+        remove_gone(shares, id);
         return;
     }
     if (open_top(shares, id, &top) < 0 || has_record(top))

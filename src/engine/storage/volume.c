@@ -190,6 +190,14 @@ struct wr_quota *wr_volume_quota(const struct wr_volume *volume)
     return volume->quota;
 }
 
+void wr_volume_fds(const struct wr_volume *volume, int ret[static WR_VOLUME_FDS])
+{
+    ret[0] = volume->data_fd;
+    ret[1] = volume->fd;
+    ret[2] = volume->uppers_fd;
+    ret[3] = volume->quota->own_fd;
+}
+
 static int check_name(const char *name, struct wr_error *err)
 {
     bool ok = wr_str_only(name, "abcdefghijklmnopqrstuvwxyz0123456789._-", 1, NAME_MAX_BYTES) &&
@@ -208,20 +216,18 @@ static int check_limit(uint64_t max_bytes, struct wr_error *err)
     return 0;
 }
 
-/* "u" and "w", with exactly 0755 whatever the umask is. */
-static int make_directories(int fd)
+/* With exactly 0755, whatever the umask is. */
+static int make_directory(int fd, const char *name)
 {
-    static const char *const names[] = {"u", "w"};
-    for (size_t i = 0; i < WR_ARRAY_SIZE(names); i++) {
-        if (mkdirat(fd, names[i], 0755) < 0 || fchmodat(fd, names[i], 0755, 0) < 0)
-            return -errno;
-    }
-    return 0;
+    return mkdirat(fd, name, 0755) < 0 || fchmodat(fd, name, 0755, 0) < 0 ? -errno : 0;
 }
 
 int wr_volume_check_room(const struct wr_volume *volume, struct wr_error *err)
 {
+    struct wr_quota *quota = volume->quota;
     uint64_t total = 0, available = 0;
+    if (quota->ops->reclaim)
+        quota->ops->reclaim(quota);
     int r = wr_volume_space(volume, &total, &available, err);
     if (r < 0 || available >= RESERVE_BYTES)
         return r;
@@ -230,28 +236,79 @@ int wr_volume_check_room(const struct wr_volume *volume, struct wr_error *err)
                    (unsigned)(available / WR_MIB), (unsigned)(total / WR_MIB));
 }
 
+int wr_volume_explain(const struct wr_volume *volume, struct wr_error *err)
+{
+    uint64_t total = 0, available = 0;
+    struct wr_error full;
+    if (err->os_errno != ENOSPC && err->os_errno != EDQUOT)
+        return -err->code;
+    err->code = WR_E_RESOURCE_EXHAUSTED;
+    if (wr_volume_check_room(volume, &full) == -WR_E_RESOURCE_EXHAUSTED)
+        return wr_wrap(err, "%s", full.msg);
+    /* btrfs may have no room for metadata where there is some for data. The kernel uses the same
+     * number for other things. */
+    if (err->os_errno == ENOSPC && wr_volume_space(volume, &total, &available, &full) == 0)
+        return wr_wrap(err,
+                       "something is full, perhaps the volume (%u of %u MiB free): remove "
+                       "sandboxes or enlarge it",
+                       (unsigned)(available / WR_MIB), (unsigned)(total / WR_MIB));
+    return -err->code;
+}
+
+static int check_new(struct wr_volume *volume, const char *name, uint64_t max_bytes,
+                     struct wr_error *err)
+{
+    int r = check_name(name, err);
+    if (r == 0)
+        r = check_limit(max_bytes, err);
+    return r < 0 ? r : wr_volume_check_room(volume, err);
+}
+
+static int undo_new(struct wr_volume *volume, const char *name, int cause, struct wr_error *err)
+{
+    struct wr_error undo_err;
+    int undo = volume->quota->ops->remove(volume->quota, volume->uppers_fd, name, &undo_err);
+    return wr_fail(err, wr_code_from_errno(-cause), -cause, "make the directories of %s%s", name,
+                   undo < 0 ? " (and what was made could not be removed)" : "");
+}
+
 int wr_volume_upper_new(struct wr_volume *volume, const char *name, uint64_t max_bytes,
                         int *ret_dirfd, struct wr_error *err)
 {
     wr_auto_close int fd = -1;
-    int r = check_name(name, err);
-    if (r == 0)
-        r = check_limit(max_bytes, err);
-    if (r == 0)
-        r = wr_volume_check_room(volume, err);
-    if (r < 0)
-        return r;
     struct wr_quota *quota = volume->quota;
-    r = quota->ops->make(quota, volume->uppers_fd, name, max_bytes, &fd, err);
+    int r = check_new(volume, name, max_bytes, err);
+    if (r == 0)
+        r = quota->ops->make(quota, volume->uppers_fd, name, max_bytes, &fd, err);
     if (r < 0)
         return r;
-    r = make_directories(fd);
-    if (r < 0) {
-        struct wr_error undo_err;
-        int undo = quota->ops->remove(quota, volume->uppers_fd, name, &undo_err);
-        return wr_fail(err, wr_code_from_errno(-r), -r, "make the directories of %s%s", name,
-                       undo < 0 ? " (and what was made could not be removed)" : "");
-    }
+    r = make_directory(fd, "u");
+    if (r == 0)
+        r = make_directory(fd, "w");
+    if (r < 0)
+        return undo_new(volume, name, r, err);
+    *ret_dirfd = wr_steal_fd(&fd);
+    return 0;
+}
+
+int wr_volume_upper_clone(struct wr_volume *volume, int files_fd, const char *name,
+                          uint64_t max_bytes, int *ret_dirfd, struct wr_error *err)
+{
+    wr_auto_close int fd = -1;
+    struct wr_quota *quota = volume->quota;
+    const struct wr_quota_clone clone = {.src_fd = files_fd,
+                                         .keep = "u",
+                                         .parent_fd = volume->uppers_fd,
+                                         .name = name,
+                                         .max_bytes = max_bytes};
+    int r = check_new(volume, name, max_bytes, err);
+    if (r == 0)
+        r = quota->ops->clone(quota, &clone, &fd, err);
+    if (r < 0)
+        return r;
+    r = make_directory(fd, "w");
+    if (r < 0)
+        return undo_new(volume, name, r, err);
     *ret_dirfd = wr_steal_fd(&fd);
     return 0;
 }

@@ -36,11 +36,19 @@ int wr_volume_space(const struct wr_volume *volume, uint64_t *ret_total_bytes,
 /* RESOURCE_EXHAUSTED when so little is left that nothing new should begin. */
 int wr_volume_check_room(const struct wr_volume *volume, struct wr_error *err) WR_MUST_CHECK;
 
+/* Of an error whose cause was a lack of room (ENOSPC, EDQUOT): makes it RESOURCE_EXHAUSTED, and
+ * says so if it is the volume that is full. Others stay as they are. Returns -err->code. */
+int wr_volume_explain(const struct wr_volume *volume, struct wr_error *err);
+
 /* For what else lies in it with a limit of its own (share.c): the top directory and how limits are
  * kept. Both stay the volume's. */
 int wr_volume_fd(const struct wr_volume *volume);
 struct wr_quota;
 struct wr_quota *wr_volume_quota(const struct wr_volume *volume);
+/* The descriptors without which a process cannot use the volume, -1 for none: for those that close
+ * what they do not need (job.h). */
+#define WR_VOLUME_FDS 4
+void wr_volume_fds(const struct wr_volume *volume, int ret[static WR_VOLUME_FDS]);
 
 /*
  * Makes sandboxes/<name> with directories "u" (upper, 0755) and "w" (work, 0755), both root-owned
@@ -50,6 +58,10 @@ struct wr_quota *wr_volume_quota(const struct wr_volume *volume);
  */
 int wr_volume_upper_new(struct wr_volume *volume, const char *name, uint64_t max_bytes,
                         int *ret_dirfd, struct wr_error *err) WR_MUST_CHECK;
+/* The same with a copy of the "u" in `files_fd`, which is an upper or a copy of one that nobody
+ * writes to. Takes as long as wr_quota_ops.clone() does. */
+int wr_volume_upper_clone(struct wr_volume *volume, int files_fd, const char *name,
+                          uint64_t max_bytes, int *ret_dirfd, struct wr_error *err) WR_MUST_CHECK;
 int wr_volume_upper_open(struct wr_volume *volume, const char *name, int *ret_dirfd,
                          struct wr_error *err) WR_MUST_CHECK;
 int wr_volume_upper_set_limit(struct wr_volume *volume, int upper_dirfd, uint64_t max_bytes,

@@ -6,9 +6,9 @@
 
 /*
  * Call once, single-threaded, when everything is loaded. Every private file mapping loses its file
- * (docs/internals/checkpoint.md): what is not writable moves into one sealed memfd, mapped
- * privately, whose page tables a fork does not copy; what is writable becomes anonymous. Writable
- * memory is then gathered into huge pages where whole ones fit. Needs /proc.
+ * (docs/internals/checkpoint.md) and moves into one sealed memfd, mapped privately, whose page
+ * tables a fork does not copy. So do the heap and the arenas that wr_zygote_watch_arenas() noted.
+ * Other writable memory is gathered into huge pages where whole ones fit. Needs /proc.
  *
  * 0 or a negative errno; after a failure each mapping is either the old or the new one.
  */

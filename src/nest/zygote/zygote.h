@@ -27,6 +27,17 @@ struct wr_zygote_setup {
     size_t random_size;
 };
 
+/* As Python has it: PyObjectArenaAllocator. */
+struct wr_arena_allocator {
+    void *context;
+    void *(*alloc)(void *context, size_t size);
+    void (*free)(void *context, void *arena, size_t size);
+};
+
+/* Before anything is imported: makes of Python's allocator of arenas one that also notes them.
+ * Python is given its own back before wr_zygote_prepare(). */
+WR_EXPORT void wr_zygote_watch_arenas(struct wr_arena_allocator *allocator);
+
 /*
  * Once, when everything is imported and warmed. Descriptors: 0, 1 and 2 open, 3 the nest's socket;
  * a further one is refused, because a directory among them would lead out of every sandbox. So is

@@ -4,9 +4,13 @@
 
 #include "base/alloc.h"
 #include "server/api/create_request.h"
+#include "server/api/create_snapshot.h"
 #include "server/api/errors.h"
 #include "server/api/sandbox_json.h"
+#include "server/creation.h"
+#include "server/saved_limits.h"
 #include "server/server.h"
+#include "server/snapshot_ref.h"
 #include "server/templates.h"
 #include "server/volume_mounts.h"
 
@@ -72,6 +76,16 @@ static void failed(struct wr_exchange *ex, const struct wr_error *error)
     wr_api_fail(ex, error);
 }
 
+/* The host has none: 429 would be for the client to mend. */
+static void no_room(struct wr_exchange *ex, const struct wr_error *error)
+{
+    char text[300];
+
+    if (!wr_strformat(text, sizeof text, "Failed to place sandbox: %s", error->msg))
+        text[0] = '\0';
+    wr_api_error_code(ex, 507, text, "sandbox_capacity_unavailable");
+}
+
 /* ---- the engine ---- */
 
 static void on_created(struct wr_sandbox *sandbox, const struct wr_error *error, void *data)
@@ -88,6 +102,8 @@ static void on_created(struct wr_sandbox *sandbox, const struct wr_error *error,
         wr_templates_forget(op->server);
     if (op->ex && error && error->code == WR_E_NOT_FOUND && !no_volume)
         no_template(op->ex, op->template_name);
+    else if (op->ex && error && error->code == WR_E_RESOURCE_EXHAUSTED)
+        no_room(op->ex, error);
     else if (op->ex && error)
         failed(op->ex, error);
     else if (op->ex) {
@@ -123,18 +139,15 @@ static bool find_volumes(struct wr_api_op *op, struct wr_create_request *request
     return r == 0;
 }
 
-/* Sends it to the engine, or answers. */
-static void create(struct wr_api_op *op, struct wr_create_request *request,
-                   const char *template_name)
+static void start(struct wr_api_op *op, struct wr_create_request *request)
 {
-    struct wr_volume_mounts mounts = {.count = 0};
     struct wr_error error = {0};
 
-    op->busy = false;
-    if (!op->ex || !find_volumes(op, request, &mounts) ||
-        !wr_auth_admit_create(op->server, op->ex, &op->who))
+    int status = wr_saved_check_new(op->server, op->who.team_id, request->settings, &error);
+    if (status) {
+        wr_auth_refuse(op->ex, status, error.msg);
         return;
-    (void)!wr_strcopy(op->template_name, sizeof op->template_name, template_name);
+    }
     request->spec.template_name = op->template_name;
     request->spec.team_id = op->who.team_id;
     request->spec.request = op->request;
@@ -143,6 +156,57 @@ static void create(struct wr_api_op *op, struct wr_create_request *request,
         op->busy = false;
         failed(op->ex, &error);
     }
+}
+
+/* Sends it to the engine, or answers. */
+static void create(struct wr_api_op *op, struct wr_create_request *request,
+                   const char *template_name)
+{
+    struct wr_volume_mounts mounts = {.count = 0};
+
+    op->busy = false;
+    if (!op->ex || !find_volumes(op, request, &mounts) ||
+        !wr_auth_admit_create(op->server, op->ex, &op->who))
+        return;
+    (void)!wr_strcopy(op->template_name, sizeof op->template_name, template_name);
+    start(op, request);
+}
+
+/* ---- the snapshot ---- */
+
+static void create_from(struct wr_api_op *op, struct wr_create_request *request,
+                        const struct wr_store_snapshot *snapshot)
+{
+    struct wr_error error = {0};
+
+    if (wr_api_create_from_snapshot(op->server->store, snapshot, request, &error) < 0) {
+        wr_api_fail(op->ex, &error);
+        return;
+    }
+    if (!wr_auth_admit_create(op->server, op->ex, &op->who))
+        return;
+    /* For an answer: one that is being removed is not found. */
+    if (!wr_strformat(op->template_name, sizeof op->template_name, "%.60s", request->template_text))
+        op->template_name[0] = '\0';
+    start(op, request);
+}
+
+/* True: a snapshot of the team was meant, and it is answered or under way. */
+static bool took_snapshot(struct wr_api_op *op, struct wr_create_request *request)
+{
+    const struct wr_template_ref *ref = &request->template_ref;
+    struct wr_store_snapshot snapshot = {.id = ""};
+    struct wr_error error = {0};
+
+    int r = wr_snapshot_ref_find(op->server->store, op->who.team_id, ref, &snapshot, &error);
+    if (r == 0)
+        create_from(op, request, &snapshot);
+    else if (r == -WR_E_OUT_OF_RANGE)
+        wr_api_error(op->ex, 404, error.msg);
+    else if (r != -WR_E_NOT_FOUND)
+        wr_api_fail(op->ex, &error);
+    explicit_bzero(snapshot.control_token, sizeof snapshot.control_token);
+    return r != -WR_E_NOT_FOUND;
 }
 
 /* ---- the template ---- */
@@ -225,6 +289,8 @@ static int choose(struct wr_api_op *op, struct wr_create_request *request, struc
         no_template(op->ex, request->template_text);
         return 0;
     }
+    if (took_snapshot(op, request))
+        return 0;
     if (plain_tag(ref))
         known = wr_templates_find(op->server->templates, ref->name);
     if (!known)
@@ -257,7 +323,7 @@ void wr_api_create_close(struct wr_exchange *ex, bool aborted, void *data)
     struct wr_sandbox *sandbox =
         aborted ? wr_sandbox_table_find(op->server->sandboxes, op->id) : NULL;
 
-    if (sandbox && sandbox->state == WR_SANDBOX_RUNNING)
+    if (sandbox && sandbox->state != WR_SANDBOX_KILLING)
         discard(op->server, sandbox);
     wr_api_op_on_close(ex, aborted, data);
 }

@@ -15,7 +15,7 @@ struct fields {
     const char *template_text;
     int64_t timeout_s;
     json_t *env, *metadata, *limits, *network, *auto_resume, *mcp, *iam, *volume_mounts;
-    bool auto_pause, auto_pause_memory, secure, internet, has_internet;
+    bool auto_pause, auto_pause_memory, resumes, secure, internet, has_internet;
 };
 
 int wr_timeout_check(int64_t timeout_s, bool zero_ok, uint32_t max_s, struct wr_error *err)
@@ -93,29 +93,34 @@ static int read_limits(const json_t *json, struct wr_sandbox_limits *limits, str
  * than none. */
 static int check_available(const struct fields *f, bool lenient, struct wr_error *err)
 {
-    bool resume = false;
     json_t *tokens = NULL;
-    const struct wr_json_field auto_resume = {
-        .name = "enabled", .kind = WR_JSON_BOOL, .required = true, .ret = &resume};
     const struct wr_json_field iam = {.name = "tokens", .kind = WR_JSON_OBJECT, .ret = &tokens};
+    enum wr_json_unknown unknown = lenient ? WR_JSON_IGNORE_UNKNOWN : WR_JSON_REFUSE_UNKNOWN;
+
+    if (f->iam && wr_json_read(f->iam, &iam, 1, unknown, err) < 0)
+        return wr_wrap(err, "validation error: iam");
+    if (json_object_size(tokens) > 0)
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "iam.tokens is not available yet");
+    return 0;
+}
+
+/* What is to happen at the deadline, and on traffic while it is paused. */
+static int check_lifecycle(struct fields *f, bool lenient, struct wr_error *err)
+{
+    const struct wr_json_field auto_resume = {
+        .name = "enabled", .kind = WR_JSON_BOOL, .required = true, .ret = &f->resumes};
     enum wr_json_unknown unknown = lenient ? WR_JSON_IGNORE_UNKNOWN : WR_JSON_REFUSE_UNKNOWN;
 
     if (f->auto_resume && wr_json_read(f->auto_resume, &auto_resume, 1, unknown, err) < 0)
         return wr_wrap(err, "validation error: autoResume");
-    if (f->iam && wr_json_read(f->iam, &iam, 1, unknown, err) < 0)
-        return wr_wrap(err, "validation error: iam");
-    const struct {
-        const char *name;
-        bool wanted;
-    } rows[] = {
-        {"autoPause", f->auto_pause},
-        {"autoPauseMemory", !f->auto_pause_memory},
-        {"autoResume.enabled", resume},
-        {"iam.tokens", json_object_size(tokens) > 0},
-    };
-    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++)
-        if (rows[i].wanted)
-            return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "%s is not available yet", rows[i].name);
+    if (!f->auto_pause_memory && !f->auto_pause)
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0,
+                       "autoPauseMemory: false needs autoPause: true");
+    if (!f->auto_pause_memory && f->resumes)
+        return wr_fail(
+            err, WR_E_INVALID_ARGUMENT, 0,
+            "autoPauseMemory: false excludes autoResume: traffic does not wake a sandbox "
+            "without memory");
     return 0;
 }
 
@@ -157,10 +162,12 @@ static int read_body(const json_t *body, const struct wr_create_rules *rules, st
 /* A new reference; NULL without memory. */
 static json_t *make_settings(const struct fields *f, const json_t *network)
 {
-    wr_auto_json *out =
-        json_pack("{s:{s:b, s:s}}", "lifecycle", "autoResume", 0, "onTimeout", "kill");
+    wr_auto_json *out = json_pack("{s:{s:b, s:s}}", "lifecycle", "autoResume", f->resumes,
+                                  "onTimeout", f->auto_pause ? "pause" : "kill");
 
     if (!out ||
+        (!f->auto_pause_memory &&
+         json_object_set_new(json_object_get(out, "lifecycle"), "keepMemory", json_false()) < 0) ||
         (json_object_size(f->metadata) > 0 && json_object_set(out, "metadata", f->metadata) < 0) ||
         (network && json_object_set(out, "network", (json_t *)(uintptr_t)network) < 0) ||
         (f->has_internet &&
@@ -170,9 +177,8 @@ static json_t *make_settings(const struct fields *f, const json_t *network)
     return json_incref(out);
 }
 
-static int check_fields(const struct fields *f, const struct wr_create_rules *rules,
-                        json_t **ret_network, struct wr_create_request *request,
-                        struct wr_error *err)
+static int check_fields(struct fields *f, const struct wr_create_rules *rules, json_t **ret_network,
+                        struct wr_create_request *request, struct wr_error *err)
 {
     const struct wr_network_reading reading = {.use = WR_NETWORK_CREATE,
                                                .lenient = rules->lenient,
@@ -183,6 +189,8 @@ static int check_fields(const struct fields *f, const struct wr_create_rules *ru
         r = wr_template_ref_parse(f->template_text, &request->template_ref, err);
     if (r == 0)
         r = check_available(f, rules->lenient, err);
+    if (r == 0)
+        r = check_lifecycle(f, rules->lenient, err);
     if (r == 0)
         r = check_env(f->env, err);
     if (r == 0)
@@ -234,6 +242,7 @@ int wr_create_request_parse(const char *text, size_t len, const struct wr_create
 void wr_create_request_done(struct wr_create_request *request)
 {
     json_decref(request->settings);
+    json_decref(request->env);
     json_decref(request->body);
     *request = (struct wr_create_request){0};
 }

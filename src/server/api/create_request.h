@@ -2,7 +2,7 @@
  * refused by name. */
 #pragma once
 
-#include "server/creation.h"
+#include "server/create_action.h"
 #include "server/template_ref.h"
 
 struct wr_create_rules {
@@ -14,6 +14,7 @@ struct wr_create_rules {
 struct wr_create_request {
     json_t *body;     /* owned; the specification points into it */
     json_t *settings; /* owned; the specification has it */
+    json_t *env;      /* owned: variables that the specification has instead of the body's; NULL */
     struct wr_template_ref template_ref;
     const char *template_text;   /* as the client wrote it */
     const json_t *volume_mounts; /* an array, or NULL; see volume_mounts.h */

@@ -28,6 +28,14 @@ void wr_api_fail(struct wr_exchange *ex, const struct wr_error *error)
     wr_api_error(ex, wr_code_http_status((enum wr_code)error->code), error->msg);
 }
 
+void wr_api_fail_host(struct wr_exchange *ex, const struct wr_error *error)
+{
+    if (error->code == WR_E_RESOURCE_EXHAUSTED)
+        wr_api_error(ex, 507, error->msg);
+    else
+        wr_api_fail(ex, error);
+}
+
 void wr_api_no_sandbox(struct wr_exchange *ex, const char *id)
 {
     char text[160];

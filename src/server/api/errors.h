@@ -5,6 +5,9 @@
 
 /* The error's own status and text. */
 void wr_api_fail(struct wr_exchange *ex, const struct wr_error *error);
+/* The same for what the engine did, where RESOURCE_EXHAUSTED is the host's business: 507, as 429
+ * makes clients try again, and a full disk stays full. */
+void wr_api_fail_host(struct wr_exchange *ex, const struct wr_error *error);
 void wr_api_error(struct wr_exchange *ex, int status, const char *message);
 /* With a third member "error_code", a word for programs; NULL: without. */
 void wr_api_error_code(struct wr_exchange *ex, int status, const char *message,

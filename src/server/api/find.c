@@ -1,6 +1,7 @@
 #include "server/api/find.h"
 
 #include "server/api/errors.h"
+#include "server/pausing.h"
 #include "server/server.h"
 
 struct wr_sandbox *wr_api_find_any(struct wr_server *server, struct wr_exchange *ex,
@@ -31,8 +32,28 @@ struct wr_sandbox *wr_api_find(struct wr_server *server, struct wr_exchange *ex,
 {
     struct wr_sandbox *sandbox = wr_api_find_any(server, ex, who, param);
 
-    if (sandbox && sandbox->state != WR_SANDBOX_RUNNING) {
+    if (sandbox && sandbox->state == WR_SANDBOX_KILLING) {
         wr_api_no_sandbox(ex, param);
+        return NULL;
+    }
+    return sandbox;
+}
+
+void wr_api_not_running(struct wr_exchange *ex, const struct wr_sandbox *sandbox)
+{
+    struct wr_error error = {0};
+
+    (void)wr_pausing_refuse(sandbox, &error);
+    wr_api_fail(ex, &error);
+}
+
+struct wr_sandbox *wr_api_find_running(struct wr_server *server, struct wr_exchange *ex,
+                                       const struct wr_principal *who, const char *param)
+{
+    struct wr_sandbox *sandbox = wr_api_find(server, ex, who, param);
+
+    if (sandbox && sandbox->state != WR_SANDBOX_RUNNING) {
+        wr_api_not_running(ex, sandbox);
         return NULL;
     }
     return sandbox;

@@ -14,7 +14,7 @@
 struct selection {
     const struct wr_sandbox **sorted; /* owned */
     size_t count;
-    size_t running; /* that match, behind the cursor or not */
+    size_t running; /* that match but for the state, behind the cursor or not */
 };
 
 static int compare(const void *a, const void *b, void *data)
@@ -34,11 +34,15 @@ static int select_sandboxes(const struct wr_api_request *request, struct wr_list
         return wr_fail(err, WR_E_UNAVAILABLE, ENOMEM, "list of sandboxes");
     wr_list_foreach(it, wr_sandbox_table_all(table)) {
         const struct wr_sandbox *sandbox = wr_list_entry(it, struct wr_sandbox, link);
-        if (!query->running || sandbox->state != WR_SANDBOX_RUNNING || ret->count >= max ||
+        /* One that is being paused is the one or the other, never neither. */
+        bool paused = wr_api_is_paused(sandbox);
+        if (sandbox->state == WR_SANDBOX_KILLING || ret->count >= max ||
             !wr_principal_may_see(&request->who, sandbox->team_id) ||
             !wr_list_query_match(query, sandbox))
             continue;
-        ret->running++;
+        ret->running += !paused;
+        if (!(paused ? query->paused : query->running))
+            continue;
         if (wr_list_query_behind(query, sandbox))
             ret->sorted[ret->count++] = sandbox;
     }

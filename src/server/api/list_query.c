@@ -88,18 +88,20 @@ static int read_metadata(const char *value, const struct wr_principal *who,
     return wr_metadata_filter_parse(value, &query->metadata, err);
 }
 
-/* "running,paused". Nothing is ever paused. */
+/* "running,paused" */
 static int read_state(const char *value, const struct wr_principal *who,
                       struct wr_list_query *query, struct wr_error *err)
 {
     (void)who;
-    query->running = false;
+    query->running = query->paused = false;
     for (const char *p = value;;) {
         size_t len = strcspn(p, ",");
         bool running = len == 7 && memcmp(p, "running", 7) == 0;
-        if (!running && !(len == 6 && memcmp(p, "paused", 6) == 0))
+        bool paused = len == 6 && memcmp(p, "paused", 6) == 0;
+        if (!running && !paused)
             return invalid(err, "state", "is a list of running and paused");
         query->running = query->running || running;
+        query->paused = query->paused || paused;
         if (!p[len])
             return 0;
         p += len + 1;
@@ -168,7 +170,7 @@ static const struct param params[] = {
 static int read_params(const struct wr_exchange *ex, const struct wr_principal *who, size_t count,
                        struct wr_list_query *ret, struct wr_error *err)
 {
-    struct wr_list_query query = {.running = true, .limit = WR_LIST_LIMIT_MAX};
+    struct wr_list_query query = {.running = true, .paused = true, .limit = WR_LIST_LIMIT_MAX};
     wr_auto_free char *text = wr_calloc(1, WR_HTTP_MAX_TARGET);
 
     if (!text)
@@ -195,7 +197,11 @@ int wr_list_query_read(const struct wr_exchange *ex, const struct wr_principal *
 int wr_list_query_read_v1(const struct wr_exchange *ex, struct wr_list_query *ret,
                           struct wr_error *err)
 {
-    return read_params(ex, NULL, 1, ret, err);
+    int r = read_params(ex, NULL, 1, ret, err);
+
+    if (r == 0)
+        ret->paused = false;
+    return r;
 }
 
 void wr_list_query_done(struct wr_list_query *query)
@@ -218,10 +224,18 @@ static bool template_fits(const char *wanted, const char *name)
     return wr_streq(wanted, id);
 }
 
+/* One from a snapshot is of both templates. */
+static bool of_template(const char *wanted, const struct wr_sandbox *sandbox)
+{
+    return template_fits(wanted, sandbox->template_name) ||
+           (sandbox->snapshot_template[0] && (wr_streq(wanted, sandbox->snapshot_template) ||
+                                              wr_streq(wanted, sandbox->snapshot_name)));
+}
+
 bool wr_list_query_match(const struct wr_list_query *query, const struct wr_sandbox *sandbox)
 {
     return !query->nothing && sandbox->created_ms * 1000 >= query->started_after_us &&
-           template_fits(query->template_name, sandbox->template_name) &&
+           of_template(query->template_name, sandbox) &&
            wr_metadata_filter_match(query->metadata, wr_settings_metadata(sandbox->settings));
 }
 

@@ -12,8 +12,8 @@
 #define WR_LIST_CURSOR_MAX 96
 
 struct wr_list_query {
-    json_t *metadata; /* owned; pairs that must be there, or NULL */
-    bool running;     /* sandboxes in that state are wanted */
+    json_t *metadata;     /* owned; pairs that must be there, or NULL */
+    bool running, paused; /* sandboxes in these states are wanted */
     bool ascending;
     bool nothing;              /* no sandbox can match */
     uint64_t started_after_us; /* inclusive; wall clock */
@@ -27,7 +27,7 @@ struct wr_list_query {
 /* INVALID_ARGUMENT with E2B's words. */
 int wr_list_query_read(const struct wr_exchange *ex, const struct wr_principal *who,
                        struct wr_list_query *ret, struct wr_error *err) WR_MUST_CHECK;
-/* Only `metadata`, for the list of version 1. */
+/* Only `metadata`, for the list of version 1, which has only running ones. */
 int wr_list_query_read_v1(const struct wr_exchange *ex, struct wr_list_query *ret,
                           struct wr_error *err) WR_MUST_CHECK;
 void wr_list_query_done(struct wr_list_query *query);

@@ -70,7 +70,7 @@ static void on_stats(const struct wr_engine_reply *reply, const struct wr_error 
     if (!error && wr_stats_read(reply->json, &stats, &own) < 0)
         error = &own;
     const struct wr_sandbox *sandbox =
-        op->ex && !error ? wr_api_find(op->server, op->ex, &op->who, op->id) : NULL;
+        op->ex && !error ? wr_api_find_running(op->server, op->ex, &op->who, op->id) : NULL;
     if (op->ex && error)
         wr_api_fail(op->ex, error);
     else if (sandbox)
@@ -137,10 +137,10 @@ void wr_api_metrics_sandbox(struct wr_exchange *ex, const struct wr_route_match 
         return;
     if (wr_exchange_query(ex, "live", live, sizeof live, &error) < 0)
         wr_api_fail(ex, &error);
-    else if (wr_streq(live, "true"))
-        ask_live(request, ex, sandbox);
-    else
+    else if (!wr_streq(live, "true"))
         reply_recorded(request, ex, sandbox);
+    else if (wr_api_find_running(request->server, ex, &request->who, match->params[0]))
+        ask_live(request, ex, sandbox);
 }
 
 /* ---- many ---- */

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 #include "server/api/errors.h"
 #include "server/server.h"
 
@@ -42,6 +43,40 @@ void wr_api_op_on_close(struct wr_exchange *ex, bool aborted, void *data)
     op->ex = NULL;
     if (!op->busy)
         op_free(op);
+}
+
+void wr_api_op_begin(struct wr_exchange *ex, const struct wr_route_match *match,
+                     const struct wr_api_request *request, int variant,
+                     void (*on_body)(struct wr_exchange *ex, const char *body, size_t len,
+                                     void *data))
+{
+    struct wr_api_op *op = wr_api_op_new(request, ex);
+
+    if (!op)
+        return;
+    op->variant = variant;
+    /* What is too long to be an id is cut to something else that is none. */
+    if (!wr_strformat(op->id, sizeof op->id, "%.60s", match->params[0]))
+        op->id[0] = '\0';
+    wr_exchange_collect(ex, WR_API_OP_MAX_BODY, on_body, wr_api_op_on_close, op);
+}
+
+int wr_api_op_read(const struct wr_api_op *op, const char *body, size_t len,
+                   const struct wr_json_field *fields, size_t count, struct wr_error *err)
+{
+    wr_auto_json *json = NULL;
+    bool optional = true;
+
+    for (size_t i = 0; i < count; i++)
+        optional = optional && !fields[i].required;
+    if (len == 0 && optional)
+        return 0;
+    int r = wr_json_parse(body, len, &json, err);
+    if (r == 0)
+        r = wr_json_read(
+            json, fields, count,
+            op->server->config->lenient ? WR_JSON_IGNORE_UNKNOWN : WR_JSON_REFUSE_UNKNOWN, err);
+    return r < 0 ? wr_wrap(err, "validation error") : 0;
 }
 
 void wr_api_op_end(struct wr_api_op *op)

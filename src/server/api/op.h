@@ -4,8 +4,12 @@
  */
 #pragma once
 
+#include "http/router.h"
 #include "http/server.h"
+#include "json/jread.h"
 #include "server/request.h"
+
+#define WR_API_OP_MAX_BODY 4096 /* of wr_api_op_begin() */
 
 struct wr_api_op {
     struct wr_server *server;
@@ -21,6 +25,17 @@ struct wr_api_op {
 
 /* Answers 503 and returns NULL without memory. */
 struct wr_api_op *wr_api_op_new(const struct wr_api_request *request, struct wr_exchange *ex)
+    WR_MUST_CHECK;
+/* A request about the sandbox in the path, with a small body that is read first: `on_body` gets the
+ * op as `data`. Without memory: answered. */
+void wr_api_op_begin(struct wr_exchange *ex, const struct wr_route_match *match,
+                     const struct wr_api_request *request, int variant,
+                     void (*on_body)(struct wr_exchange *ex, const char *body, size_t len,
+                                     void *data));
+/* The body's fields, numbers and flags: the document is gone afterwards. An empty body is {} when
+ * nothing is required. */
+int wr_api_op_read(const struct wr_api_op *op, const char *body, size_t len,
+                   const struct wr_json_field *fields, size_t count, struct wr_error *err)
     WR_MUST_CHECK;
 /* The on_close of its exchange. */
 void wr_api_op_on_close(struct wr_exchange *ex, bool aborted, void *op);

@@ -9,6 +9,7 @@
 #include "server/ingress/dial.h"
 #include "server/ingress/raw.h"
 #include "server/ingress/tunnel.h"
+#include "server/ingress/waking.h"
 #include "server/server.h"
 
 #define PROTOCOL "tcp"
@@ -16,6 +17,7 @@
 struct port_op {
     struct wr_server *server;
     struct wr_exchange *ex;
+    struct wr_waking waking;
     struct wr_dial dial;
     bool pair;
     char id[WR_ID_LEN + 1];
@@ -27,6 +29,7 @@ static void on_close(struct wr_exchange *ex, bool aborted, void *data)
 
     (void)ex;
     (void)aborted;
+    wr_waking_cancel(&op->waking);
     wr_dial_cancel(&op->dial);
     wr_server_touch(op->server);
     free(op);
@@ -36,12 +39,9 @@ static const struct wr_exchange_ops exchange_ops = {.on_close = on_close};
 
 static void refuse(struct port_op *op, const struct wr_error *error)
 {
-    const struct wr_sandbox *sandbox = wr_sandbox_table_find(op->server->sandboxes, op->id);
     char text[128];
 
-    if (!sandbox || sandbox->state != WR_SANDBOX_RUNNING) {
-        wr_api_no_sandbox(op->ex, op->id);
-    } else if (error->os_errno == ECONNREFUSED) {
+    if (error->os_errno == ECONNREFUSED) {
         (void)snprintf(text, sizeof text, "nothing listens on port %u of sandbox %s", op->dial.port,
                        op->id);
         wr_api_error_code(op->ex, 502, text, "port_closed");
@@ -72,15 +72,50 @@ static void join(struct port_op *op, struct wr_upstream *upstream)
     wr_tunnel_join(upstream, fds, (struct wr_buf *const[]){&to_client, &to_service}, pair);
 }
 
+static void reach(struct port_op *op);
+
 static void on_dialled(struct wr_dial *dial, struct wr_upstream *upstream,
                        const struct wr_error *error)
 {
     struct port_op *op = wr_container_of(dial, struct port_op, dial);
+    const struct wr_sandbox *sandbox = wr_sandbox_table_find(op->server->sandboxes, op->id);
 
-    if (error)
+    if (!error)
+        join(op, upstream);
+    else if (sandbox && sandbox->state == WR_SANDBOX_RUNNING)
         refuse(op, error);
     else
-        join(op, upstream);
+        reach(op); /* paused meanwhile, or gone */
+}
+
+static void on_awake(struct wr_waking *waking, const struct wr_error *error)
+{
+    struct port_op *op = wr_container_of(waking, struct port_op, waking);
+
+    if (error)
+        wr_api_fail(op->ex, error);
+    else
+        reach(op);
+}
+
+/* At once, or when the sandbox runs again. */
+static void reach(struct port_op *op)
+{
+    struct wr_sandbox *sandbox = wr_sandbox_table_find(op->server->sandboxes, op->id);
+    struct wr_error error = {0};
+
+    if (!sandbox || sandbox->state == WR_SANDBOX_KILLING) {
+        wr_api_no_sandbox(op->ex, op->id);
+    } else if (sandbox->state == WR_SANDBOX_RUNNING) {
+        op->dial.fn = on_dialled;
+        wr_dial_socket(&op->dial, op->server, sandbox);
+    } else if (wr_waking_possible(sandbox)) {
+        op->waking.fn = on_awake;
+        if (wr_waking_start(&op->waking, op->server, sandbox, &error) < 0)
+            wr_api_fail(op->ex, &error);
+    } else {
+        wr_api_not_running(op->ex, sandbox);
+    }
 }
 
 static bool wants_tcp(const struct wr_exchange *ex)
@@ -100,6 +135,10 @@ void wr_api_ports(struct wr_exchange *ex, const struct wr_route_match *match, vo
 
     if (!sandbox)
         return;
+    if (sandbox->state != WR_SANDBOX_RUNNING && !wr_waking_possible(sandbox)) {
+        wr_api_not_running(ex, sandbox);
+        return;
+    }
     if (!wr_host_port(match->params[1], strlen(match->params[1]), &port)) {
         wr_api_error(ex, 400, "the port has to be a number from 1 to 65535");
         return;
@@ -124,7 +163,6 @@ void wr_api_ports(struct wr_exchange *ex, const struct wr_route_match *match, vo
     op->pair = request->pair;
     memcpy(op->id, sandbox->id, sizeof op->id);
     op->dial.port = port;
-    op->dial.fn = on_dialled;
     wr_exchange_set_ops(ex, &exchange_ops, op);
-    wr_dial_socket(&op->dial, request->server, sandbox);
+    reach(op);
 }

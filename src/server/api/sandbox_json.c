@@ -80,13 +80,38 @@ static void write_optional(struct wr_jw *w, const char *key, const char *value)
     wr_jw_kstr(w, key, value && *value ? value : NULL);
 }
 
-static void write_identity(struct wr_jw *w, const struct wr_sandbox *sandbox)
+bool wr_api_is_paused(const struct wr_sandbox *sandbox)
+{
+    return sandbox->state == WR_SANDBOX_PAUSED ||
+           (sandbox->state == WR_SANDBOX_RESUMING && sandbox->level != WR_PAUSE_NONE);
+}
+
+static void write_pause(struct wr_jw *w, const struct wr_sandbox *sandbox)
+{
+    wr_jw_key(w, "pause");
+    wr_jw_object(w);
+    wr_jw_kstr(w, "level", wr_pause_level_name(sandbox->level));
+    wr_jw_kbool(w, "memory", sandbox->memory);
+    write_optional(w, "reason", sandbox->pause_reason);
+    wr_api_write_time(w, "pausedAt", sandbox->paused_ms);
+    wr_jw_ku64(w, "bytes", sandbox->saved_bytes);
+    wr_jw_end(w);
+}
+
+/* One that was made from a snapshot is of the snapshot's template. */
+static void write_template(struct wr_jw *w, const struct wr_sandbox *sandbox)
 {
     char template_id[WR_TEMPLATE_ID_LEN + 1];
+    bool own = !sandbox->snapshot_template[0];
 
     wr_template_id(sandbox->template_name, template_id);
-    wr_jw_kstr(w, "templateID", template_id);
-    wr_jw_kstr(w, "alias", sandbox->template_name);
+    wr_jw_kstr(w, "templateID", own ? template_id : sandbox->snapshot_template);
+    write_optional(w, "alias", own ? sandbox->template_name : sandbox->snapshot_name);
+}
+
+static void write_identity(struct wr_jw *w, const struct wr_sandbox *sandbox)
+{
+    write_template(w, sandbox);
     wr_jw_kstr(w, "sandboxID", sandbox->id);
     wr_jw_kstr(w, "clientID", WR_CLIENT_ID);
     wr_jw_kstr(w, "envdVersion", WR_ENVD_VERSION);
@@ -96,11 +121,17 @@ static void write_identity(struct wr_jw *w, const struct wr_sandbox *sandbox)
 static void write_listed(struct wr_jw *w, const struct wr_sandbox *sandbox)
 {
     const struct wr_sandbox_limits *limits = &sandbox->limits;
+    bool paused = wr_api_is_paused(sandbox);
 
     write_identity(w, sandbox);
     wr_api_write_time(w, "startedAt", sandbox->created_ms);
-    wr_api_write_time(w, "endAt", sandbox->deadline_ms);
-    wr_jw_kstr(w, "state", "running");
+    wr_api_write_time(w, "endAt", paused ? sandbox->paused_ms : sandbox->deadline_ms);
+    wr_jw_kstr(w, "state", paused ? "paused" : "running");
+    if (paused)
+        write_pause(w, sandbox);
+    /* Who was cut off by it asks at once, and must not take the sandbox for one that runs. */
+    else if (sandbox->state == WR_SANDBOX_PAUSING)
+        wr_jw_kbool(w, "pausing", true);
     wr_jw_ku64(w, "cpuCount", wr_api_cpu_count(limits->cpu_millis));
     wr_jw_ku64(w, "memoryMB", limits->memory_bytes / WR_MIB);
     wr_jw_ku64(w, "diskSizeMB", limits->disk_bytes / WR_MIB);
@@ -124,6 +155,17 @@ void wr_api_write_listed(struct wr_jw *w, const struct wr_sandbox *sandbox)
     wr_jw_end(w);
 }
 
+void wr_api_write_access(struct wr_jw *w, const struct wr_server *server,
+                         const struct wr_sandbox *sandbox)
+{
+    wr_jw_object(w);
+    write_identity(w, sandbox);
+    write_optional(w, "envdAccessToken", sandbox->envd_token);
+    write_optional(w, "trafficAccessToken", sandbox->traffic_token);
+    write_optional(w, "domain", server->config->public_domain);
+    wr_jw_end(w);
+}
+
 void wr_api_reply_access(struct wr_server *server, struct wr_exchange *ex, int status,
                          const struct wr_sandbox *sandbox)
 {
@@ -131,12 +173,7 @@ void wr_api_reply_access(struct wr_server *server, struct wr_exchange *ex, int s
     struct wr_jw w;
 
     wr_jw_init(&w, &body);
-    wr_jw_object(&w);
-    write_identity(&w, sandbox);
-    write_optional(&w, "envdAccessToken", sandbox->envd_token);
-    write_optional(&w, "trafficAccessToken", sandbox->traffic_token);
-    write_optional(&w, "domain", server->config->public_domain);
-    wr_jw_end(&w);
+    wr_api_write_access(&w, server, sandbox);
     wr_api_reply_json(ex, status, &body, wr_jw_finish(&w));
 }
 
@@ -164,6 +201,10 @@ void wr_api_reply_detail(struct wr_server *server, struct wr_exchange *ex,
         wr_api_write_value(&w, network);
     }
     write_setting(&w, sandbox, "lifecycle");
+    if (sandbox->state == WR_SANDBOX_PAUSED)
+        wr_jw_kstr(&w, "pauseMode", sandbox->memory ? "full" : "filesystem");
+    if (sandbox->state == WR_SANDBOX_PAUSED && sandbox->unresponsive)
+        wr_jw_kbool(&w, "envdUnresponsiveAtPause", true);
     wr_jw_end(&w);
     wr_api_reply_json(ex, 200, &body, wr_jw_finish(&w));
 }

@@ -16,9 +16,14 @@ struct wr_server;
 void wr_api_write_time(struct wr_jw *w, const char *key, uint64_t wall_ms);
 /* Any JSON value that was parsed before. */
 void wr_api_write_value(struct wr_jw *w, const json_t *value);
+/* "paused" or "running": one that is being resumed is paused until it runs. */
+bool wr_api_is_paused(const struct wr_sandbox *sandbox);
 /* An entry of a list. */
 void wr_api_write_listed(struct wr_jw *w, const struct wr_sandbox *sandbox);
-/* Answers with what somebody needs to talk to it: tokens and domain. */
+/* What somebody needs to talk to it: tokens and domain. */
+void wr_api_write_access(struct wr_jw *w, const struct wr_server *server,
+                         const struct wr_sandbox *sandbox);
+/* Answers with that. */
 void wr_api_reply_access(struct wr_server *server, struct wr_exchange *ex, int status,
                          const struct wr_sandbox *sandbox);
 /* Answers with everything about it. */

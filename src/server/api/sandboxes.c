@@ -88,16 +88,19 @@ static json_t *with_network(const json_t *settings, const json_t *body, json_t *
     return json_incref(out);
 }
 
-/* NULL: answered. */
+/* Also one that is being killed is 409 here. NULL: answered. */
 static struct wr_sandbox *find_running(struct wr_server *server, struct wr_exchange *ex,
                                        const struct wr_principal *who, const char *param)
 {
-    struct wr_sandbox *sandbox = wr_api_find_any(server, ex, who, param);
+    const struct wr_sandbox *sandbox = wr_api_find_any(server, ex, who, param);
 
-    if (!sandbox || sandbox->state == WR_SANDBOX_RUNNING)
-        return sandbox;
-    wr_api_error(ex, 409, "the sandbox is being killed");
-    return NULL;
+    if (!sandbox)
+        return NULL;
+    if (sandbox->state == WR_SANDBOX_KILLING) {
+        wr_api_not_running(ex, sandbox);
+        return NULL;
+    }
+    return wr_api_find_running(server, ex, who, param);
 }
 
 /* Answers, if need be after the agent was told about the egress's authority. */

@@ -10,9 +10,6 @@
         wr_api_error(ex, 501, message);                                                   \
     }
 
-UNAVAILABLE(wr_api_no_pause, "pausing and resuming sandboxes is not available yet")
-UNAVAILABLE(wr_api_no_fork, "forking sandboxes is not available yet")
-UNAVAILABLE(wr_api_no_snapshots, "snapshots are not available yet")
 UNAVAILABLE(wr_api_no_builds,
             "building and changing templates through the API is not available yet; use "
             "`warren template`")

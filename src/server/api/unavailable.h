@@ -4,9 +4,6 @@
 #include "http/router.h"
 
 /* Handlers for wr_route tables. */
-void wr_api_no_pause(struct wr_exchange *ex, const struct wr_route_match *match, void *data);
-void wr_api_no_fork(struct wr_exchange *ex, const struct wr_route_match *match, void *data);
-void wr_api_no_snapshots(struct wr_exchange *ex, const struct wr_route_match *match, void *data);
 void wr_api_no_builds(struct wr_exchange *ex, const struct wr_route_match *match, void *data);
 void wr_api_no_access_tokens(struct wr_exchange *ex, const struct wr_route_match *match,
                              void *data);

@@ -250,31 +250,49 @@ bool wr_auth_admit(struct wr_server *server, struct wr_exchange *ex, bool is_ope
     return true;
 }
 
+bool wr_auth_admit_create_rate(struct wr_server *server, struct wr_exchange *ex,
+                               const struct wr_principal *who, uint32_t count)
+{
+    uint32_t per_s = server->config->limits.creates_per_s;
+    struct wr_cached_key *key =
+        who->is_operator ? NULL : wr_key_cache_find_id(server->auth->cache, who->key_id);
+    uint64_t wait_ms = 0;
+
+    if (!key || wr_bucket_take_many(&key->creates, count, per_s, wr_mono_us(), &wait_ms))
+        return true;
+    refuse_rate(ex, "new, saved or resumed sandboxes", per_s, wait_ms);
+    return false;
+}
+
+int wr_auth_check_team(struct wr_server *server, const char *team_id, struct wr_error *err)
+{
+    uint32_t max = server->config->limits.max_sandboxes;
+    const struct wr_team_use *use = wr_sandbox_table_use(server->sandboxes, team_id);
+
+    if (max == 0 || (use && use->sandboxes + use->creating < max))
+        return 0;
+    return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, 0,
+                   "you have reached the maximum number of concurrent E2B sandboxes (%u)", max);
+}
+
+void wr_auth_refuse(struct wr_exchange *ex, int status, const char *message)
+{
+    static const struct header no_retry[] = {{"Should-Retry", "false"}, {NULL, NULL}};
+
+    refuse(ex, status, message, no_retry);
+}
+
 /* The rate first: a client that is refused for the number of its sandboxes has used a turn. */
 bool wr_auth_admit_create(struct wr_server *server, struct wr_exchange *ex,
                           const struct wr_principal *who)
 {
-    static const struct header no_retry[] = {{"Should-Retry", "false"}, {NULL, NULL}};
-    const struct wr_rate_limits *limits = &server->config->limits;
-    struct wr_cached_key *key =
-        who->is_operator ? NULL : wr_key_cache_find_id(server->auth->cache, who->key_id);
-    uint64_t wait_ms = 0;
-    char message[128] = "";
+    struct wr_error error = {0};
 
-    if (key && !wr_bucket_take(&key->creates, limits->creates_per_s, wr_mono_us(), &wait_ms)) {
-        refuse_rate(ex, "new sandboxes", limits->creates_per_s, wait_ms);
+    if (!wr_auth_admit_create_rate(server, ex, who, 1))
         return false;
-    }
-    if (limits->max_sandboxes == 0)
+    if (wr_auth_check_team(server, who->team_id, &error) == 0)
         return true;
-    const struct wr_team_use *use = wr_sandbox_table_use(server->sandboxes, who->team_id);
-    if (use && use->sandboxes + use->creating < limits->max_sandboxes)
-        return true;
-    if (!wr_strformat(message, sizeof message,
-                      "you have reached the maximum number of concurrent E2B sandboxes (%u)",
-                      limits->max_sandboxes))
-        message[0] = '\0';
-    refuse(ex, 429, message, no_retry);
+    wr_auth_refuse(ex, 429, error.msg);
     return false;
 }
 

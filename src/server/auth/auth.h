@@ -36,6 +36,16 @@ bool wr_auth_admit(struct wr_server *server, struct wr_exchange *ex, bool is_ope
  * (counted in the table, with those that are being made). */
 bool wr_auth_admit_create(struct wr_server *server, struct wr_exchange *ex,
                           const struct wr_principal *who);
+/* The halves of that: the key's creations per second, from which everything is taken that makes,
+ * saves or restores sandboxes (`count` of them); */
+bool wr_auth_admit_create_rate(struct wr_server *server, struct wr_exchange *ex,
+                               const struct wr_principal *who, uint32_t count);
+/* and the team's sandboxes: RESOURCE_EXHAUSTED when there is no room for one more. */
+int wr_auth_check_team(struct wr_server *server, const char *team_id, struct wr_error *err)
+    WR_MUST_CHECK;
+/* Answers what is above a limit that waiting does not change, and says so to clients that would try
+ * again. */
+void wr_auth_refuse(struct wr_exchange *ex, int status, const char *message);
 /* Whether `who` may see what belongs to `team_id`. */
 bool wr_principal_may_see(const struct wr_principal *who, const char *team_id);
 /* Forgets a removed key at once. */

@@ -12,8 +12,8 @@
 #include "base/rand.h"
 #include "base/str.h"
 #include "log/log.h"
-#include "server/tls/certificate.h"
-#include "server/tls/context.h"
+#include "tls/certificate.h"
+#include "tls/context.h"
 
 #define FILE_MAX ((size_t)64 * 1024)
 #define HOST_MAX 253

@@ -10,7 +10,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "server/egress/intercept_conn.h"
-#include "server/tls/context.h"
+#include "tls/context.h"
 
 #define CLIENT_HANDSHAKE_MS 15000
 #define CLOSE_MS            2000 /* the client's side has that long to take the last bytes */

@@ -86,7 +86,7 @@ static void on_connected(struct wr_outbound *outbound, int fd, const struct wr_e
 void wr_intercept_upstream_start(struct wr_intercept_upstream *upstream,
                                  const struct wr_intercept_target *target)
 {
-    const struct wr_outbound_target to = {
+    struct wr_outbound_target to = {
         .name = upstream->name, .port = target->port, .asker = target->asker};
 
     upstream->loop = target->loop;
@@ -96,6 +96,10 @@ void wr_intercept_upstream_start(struct wr_intercept_upstream *upstream,
     /* A name that does not fit resolves to nothing. */
     if (!wr_strcopy(upstream->name, sizeof upstream->name, target->name))
         upstream->name[0] = '\0';
+    if (target->address) {
+        to.name = NULL;
+        to.address = *target->address;
+    }
     upstream->outbound = (struct wr_outbound){.fn = on_connected};
     wr_outbound_start(&upstream->outbound, target->loop, target->resolver, target->guard,
                       target->policy, &to);

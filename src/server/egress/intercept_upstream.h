@@ -6,7 +6,7 @@
 
 #include "http/client.h"
 #include "server/egress/intercept.h"
-#include "server/tls/session.h"
+#include "tls/session.h"
 
 #define WR_INTERCEPT_HANDSHAKE_MS 15000
 
@@ -35,6 +35,7 @@ struct wr_intercept_target {
     struct wr_tls_group *group; /* of its TLS sessions */
     SSL_CTX *context;           /* borrowed; NULL: without TLS */
     const char *name;
+    const struct wr_ip *address; /* that the name stands for; NULL: it is resolved */
     uint16_t port;
     const void *asker; /* of struct wr_resolve */
 };

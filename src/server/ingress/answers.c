@@ -147,6 +147,28 @@ void wr_ingress_reserved(struct wr_exchange *ex, const char *path)
                     });
 }
 
+void wr_ingress_asleep(struct wr_exchange *ex, const char *id)
+{
+    send_answer(ex, &(struct answer){
+                        .status = 403,
+                        .message = "The sandbox is paused. It is resumed for requests with its "
+                                   "access token in header 'X-Access-Token'",
+                        .title = "Paused Sandbox",
+                        .id = id,
+                    });
+}
+
+void wr_ingress_changing(struct wr_exchange *ex, const char *id)
+{
+    send_answer(ex, &(struct answer){
+                        .status = 409,
+                        .message = "The sandbox is still transitioning. Try again in a moment.",
+                        .title = "Sandbox Is Changing",
+                        .hint = "It is being paused or resumed.",
+                        .id = id,
+                    });
+}
+
 void wr_ingress_failed(struct wr_exchange *ex, const char *id, const struct wr_error *error)
 {
     send_answer(ex, &(struct answer){

@@ -19,5 +19,9 @@ void wr_ingress_forbidden(struct wr_exchange *ex, const char *id, enum wr_ingres
 void wr_ingress_too_many(struct wr_exchange *ex, const char *id, unsigned limit);
 /* 404: routes of the agent that only the control plane may use. */
 void wr_ingress_reserved(struct wr_exchange *ex, const char *path);
+/* 403: it would be resumed for whoever has the agent's token. */
+void wr_ingress_asleep(struct wr_exchange *ex, const char *id);
+/* 409: it is being paused or resumed. */
+void wr_ingress_changing(struct wr_exchange *ex, const char *id);
 /* Any other failure: the code's HTTP status and the error's text. */
 void wr_ingress_failed(struct wr_exchange *ex, const char *id, const struct wr_error *error);

@@ -226,6 +226,11 @@ static void on_sockets(const struct wr_engine_reply *reply, const struct wr_erro
     if (!sandbox)
         return;
     sandbox->sockets_requested = false;
+    /* Asked for before a pause: they would hold its network namespace. But its beginning may ask
+     * the agent for a sign of life. */
+    if (sandbox->state == WR_SANDBOX_PAUSED ||
+        (sandbox->state == WR_SANDBOX_PAUSING && wr_list_empty(&sandbox->waiters)))
+        return;
     if (!error && reply->fd_count == 0) {
         (void)wr_fail(&none, WR_E_INTERNAL, 0, "the engine sent no socket");
         error = &none;

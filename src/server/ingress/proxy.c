@@ -8,6 +8,8 @@
 #include "server/ingress/forward.h"
 #include "server/ingress/route.h"
 #include "server/ingress/tunnel.h"
+#include "server/ingress/wake.h"
+#include "server/ingress/waking.h"
 
 #define MAX_MASKED_HOST 512 /* bytes */
 
@@ -277,6 +279,23 @@ static int begin_call(struct proxy *proxy, struct wr_error *err)
     return 0;
 }
 
+static void go_on(struct wr_server *server, struct wr_exchange *ex, const char *id, uint16_t port,
+                  bool tls);
+
+/* Paused meanwhile: the request has not begun yet, and waits as if it came now. */
+static bool wake(struct proxy *proxy)
+{
+    struct wr_sandbox *sandbox = wr_sandbox_table_find(proxy->server->sandboxes, proxy->id);
+
+    if (!proxy->rules->wakes || !sandbox || sandbox->state == WR_SANDBOX_RUNNING ||
+        sandbox->state == WR_SANDBOX_KILLING || !wr_waking_possible(sandbox))
+        return false;
+    wr_wake(
+        &(struct wr_wake){proxy->server, wr_steal_ptr(&proxy->ex), proxy->port, proxy->tls, go_on},
+        sandbox);
+    return true;
+}
+
 static void on_dialled(struct wr_dial *dial, struct wr_upstream *upstream,
                        const struct wr_error *error)
 {
@@ -294,7 +313,8 @@ static void on_dialled(struct wr_dial *dial, struct wr_upstream *upstream,
     }
     if (error && proxy->ex) {
         wr_exchange_pause(proxy->ex, false);
-        answer_failure(proxy, error);
+        if (!wake(proxy))
+            answer_failure(proxy, error);
     }
     proxy_put(proxy);
 }
@@ -374,9 +394,16 @@ static void fail(struct wr_exchange *ex, const struct wr_proxy_failure *failure)
         wr_ingress_failed(ex, failure->id, error);
 }
 
-static const struct wr_proxy_rules client_rules = {.find = find_running, .fail = fail};
+static const struct wr_proxy_rules client_rules = {
+    .find = find_running, .fail = fail, .wakes = true};
 
-/* The sandbox that the request may reach, or NULL: answered. */
+static void go_on(struct wr_server *server, struct wr_exchange *ex, const char *id, uint16_t port,
+                  bool tls)
+{
+    start(server, ex, &client_rules, id, port, tls);
+}
+
+/* The sandbox that the request may reach, or NULL: answered, or to be answered when it is awake. */
 static struct wr_sandbox *admit(const struct wr_listener *listener, struct wr_exchange *ex,
                                 struct wr_ingress_route *ret)
 {
@@ -386,9 +413,13 @@ static struct wr_sandbox *admit(const struct wr_listener *listener, struct wr_ex
         wr_ingress_bad_request(ex, bad);
         return NULL;
     }
-    struct wr_sandbox *sandbox = find_running(listener->server, ret->id);
-    if (!sandbox) {
+    struct wr_sandbox *sandbox = wr_sandbox_table_find(listener->server->sandboxes, ret->id);
+    if (!sandbox || sandbox->state == WR_SANDBOX_KILLING) {
         wr_ingress_no_sandbox(ex, ret->id);
+        return NULL;
+    }
+    if (sandbox->state != WR_SANDBOX_RUNNING) {
+        wr_wake(&(struct wr_wake){listener->server, ex, ret->port, listener->tls, go_on}, sandbox);
         return NULL;
     }
     enum wr_ingress_access access =

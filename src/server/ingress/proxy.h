@@ -29,6 +29,9 @@ struct wr_proxy_rules {
     /* The server asks the agent in its own name: what shows who the client is stays outside, the
      * sandbox's access token is added, and the connection does not leave HTTP. */
     bool own_credentials;
+    /* A pause that begins while the connection is made is ended, where traffic may do that
+     * (waking.h). */
+    bool wakes;
 };
 /* Passes on one request, to whichever sandbox the caller has chosen. Takes the exchange over; its
  * operations so far get no further call. */

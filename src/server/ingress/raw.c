@@ -11,6 +11,7 @@
 #include "server/ingress/dial.h"
 #include "server/ingress/request_line.h"
 #include "server/ingress/tunnel.h"
+#include "server/ingress/waking.h"
 #include "server/server.h"
 
 struct wr_raw_gate {
@@ -27,6 +28,7 @@ struct knock {
     struct wr_source source; /* until it is known what the client speaks */
     struct wr_timer timer;
     uint64_t end_ms; /* of the waiting for its first bytes; monotonic */
+    struct wr_waking waking;
     struct wr_dial dial;
 };
 
@@ -34,6 +36,7 @@ static void knock_free(struct knock *knock)
 {
     wr_source_remove(&knock->source);
     wr_timer_stop(&knock->timer);
+    wr_waking_cancel(&knock->waking);
     wr_dial_cancel(&knock->dial);
     wr_list_remove(&knock->link);
     (void)wr_close(knock->fd);
@@ -45,13 +48,19 @@ bool wr_raw_port(uint16_t port)
     return port != WR_AGENT_PORT && port != WR_INTERPRETER_PORT;
 }
 
-/* The sandbox, if raw bytes may go to that port of it. */
+static bool is_there(const struct wr_sandbox *sandbox)
+{
+    return sandbox->state == WR_SANDBOX_RUNNING ||
+           (sandbox->state != WR_SANDBOX_KILLING && wr_waking_possible(sandbox));
+}
+
+/* The sandbox, if raw bytes may go to that port of it, perhaps after a resume. */
 static struct wr_sandbox *find_open(const struct wr_server *server,
                                     const struct wr_ingress_route *route)
 {
     struct wr_sandbox *sandbox = wr_sandbox_table_find(server->sandboxes, route->id);
 
-    return sandbox && sandbox->state == WR_SANDBOX_RUNNING && !sandbox->internal &&
+    return sandbox && is_there(sandbox) && !sandbox->internal &&
                    sandbox->traffic_token[0] == '\0' && wr_raw_port(route->port)
                ? sandbox
                : NULL;
@@ -68,12 +77,19 @@ static bool allows(const char *server_name, void *data)
 
 /* ---- to the service ---- */
 
+static void reach(struct knock *knock);
+
 /* A client whose connection ends without a word sees a reset: the port is closed. */
 static void on_dialled(struct wr_dial *dial, struct wr_upstream *upstream,
                        const struct wr_error *error)
 {
     struct knock *knock = wr_container_of(dial, struct knock, dial);
+    const struct wr_sandbox *sandbox = find_open(knock->gate->listener->server, &knock->route);
 
+    if (error && sandbox && sandbox->state != WR_SANDBOX_RUNNING) {
+        reach(knock); /* paused meanwhile */
+        return;
+    }
     if (error)
         wr_log(WR_LOG_DEBUG, "a raw connection did not reach its port", "error", error->msg,
                "sandbox", knock->route.id, NULL);
@@ -83,21 +99,54 @@ static void on_dialled(struct wr_dial *dial, struct wr_upstream *upstream,
     knock_free(knock);
 }
 
-static void go_raw(struct knock *knock)
+static void dial(struct knock *knock, struct wr_sandbox *sandbox)
+{
+    knock->dial.port = knock->route.port;
+    knock->dial.fn = on_dialled;
+    wr_dial_socket(&knock->dial, knock->gate->listener->server, sandbox);
+}
+
+static void not_resumed(struct knock *knock, const struct wr_error *error)
+{
+    wr_log(WR_LOG_DEBUG, "a raw connection did not resume its sandbox", "error", error->msg,
+           "sandbox", knock->route.id, NULL);
+    knock_free(knock);
+}
+
+static void on_awake(struct wr_waking *waking, const struct wr_error *error)
+{
+    struct knock *knock = wr_container_of(waking, struct knock, waking);
+
+    if (error)
+        not_resumed(knock, error);
+    else
+        reach(knock);
+}
+
+/* At once, or when the sandbox runs again. */
+static void reach(struct knock *knock)
 {
     struct wr_server *server = knock->gate->listener->server;
     struct wr_sandbox *sandbox = find_open(server, &knock->route);
+    struct wr_error error = {0};
 
-    wr_source_remove(&knock->source);
-    wr_timer_stop(&knock->timer);
     if (!sandbox) {
         knock_free(knock);
-        return;
+    } else if (sandbox->state == WR_SANDBOX_RUNNING) {
+        dial(knock, sandbox);
+    } else {
+        knock->waking.fn = on_awake;
+        if (wr_waking_start(&knock->waking, server, sandbox, &error) < 0)
+            not_resumed(knock, &error);
     }
-    wr_server_touch(server);
-    knock->dial.port = knock->route.port;
-    knock->dial.fn = on_dialled;
-    wr_dial_socket(&knock->dial, server, sandbox);
+}
+
+static void go_raw(struct knock *knock)
+{
+    wr_source_remove(&knock->source);
+    wr_timer_stop(&knock->timer);
+    wr_server_touch(knock->gate->listener->server);
+    reach(knock);
 }
 
 /* ---- what the client speaks ---- */

@@ -153,6 +153,16 @@ void wr_upstream_close(struct wr_upstream *upstream)
     wr_http_conn_free(conn);
 }
 
+bool wr_upstream_in_use(const struct wr_sandbox *sandbox, uint16_t port)
+{
+    wr_list_foreach(it, &sandbox->connections) {
+        const struct wr_upstream *upstream = wr_list_entry(it, struct wr_upstream, link);
+        if (upstream->busy && upstream->port == port)
+            return true;
+    }
+    return false;
+}
+
 void wr_upstream_drop_all(struct wr_sandbox *sandbox)
 {
     while (!wr_list_empty(&sandbox->connections)) {

@@ -55,5 +55,7 @@ void wr_upstream_ack_now(const struct wr_upstream *upstream);
 void wr_upstream_release(struct wr_upstream *upstream);
 /* Closes it whatever its state (a cancelled call, a hijacked socket with conn == NULL). */
 void wr_upstream_close(struct wr_upstream *upstream);
+/* Whether a request to that port is under way. */
+bool wr_upstream_in_use(const struct wr_sandbox *sandbox, uint16_t port) WR_MUST_CHECK;
 /* The sandbox goes away: cuts all connections; running calls end with an error. */
 void wr_upstream_drop_all(struct wr_sandbox *sandbox);

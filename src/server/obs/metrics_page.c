@@ -1,16 +1,38 @@
 #include "server/obs/metrics_page.h"
 
+#include "base/prometheus.h"
 #include "server/api/errors.h"
 #include "server/egress/egress.h"
-#include "server/obs/prometheus.h"
 #include "server/request.h"
 #include "server/server.h"
 
 #define MAX_BYTES ((size_t)64 * 1024)
 
 struct states {
-    uint64_t running, killing, internal, ingress_connections;
+    uint64_t running, killing, internal, pausing, resuming, ingress_connections;
+    uint64_t paused[WR_PAUSE_LEVELS];
 };
+
+static void count_state(struct states *states, const struct wr_sandbox *sandbox)
+{
+    switch (sandbox->state) {
+    case WR_SANDBOX_RUNNING:
+        states->running++;
+        break;
+    case WR_SANDBOX_KILLING:
+        states->killing++;
+        break;
+    case WR_SANDBOX_PAUSING:
+        states->pausing++;
+        break;
+    case WR_SANDBOX_RESUMING:
+        states->resuming++;
+        break;
+    case WR_SANDBOX_PAUSED:
+        states->paused[sandbox->level]++;
+        break;
+    }
+}
 
 static struct states count_states(struct wr_server *server)
 {
@@ -20,10 +42,8 @@ static struct states count_states(struct wr_server *server)
         const struct wr_sandbox *sandbox = wr_list_entry(link, struct wr_sandbox, link);
         if (sandbox->internal)
             states.internal++;
-        else if (sandbox->state == WR_SANDBOX_RUNNING)
-            states.running++;
         else
-            states.killing++;
+            count_state(&states, sandbox);
         states.ingress_connections += sandbox->connection_count;
     }
     return states;
@@ -50,6 +70,45 @@ static void write_pair(struct wr_prometheus *page, const struct pair *pair)
     wr_prometheus_sample(page, pair->label, pair->b, pair->value_b);
 }
 
+/* A family with a sample for each level of a pause. */
+static void by_level(struct wr_prometheus *page, enum wr_prometheus_kind kind, const char *name,
+                     const char *help, const uint64_t values[static WR_PAUSE_LEVELS])
+{
+    wr_prometheus_family(page, kind, name, help);
+    for (unsigned level = WR_PAUSE_FROZEN; level < WR_PAUSE_LEVELS; level++)
+        wr_prometheus_sample(page, "level", wr_pause_level_name((enum wr_pause_level)level),
+                             values[level]);
+}
+
+/* Sums and counts, from which a mean over any time can be had. */
+static void write_pausing(struct wr_prometheus *page, const struct wr_pausing_counts *counts)
+{
+    const struct {
+        const char *name, *help;
+        const uint64_t *values;
+    } rows[] = {
+        {"warren_pauses_total", "Pauses, by the level that was reached.", counts->pauses},
+        {"warren_pause_microseconds_total", "Time that these took.", counts->pause_us},
+        {"warren_resumes_total", "Resumes, by the level before.", counts->resumes},
+        {"warren_resume_microseconds_total", "Time that these took.", counts->resume_us},
+    };
+
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++)
+        by_level(page, WR_PROMETHEUS_COUNTER, rows[i].name, rows[i].help, rows[i].values);
+    write_pair(page, &(struct pair){"warren_pausing_failures_total",
+                                    "Pauses and resumes that failed.", "action", "pause", "resume",
+                                    counts->pauses_failed, counts->resumes_failed});
+}
+
+static void write_turns(struct wr_prometheus *page, const struct wr_job_turns *turns)
+{
+    single(page, WR_PROMETHEUS_GAUGE, "warren_jobs", "Sandboxes that are being saved or restored.",
+           turns->held_count);
+    single(page, WR_PROMETHEUS_GAUGE, "warren_jobs_waiting",
+           "Sandboxes that wait for their turn to be saved or restored.",
+           wr_job_turns_waiting(turns));
+}
+
 static void write_sandboxes(struct wr_prometheus *page, struct wr_server *server)
 {
     const struct states states = count_states(server);
@@ -59,6 +118,10 @@ static void write_sandboxes(struct wr_prometheus *page, struct wr_server *server
     wr_prometheus_sample(page, "state", "running", states.running);
     wr_prometheus_sample(page, "state", "killing", states.killing);
     wr_prometheus_sample(page, "state", "internal", states.internal);
+    wr_prometheus_sample(page, "state", "pausing", states.pausing);
+    wr_prometheus_sample(page, "state", "resuming", states.resuming);
+    by_level(page, WR_PROMETHEUS_GAUGE, "warren_sandboxes_paused",
+             "Sandboxes that are paused, by level.", states.paused);
     single(page, WR_PROMETHEUS_COUNTER, "warren_sandboxes_created_total",
            "Sandboxes made since the server's start.", server->events.created);
     single(page, WR_PROMETHEUS_COUNTER, "warren_sandboxes_ended_total",
@@ -131,6 +194,8 @@ void wr_obs_metrics(struct wr_exchange *ex, const struct wr_route_match *match, 
     }
     wr_prometheus_init(&page, &text);
     write_sandboxes(&page, request->server);
+    write_pausing(&page, &request->server->pausing);
+    write_turns(&page, &request->server->turns);
     write_api(&page, request->server);
     write_network(&page, wr_egress_counters(request->server));
     if (wr_prometheus_finish(&page) < 0)

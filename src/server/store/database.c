@@ -70,16 +70,16 @@ static int find_statement(struct wr_store *store, const char *sql, sqlite3_stmt 
     return 0;
 }
 
-static int bind(sqlite3_stmt *stmt, int i, const struct wr_value *value)
+static int bind(sqlite3_stmt *stmt, int i, const struct wr_sql_value *value)
 {
     switch (value->kind) {
-    case WR_VALUE_INT:
+    case WR_SQL_INT:
         return sqlite3_bind_int64(stmt, i, (sqlite3_int64)WR_MIN(value->number, INT64_MAX));
-    case WR_VALUE_REAL:
+    case WR_SQL_REAL:
         return sqlite3_bind_double(stmt, i, value->real);
-    case WR_VALUE_TEXT:
+    case WR_SQL_TEXT:
         return sqlite3_bind_text(stmt, i, value->text, -1, SQLITE_STATIC);
-    case WR_VALUE_NULL:
+    case WR_SQL_NULL:
         break;
     }
     return sqlite3_bind_null(stmt, i);
@@ -133,6 +133,19 @@ int wr_db_run(struct wr_store *store, const char *sql, struct wr_values values,
         return wr_fail(err, WR_E_INTERNAL, 0, "a statement without rows gave one");
     if (r == 0 && ret_changed)
         *ret_changed = (uint64_t)sqlite3_changes64(store->db);
+    return r;
+}
+
+int wr_db_run_erasing(struct wr_store *store, const char *sql, struct wr_values values,
+                      uint64_t *ret_changed, struct wr_error *err)
+{
+    struct wr_error ignored = {0};
+
+    int r = wr_db_script(store, "PRAGMA secure_delete = ON", err);
+    if (r == 0)
+        r = wr_db_run(store, sql, values, ret_changed, err);
+    /* Without it only other deletions are slower. */
+    (void)!wr_db_script(store, "PRAGMA secure_delete = OFF", &ignored);
     return r;
 }
 

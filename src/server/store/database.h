@@ -9,7 +9,7 @@
 #include "server/store/checkpoint.h"
 #include "server/store/store.h"
 
-#define WR_STORE_MAX_STATEMENTS 64
+#define WR_STORE_MAX_STATEMENTS 160
 
 struct wr_store {
     sqlite3 *db;
@@ -24,39 +24,39 @@ struct wr_store {
     uint64_t team_sampled_ms, team_event_id;
 };
 
-enum wr_value_kind { WR_VALUE_NULL = 0, WR_VALUE_INT = 1, WR_VALUE_REAL = 2, WR_VALUE_TEXT = 3 };
+enum wr_sql_kind { WR_SQL_NULL = 0, WR_SQL_INT = 1, WR_SQL_REAL = 2, WR_SQL_TEXT = 3 };
 /* Borrowed until the statement is reset. */
-struct wr_value {
-    enum wr_value_kind kind;
+struct wr_sql_value {
+    enum wr_sql_kind kind;
     uint64_t number;
     double real;
     const char *text;
 };
 struct wr_values {
-    const struct wr_value *items;
+    const struct wr_sql_value *items;
     size_t count;
 };
-#define WR_INT(v)                           \
-    (struct wr_value)                       \
-    {                                       \
-        .kind = WR_VALUE_INT, .number = (v) \
+#define WR_INT(v)                         \
+    (struct wr_sql_value)                 \
+    {                                     \
+        .kind = WR_SQL_INT, .number = (v) \
     }
-#define WR_REAL(v)                         \
-    (struct wr_value)                      \
-    {                                      \
-        .kind = WR_VALUE_REAL, .real = (v) \
+#define WR_REAL(v)                       \
+    (struct wr_sql_value)                \
+    {                                    \
+        .kind = WR_SQL_REAL, .real = (v) \
     }
 /* NULL becomes SQL's NULL. */
-#define WR_TEXT(v)                         \
-    (struct wr_value)                      \
-    {                                      \
-        .kind = WR_VALUE_TEXT, .text = (v) \
+#define WR_TEXT(v)                       \
+    (struct wr_sql_value)                \
+    {                                    \
+        .kind = WR_SQL_TEXT, .text = (v) \
     }
-#define WR_VALUES(...)                                                               \
-    (struct wr_values)                                                               \
-    {                                                                                \
-        (const struct wr_value[]){__VA_ARGS__},                                      \
-            sizeof((const struct wr_value[]){__VA_ARGS__}) / sizeof(struct wr_value) \
+#define WR_VALUES(...)                                                                       \
+    (struct wr_values)                                                                       \
+    {                                                                                        \
+        (const struct wr_sql_value[]){__VA_ARGS__},                                          \
+            sizeof((const struct wr_sql_value[]){__VA_ARGS__}) / sizeof(struct wr_sql_value) \
     }
 #define WR_NO_VALUES   \
     (struct wr_values) \
@@ -79,6 +79,9 @@ void wr_db_reset(sqlite3_stmt **stmt);
  * ALREADY_EXISTS when a unique value is taken, NOT_FOUND when what it refers to does not exist. */
 int wr_db_run(struct wr_store *store, const char *sql, struct wr_values values,
               uint64_t *ret_changed, struct wr_error *err) WR_MUST_CHECK;
+/* The same; what it overwrites or deletes is not left in the free parts of the file. */
+int wr_db_run_erasing(struct wr_store *store, const char *sql, struct wr_values values,
+                      uint64_t *ret_changed, struct wr_error *err) WR_MUST_CHECK;
 /* A text without values: pragmas, schema. */
 int wr_db_script(struct wr_store *store, const char *sql, struct wr_error *err) WR_MUST_CHECK;
 /* The one number that a query without values answers with. */

@@ -2,8 +2,8 @@
 #include "server/store/database.h"
 
 static const char event_insert[] =
-    "INSERT INTO events (at_ms, sandbox_id, team_id, level, type, message, fields) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    "INSERT INTO events (at_ms, sandbox_id, team_id, level, type, message, fields, about) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 static const char event_team[] = "SELECT team_id FROM events WHERE sandbox_id = ?1 AND team_id IS "
                                  "NOT NULL ORDER BY at_ms DESC LIMIT 1";
 
@@ -42,7 +42,8 @@ static int add_event(struct wr_store *store, const struct wr_store_event *event,
                      WR_VALUES(WR_INT(event->at_ms), WR_TEXT(event->sandbox_id),
                                WR_TEXT(event->team_id), WR_INT(WR_LEVEL_INFO), WR_TEXT(event->type),
                                WR_TEXT(message_of(event->type)),
-                               WR_TEXT(event->detail ? event->detail : "{}")),
+                               WR_TEXT(event->detail ? event->detail : "{}"),
+                               WR_TEXT(event->about ? event->about : "{}")),
                      NULL, err);
 }
 
@@ -82,7 +83,7 @@ int wr_store_log_add(struct wr_store *store, const char *sandbox_id,
     return wr_db_run(store, event_insert,
                      WR_VALUES(WR_INT(entry->at_ms), WR_TEXT(sandbox_id), WR_TEXT(NULL),
                                WR_INT(entry->level), WR_TEXT(entry->type), WR_TEXT(entry->message),
-                               WR_TEXT(entry->fields)),
+                               WR_TEXT(entry->fields), WR_TEXT("{}")),
                      NULL, err);
 }
 

@@ -121,18 +121,12 @@ int wr_store_secret_value(struct wr_store *store, const char *team_id, const cha
     return 0;
 }
 
-/* A change after which the old value is not left in the free parts of the file. */
 static int change(struct wr_store *store, const char *sql, struct wr_values values,
                   struct wr_error *err)
 {
-    struct wr_error ignored = {0};
     uint64_t changed = 0;
 
-    int r = wr_db_script(store, "PRAGMA secure_delete = ON", err);
-    if (r == 0)
-        r = wr_db_run(store, sql, values, &changed, err);
-    /* Without it only other deletions are slower. */
-    (void)!wr_db_script(store, "PRAGMA secure_delete = OFF", &ignored);
+    int r = wr_db_run_erasing(store, sql, values, &changed, err);
     return r == 0 && changed == 0 ? not_found(err) : r;
 }
 

@@ -81,6 +81,21 @@ int wr_store_expire(struct wr_store *store, uint64_t now_ms, struct wr_error *er
     return more ? 1 : 0;
 }
 
+uint64_t wr_store_sync(struct wr_store *store)
+{
+    return wr_checkpointer_sync(store->checkpointer);
+}
+
+int wr_store_synced(struct wr_store *store, uint64_t number)
+{
+    return wr_checkpointer_synced(store->checkpointer, number);
+}
+
+int wr_store_sync_fd(const struct wr_store *store)
+{
+    return wr_checkpointer_sync_fd(store->checkpointer);
+}
+
 struct wr_store *wr_store_free(struct wr_store *store)
 {
     if (!store)

@@ -4,7 +4,7 @@
 static const char team_sample[] =
     "WITH starts AS (SELECT team_id, count(*) AS n FROM events WHERE id > ?2 AND id <= ?3 AND "
     "type = 'sandbox.lifecycle.created' GROUP BY team_id), "
-    "now AS (SELECT t.id AS team_id, (SELECT count(*) FROM sandboxes WHERE team_id = t.id) AS "
+    "now AS (SELECT t.id AS team_id, (SELECT count(*) FROM sandboxes WHERE team_id = t.id AND paused = 0) AS "
     "sandboxes, coalesce((SELECT n FROM starts WHERE team_id = t.id), 0) AS starts FROM teams t) "
     "INSERT INTO team_metrics (team_id, at_ms, sandboxes, starts_per_s) "
     "SELECT team_id, ?1, sandboxes, starts / ?4 FROM now WHERE sandboxes > 0 OR starts > 0 OR "

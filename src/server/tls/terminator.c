@@ -7,8 +7,8 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
-#include "server/tls/context.h"
-#include "server/tls/session.h"
+#include "tls/context.h"
+#include "tls/session.h"
 
 struct wr_tls_terminator {
     struct wr_loop *loop;

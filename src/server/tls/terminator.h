@@ -43,5 +43,3 @@ int wr_tls_terminator_new(struct wr_loop *loop, int listen_fd, struct wr_http_se
 void wr_tls_terminator_stop_accepting(struct wr_tls_terminator *terminator);
 /* Cuts every connection. Accepts NULL, returns NULL. */
 struct wr_tls_terminator *wr_tls_terminator_free(struct wr_tls_terminator *terminator);
-/* Whether the two belong together and are usable; nothing is opened. */
-int wr_tls_check(const char *cert_pem, const char *key_pem, struct wr_error *err) WR_MUST_CHECK;

@@ -3,19 +3,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
-#include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
-#include "base/file.h"
+#include "engine/driver/native/freeze.h"
+#include "engine/driver/native/hibernate.h"
 #include "engine/driver/native/leftovers.h"
 #include "engine/driver/native/native.h"
+#include "engine/driver/native/restore.h"
 #include "engine/driver/native/shares.h"
+#include "engine/job.h"
 #include "json/jwrite.h"
 #include "log/log.h"
 #include "template/template_id.h"
@@ -23,11 +25,12 @@
 #define START_TIMEOUT_MS 20000
 #define KILL_TIMEOUT_MS  60000 /* freeing the memory of a large sandbox takes seconds */
 
-static void release(struct wr_instance *instance)
+void wr_instance_release(struct wr_instance *instance)
 {
     struct wr_driver *driver = instance->driver;
-    struct wr_kit *kit = wr_steal_ptr(&instance->kit);
 
+    wr_paging_forget(instance);
+    struct wr_kit *kit = wr_steal_ptr(&instance->kit);
     wr_instance_detach(instance);
     wr_leftovers_add(driver, kit);
     wr_leftovers_collect(driver); /* it may have been the last of a nest that only waits for that */
@@ -55,6 +58,9 @@ void wr_instance_detach(struct wr_instance *instance)
     wr_close(instance->pidfd);
     wr_close(instance->ns_fd);
     wr_close(instance->status_fd);
+    instance->restore = wr_restore_free(instance->restore);
+    instance->saving = wr_saving_free(instance->saving);
+    instance->paging = wr_job_forget(instance->paging);
     if (instance->kit) {
         wr_close(instance->kit->overlay_fd);
         wr_close(instance->kit->upper_fd);
@@ -69,7 +75,7 @@ void wr_instance_detach(struct wr_instance *instance)
 static void on_kill_deadline(struct wr_timer *timer, void *data);
 static void on_process_exit(struct wr_source *source, uint32_t events, void *data);
 
-static void kill_all(struct wr_instance *instance)
+void wr_instance_end(struct wr_instance *instance)
 {
     struct wr_error err;
 
@@ -79,14 +85,14 @@ static void kill_all(struct wr_instance *instance)
         wr_log(WR_LOG_WARN, err.msg, "sandbox", instance->kit->id, NULL);
 }
 
-/* Ends a start: tells the owner and, if no process is left to wait for, releases everything. */
-static void fail_start(struct wr_instance *instance, const struct wr_error *error)
+void wr_instance_fail_start(struct wr_instance *instance, const struct wr_error *error)
 {
     struct wr_driver *driver = instance->driver;
     void *owner = instance->owner;
     struct wr_error copy = *error;
 
-    release(instance);
+    (void)wr_volume_explain(driver->volume, &copy);
+    wr_instance_release(instance);
     driver->callbacks.on_started(owner, &copy);
 }
 
@@ -117,17 +123,61 @@ static int read_status(const struct wr_instance *instance, struct wr_error *ret)
     return 0;
 }
 
+void wr_instance_gone(struct wr_instance *instance)
+{
+    struct wr_driver *driver = instance->driver;
+    void *owner = instance->owner;
+    enum wr_gone_reason reason = why_gone(instance);
+
+    wr_instance_release(instance);
+    if (owner)
+        driver->callbacks.on_gone(owner, reason);
+}
+
+bool wr_instance_lives(struct wr_instance *instance)
+{
+    struct pollfd end = {.fd = instance->pidfd, .events = POLLIN};
+
+    /* The loop may not know it yet. */
+    if (!instance->exited && poll(&end, 1, 0) > 0) {
+        instance->exited = true;
+        wr_source_remove(&instance->exit_source);
+    }
+    return !instance->exited && !instance->kill_wanted;
+}
+
+void wr_instance_saving_over(struct wr_instance *instance)
+{
+    if (instance->kill_wanted) {
+        instance->kill_wanted = false;
+        instance->reason = WR_GONE_KILLED;
+        if (!instance->exited) {
+            instance->state = WR_INSTANCE_DYING;
+            wr_instance_end(instance);
+        }
+    }
+    if (instance->exited)
+        wr_instance_gone(instance);
+}
+
 /* PID 1 ended; with it the kernel has ended every process of the sandbox. */
 static void on_process_exit(struct wr_source *source, uint32_t events, void *data)
 {
     struct wr_instance *instance = data;
-    struct wr_driver *driver = instance->driver;
-    void *owner = instance->owner;
 
     (void)source;
     (void)events;
+    if (instance->state == WR_INSTANCE_LEAVING) {
+        wr_hibernation_end(instance);
+        return;
+    }
+    if (instance->saving) { /* what it has is still being read */
+        instance->exited = true;
+        wr_source_remove(&instance->exit_source);
+        return;
+    }
     if (instance->start_error.code) {
-        fail_start(instance, &instance->start_error);
+        wr_instance_fail_start(instance, &instance->start_error);
         return;
     }
     if (instance->state == WR_INSTANCE_BOOTING) {
@@ -136,13 +186,10 @@ static void on_process_exit(struct wr_source *source, uint32_t events, void *dat
         if (read_status(instance, &error) != 0 || error.code == 0)
             (void)wr_fail(&error, WR_E_INTERNAL, 0,
                           "the sandbox's first process ended while it started");
-        fail_start(instance, &error);
+        wr_instance_fail_start(instance, &error);
         return;
     }
-    enum wr_gone_reason reason = why_gone(instance);
-    release(instance);
-    if (owner)
-        driver->callbacks.on_gone(owner, reason);
+    wr_instance_gone(instance);
 }
 
 /* A killed sandbox that does not end has processes outside its group, or a pidfd that is not its
@@ -166,7 +213,22 @@ static void abort_start(struct wr_instance *instance, const struct wr_error *err
     wr_source_remove(&instance->status_source);
     instance->start_error = *error;
     instance->state = WR_INSTANCE_DYING;
-    kill_all(instance);
+    wr_instance_end(instance);
+}
+
+void wr_instance_started(struct wr_instance *instance)
+{
+    struct wr_restore *restore = wr_steal_ptr(&instance->restore);
+
+    struct wr_driver *driver = instance->driver;
+
+    wr_timer_stop(&instance->deadline);
+    instance->state = WR_INSTANCE_RUNNING;
+    instance->kit->has_upper = true;
+    start_is_over(instance);
+    wr_restore_runs(restore);
+    driver->callbacks.on_started(instance->owner, NULL);
+    wr_restore_started(driver, restore); /* after the answer: it waits for the disk */
 }
 
 static void on_status(struct wr_source *source, uint32_t events, void *data)
@@ -188,10 +250,7 @@ static void on_status(struct wr_source *source, uint32_t events, void *data)
     }
     wr_source_remove(&instance->status_source);
     instance->status_fd = wr_close(instance->status_fd);
-    wr_timer_stop(&instance->deadline);
-    instance->state = WR_INSTANCE_RUNNING;
-    start_is_over(instance);
-    instance->driver->callbacks.on_started(instance->owner, NULL);
+    wr_instance_started(instance);
 }
 
 static void on_deadline(struct wr_timer *timer, void *data)
@@ -203,12 +262,12 @@ static void on_deadline(struct wr_timer *timer, void *data)
     (void)wr_fail(&error, WR_E_DEADLINE_EXCEEDED, 0, "the sandbox did not start within %d s",
                   START_TIMEOUT_MS / 1000);
     if (instance->state == WR_INSTANCE_SPAWNING)
-        fail_start(instance, &error);
+        wr_instance_fail_start(instance, &error);
     else
         abort_start(instance, &error);
 }
 
-static int watch(struct wr_instance *instance, struct wr_error *err)
+int wr_instance_watch(struct wr_instance *instance, struct wr_error *err)
 {
     return wr_source_add(instance->driver->loop, &instance->exit_source, instance->pidfd, EPOLLIN,
                          on_process_exit, instance, err);
@@ -218,7 +277,7 @@ static int watch(struct wr_instance *instance, struct wr_error *err)
  * What the nest passed must be a network namespace, and not the host's: a pidfd of a host process
  * would do for setns() too, and the server would then connect to services of the host.
  */
-static int check_netns(int fd, struct wr_error *err)
+int wr_instance_check_netns(int fd, struct wr_error *err)
 {
     struct stat theirs, ours;
 
@@ -237,7 +296,7 @@ static void on_spawned(void *data, const struct wr_nest_sandbox *sandbox,
     struct wr_error err;
 
     if (error) {
-        fail_start(instance, error);
+        wr_instance_fail_start(instance, error);
         return;
     }
     instance->pidfd = sandbox->pidfd;
@@ -248,15 +307,15 @@ static void on_spawned(void *data, const struct wr_nest_sandbox *sandbox,
     instance->state = WR_INSTANCE_BOOTING;
     int rc = wr_fd_set_nonblock(instance->status_fd, true);
     rc = rc < 0 ? wr_fail(&err, WR_E_INTERNAL, -rc, "prepare the status pipe")
-                : check_netns(instance->ns_fd, &err);
+                : wr_instance_check_netns(instance->ns_fd, &err);
     if (rc == 0)
-        rc = watch(instance, &err);
+        rc = wr_instance_watch(instance, &err);
     if (rc == 0)
         rc = wr_source_add(instance->driver->loop, &instance->status_source, instance->status_fd,
                            EPOLLIN, on_status, instance, &err);
     if (rc < 0) {
-        kill_all(instance);
-        fail_start(instance, &err);
+        wr_instance_end(instance);
+        wr_instance_fail_start(instance, &err);
     }
 }
 
@@ -279,7 +338,9 @@ static char *agent_config(const struct wr_native_template *t, const struct wr_sp
         (!spec->content || json_object_set_new(config, "volumeContent", json_true()) == 0) &&
         json_object_update(json_object_get(config, "env"), spec->env) == 0 &&
         (!spec->access_token[0] ||
-         json_object_set_new(config, "accessToken", json_string(spec->access_token)) == 0))
+         json_object_set_new(config, "accessToken", json_string(spec->access_token)) == 0) &&
+        (!spec->control_token[0] ||
+         json_object_set_new(config, "controlToken", json_string(spec->control_token)) == 0))
         text = json_dumps(config, JSON_COMPACT);
     if (config)
         json_decref(config);
@@ -298,7 +359,7 @@ static void wipe_config(char **config)
     free(*config);
 }
 
-static struct wr_instance *instance_new(struct wr_driver *driver, struct wr_kit *kit)
+static struct wr_instance *alloc(struct wr_driver *driver, struct wr_kit *kit)
 {
     struct wr_instance *instance = wr_calloc(1, sizeof(*instance));
 
@@ -311,50 +372,53 @@ static struct wr_instance *instance_new(struct wr_driver *driver, struct wr_kit 
     return instance;
 }
 
-int wr_instance_start(struct wr_native_template *t, struct wr_kit *kit, const struct wr_spec *spec,
-                      void *owner, struct wr_instance **ret, struct wr_error *err)
+struct wr_instance *wr_instance_new(struct wr_driver *driver, struct wr_kit *kit, void *owner)
 {
-    struct wr_instance *instance = instance_new(t->driver, kit);
-    WR_CLEANUP(wipe_config) char *config = agent_config(t, spec, err);
-    WR_CLEANUP(wr_share_mounts_close) struct wr_share_mounts mounts = {.count = 0};
+    struct wr_instance *instance = alloc(driver, kit);
 
     if (!instance) {
-        wr_leftovers_add(t->driver, kit);
-        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "start a sandbox");
+        wr_leftovers_add(driver, kit);
+        return NULL;
     }
     instance->owner = owner;
+    instance->starting = true;
+    driver->starting++;
+    return instance;
+}
+
+static int spawn(struct wr_instance *instance, const struct wr_native_template *t,
+                 const struct wr_spec *spec, uint64_t layers_id, struct wr_error *err)
+{
+    WR_CLEANUP(wipe_config) char *config = agent_config(t, spec, err);
+    WR_CLEANUP(wr_share_mounts_close) struct wr_share_mounts mounts = {.count = 0};
+    int rc = config ? wr_timer_start(t->driver->loop, &instance->deadline, START_TIMEOUT_MS,
+                                     on_deadline, instance, err)
+                    : -err->code;
+
+    if (rc == 0)
+        rc = wr_share_mounts_make(t->driver, instance->kit, spec, &mounts, err);
+    if (rc == 0)
+        rc = wr_nest_link_spawn(t->nest,
+                                &(struct wr_nest_spawn){.kit = instance->kit,
+                                                        .spec = spec,
+                                                        .config = config,
+                                                        .share_fds = mounts.fds,
+                                                        .layers_id = layers_id},
+                                on_spawned, instance, err);
+    return rc;
+}
+
+int wr_instance_start(struct wr_native_template *t, struct wr_instance *instance,
+                      const struct wr_spec *spec, uint64_t layers_id, struct wr_error *err)
+{
     instance->nest = t->nest;
     if (spec->blank)
         instance->manifest_version = t->manifest_version
                                          ? t->manifest_version
                                          : wr_native_manifest_version(t->driver, t->t.name);
-    instance->starting = true;
-    t->driver->starting++;
-    int rc = config ? wr_timer_start(t->driver->loop, &instance->deadline, START_TIMEOUT_MS,
-                                     on_deadline, instance, err)
-                    : -err->code;
-    if (rc == 0)
-        rc = wr_share_mounts_make(t->driver, kit, spec, &mounts, err);
-    if (rc == 0)
-        rc = wr_nest_link_spawn(t->nest,
-                                &(struct wr_nest_spawn){.kit = kit,
-                                                        .spec = spec,
-                                                        .config = config,
-                                                        .share_fds = mounts.fds,
-                                                        .layers_id = t->layers_id},
-                                on_spawned, instance, err);
-    if (rc < 0) {
-        release(instance);
-        return rc;
-    }
+    int rc = spawn(instance, t, spec, layers_id, err);
     /* The nest works meanwhile, so this costs the caller nothing. */
-    rc = wr_kit_save_record(kit, spec, err);
-    if (rc < 0) {
-        release(instance);
-        return rc;
-    }
-    *ret = instance;
-    return 0;
+    return rc ? rc : wr_kit_save_record(t->driver, instance->kit, spec, err);
 }
 
 int wr_instance_assign(struct wr_instance *instance, const struct wr_spec *spec,
@@ -368,14 +432,14 @@ int wr_instance_assign(struct wr_instance *instance, const struct wr_spec *spec,
                        "template %s has changed since sandbox %s was prepared", spec->template_name,
                        spec->id);
     int rc = wr_kit_apply(instance->driver, instance->kit, spec, err);
-    return rc < 0 ? rc : wr_kit_save_record(instance->kit, spec, err);
+    return rc < 0 ? rc : wr_kit_save_record(instance->driver, instance->kit, spec, err);
 }
 
 int wr_instance_adopt(struct wr_driver *driver, struct wr_kit *kit,
                       const struct wr_nest_sandbox *sandbox, struct wr_instance **ret,
                       struct wr_error *err)
 {
-    struct wr_instance *instance = instance_new(driver, kit);
+    struct wr_instance *instance = alloc(driver, kit);
 
     if (!instance)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "adopt a sandbox");
@@ -383,9 +447,9 @@ int wr_instance_adopt(struct wr_driver *driver, struct wr_kit *kit,
     instance->ns_fd = sandbox->ns_fd;
     instance->redirect = sandbox->redirect;
     instance->state = WR_INSTANCE_RUNNING;
-    int rc = check_netns(instance->ns_fd, err);
+    int rc = wr_instance_check_netns(instance->ns_fd, err);
     if (rc == 0)
-        rc = watch(instance, err);
+        rc = wr_instance_watch(instance, err);
     if (rc < 0)
         wr_instance_detach(instance);
     else
@@ -404,96 +468,13 @@ void wr_instances_forget_nest(struct wr_driver *driver, const struct wr_nest_lin
 
 void wr_instance_kill(struct wr_instance *instance)
 {
+    if (instance->saving) {
+        instance->kill_wanted = true;
+        return;
+    }
     if (instance->state != WR_INSTANCE_RUNNING)
         return;
     instance->state = WR_INSTANCE_DYING;
     instance->reason = WR_GONE_KILLED;
-    kill_all(instance);
-}
-
-/* For both families, or only IPv4 on a host without IPv6. -1 with errno. */
-static int open_socket(void)
-{
-    const int off = 0;
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    if (fd < 0 && errno == EAFNOSUPPORT)
-        return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
-        fd = wr_close(fd);
-    return fd;
-}
-
-static int open_sockets(size_t count, int *fds, struct wr_error *err)
-{
-    for (size_t i = 0; i < count; i++) {
-        fds[i] = open_socket();
-        if (fds[i] < 0) {
-            int rc = wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "open a socket in the sandbox");
-            while (i-- > 0)
-                wr_close(fds[i]);
-            return rc;
-        }
-    }
-    return 0;
-}
-
-/* In the sandbox's network namespace. */
-static int open_all(const struct wr_instance *instance, size_t count, int *ret_fds,
-                    struct wr_egress_sockets *ret_egress, struct wr_error *err)
-{
-    int rc = open_sockets(count, ret_fds, err);
-
-    if (rc < 0 || !ret_egress)
-        return rc;
-    *ret_egress = WR_EGRESS_SOCKETS_NONE;
-    if (instance->redirect == WR_NEST_REDIRECT_NONE)
-        return 0;
-    rc = wr_egress_sockets_open(instance->redirect == WR_NEST_REDIRECT_BOTH, ret_egress, err);
-    for (size_t i = 0; rc < 0 && i < count; i++)
-        ret_fds[i] = wr_close(ret_fds[i]);
-    return rc;
-}
-
-int wr_instance_sockets(struct wr_instance *instance, size_t count, int *ret_fds,
-                        struct wr_egress_sockets *ret_egress, struct wr_error *err)
-{
-    static int home = -1; /* the host's network namespace; the engine has one thread */
-
-    if (home < 0)
-        home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    if (home < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "open the host's network namespace");
-    if (setns(instance->ns_fd, CLONE_NEWNET) < 0)
-        return wr_fail_errno(err, WR_E_INTERNAL, "enter the sandbox's network namespace");
-    int rc = open_all(instance, count, ret_fds, ret_egress, err);
-    if (setns(home, CLONE_NEWNET) < 0) {
-        wr_log(WR_LOG_ERROR, "the engine cannot return to the host's network namespace", NULL);
-        abort(); /* the keeper starts another one */
-    }
-    return rc;
-}
-
-int wr_instance_stats(struct wr_instance *instance, struct wr_driver_stats *ret,
-                      struct wr_error *err)
-{
-    struct wr_cgroup_stats stats;
-    struct wr_driver_stats out = {0};
-    int rc = wr_cgroup_stats(instance->kit->cgroup, &stats, err);
-
-    if (rc == 0)
-        rc = wr_cgroup_cache_bytes(instance->kit->cgroup, &out.cache_bytes, err);
-    if (rc == 0)
-        rc = wr_volume_upper_usage(instance->driver->volume, instance->kit->upper_fd,
-                                   &out.disk_bytes, &out.disk_limit_bytes, err);
-    if (rc < 0)
-        return rc;
-    out.memory_bytes = stats.memory_bytes;
-    out.memory_peak_bytes = stats.memory_peak_bytes;
-    out.memory_limit_bytes = stats.memory_limit_bytes;
-    out.cpu_usec = stats.cpu_usec;
-    out.pids = stats.pids;
-    out.oom_kills = stats.oom_kills;
-    *ret = out;
-    return 0;
+    wr_instance_end(instance);
 }

@@ -13,12 +13,18 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "engine/driver/native/freeze.h"
+#include "engine/driver/native/hibernate.h"
 #include "engine/driver/native/instance.h"
 #include "engine/driver/native/kit.h"
+#include "engine/driver/native/layers.h"
 #include "engine/driver/native/leftovers.h"
 #include "engine/driver/native/nest_link.h"
 #include "engine/driver/native/nest_start.h"
 #include "engine/driver/native/recover.h"
+#include "engine/driver/native/restore.h"
+#include "engine/driver/native/saved.h"
+#include "engine/driver/native/shared_memory.h"
 #include "engine/driver/native/shares.h"
 #include "engine/isolate/device_layer.h"
 #include "engine/isolate/seccomp.h"
@@ -49,16 +55,21 @@ static int take_lock(struct wr_driver *driver, struct wr_error *err)
                    driver->data_dir);
 }
 
-/* Inotify instances and watches are counted for the creator of the outermost user namespace,
+/*
+ * Inotify instances and watches are counted for the creator of the outermost user namespace,
  * terminals for the host: all sandboxes and host root share these buckets. Each sandbox has a part
- * of its own (nest/privileges.c, nest/mount_table.c). */
+ * of its own of the terminals (nest/mount_table.c); what it has of the others
+ * (nest/userns_limits.c) is for each of its 65,536 users. So for these the bucket has no bottom,
+ * and the memory limit is the one that counts: the kernel charges each instance and watch to its
+ * maker's control group.
+ */
 static void raise_shared_limits(void)
 {
     static const struct {
         const char *path, *value;
     } rows[] = {
-        {"/proc/sys/fs/inotify/max_user_instances", "65536"},
-        {"/proc/sys/fs/inotify/max_user_watches", "4194304"},
+        {"/proc/sys/fs/inotify/max_user_instances", "2147483647"},
+        {"/proc/sys/fs/inotify/max_user_watches", "2147483647"},
         {"/proc/sys/kernel/pty/max", "65536"},
     };
 
@@ -126,6 +137,24 @@ static void raise_own_limits(void)
             NULL);
 }
 
+/* The last part of the path that the open directory has. */
+static int name_device_layer(struct wr_driver *driver, struct wr_error *err)
+{
+    char link[32], path[4096];
+    ssize_t len = wr_strformat(link, sizeof(link), "/proc/self/fd/%d", driver->device_layer_fd)
+                      ? readlink(link, path, sizeof(path) - 1)
+                      : -1;
+
+    if (len <= 0)
+        return wr_fail_errno(err, WR_E_INTERNAL, "find the name of the device layer");
+    path[len] = '\0';
+    const char *slash = strrchr(path, '/');
+    if (!slash ||
+        !wr_strcopy(driver->device_layer_name, sizeof(driver->device_layer_name), slash + 1))
+        return wr_fail(err, WR_E_INTERNAL, 0, "the device layer has an unexpected name");
+    return 0;
+}
+
 static int open_program(struct wr_driver *driver, struct wr_error *err)
 {
     size_t len = 0;
@@ -145,12 +174,16 @@ static int open_program(struct wr_driver *driver, struct wr_error *err)
         return wr_fail(err, WR_E_INTERNAL, rc < 0 ? -rc : errno, "write the nest's program");
     struct wr_device_contents contents = {.program = program, .program_len = len};
     contents.files = wr_device_layer_files(&contents.file_count);
-    return wr_device_layer_open(driver->data_dirfd, &contents, &driver->device_layer_fd, err);
+    rc = wr_device_layer_open(driver->data_dirfd, &contents, &driver->device_layer_fd, err);
+    return rc ? rc : name_device_layer(driver, err);
 }
+
+#define MEMORY_PART 4 /* of the volume, at most, is for what images have in common */
 
 static int open_storage(struct wr_driver *driver, const struct wr_engine_opts *opts,
                         struct wr_error *err)
 {
+    uint64_t total_bytes = 0, free_bytes = 0;
     int rc = wr_data_dir_open(opts->data_dir, &driver->data_dirfd, err);
 
     if (rc == 0)
@@ -162,7 +195,15 @@ static int open_storage(struct wr_driver *driver, const struct wr_engine_opts *o
                                           .path = opts->volume_path,
                                           .size_bytes = opts->volume_size_bytes};
     rc = wr_volume_open(&volume, &driver->volume, err);
-    return rc < 0 ? rc : wr_shares_open(driver->volume, &driver->shares, err);
+    if (rc == 0)
+        rc = wr_shares_open(driver->volume, &driver->shares, err);
+    if (rc == 0)
+        rc = wr_snapshots_open(driver->volume, &driver->snapshots, err);
+    if (rc == 0)
+        rc = wr_volume_space(driver->volume, &total_bytes, &free_bytes, err);
+    return rc ? rc
+              : wr_memory_open(wr_volume_fd(driver->volume), total_bytes / MEMORY_PART,
+                               &driver->memory, err);
 }
 
 static int open_run_dir(struct wr_driver *driver, struct wr_error *err)
@@ -212,10 +253,14 @@ static void native_close(struct wr_driver *driver)
         wr_native_template_free(t);
     }
     wr_timer_stop(&driver->collect); /* what is left is found by the next start */
+    wr_timer_stop(&driver->memory_collect);
     if (driver->stage.dirfd >= 0)
         wr_overlay_stage_close(driver->run_dir, &driver->stage);
     wr_slots_done(&driver->slots);
     wr_cgroup_root_free(driver->cgroups);
+    wr_native_checkpoint_done(&driver->checkpoint);
+    wr_memory_free(driver->memory);
+    wr_snapshots_free(driver->snapshots);
     wr_shares_free(driver->shares);
     wr_volume_free(driver->volume);
     wr_close(driver->device_layer_fd);
@@ -251,6 +296,10 @@ static int native_open(struct wr_loop *loop, const struct wr_engine_opts *opts,
     int rc = driver->data_dir && driver->run_dir
                  ? open_storage(driver, opts, err)
                  : wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "open the native driver");
+    if (rc == 0)
+        rc = wr_native_checkpoint_init(&driver->checkpoint, opts->criu, err);
+    if (rc == 0)
+        rc = wr_host_read(&driver->host, err);
     if (rc == 0)
         rc = open_run_dir(driver, err);
     if (rc == 0)
@@ -351,23 +400,47 @@ static int start_from_kit(struct wr_driver *driver, struct wr_spec *spec, void *
     memcpy(spec->id, kit->id, sizeof(spec->id));
     spec->slot = kit->slot;
     spec->created_ms = wr_wall_ms();
-    return wr_instance_start(t, kit, spec, owner, ret, err);
+    struct wr_instance *instance = wr_instance_new(driver, kit, owner);
+    if (!instance)
+        return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "start a sandbox");
+    rc = wr_instance_start(t, instance, spec, t->layers_id, err);
+    if (rc < 0)
+        wr_instance_release(instance);
+    else
+        *ret = instance;
+    return rc;
 }
 
-static int native_start(struct wr_driver *driver, struct wr_spec *spec, void *owner,
-                        struct wr_instance **ret, struct wr_error *err)
+static int start_from_template(struct wr_driver *driver, struct wr_spec *spec, void *owner,
+                               struct wr_instance **ret, struct wr_error *err)
 {
     const bool our_id = !spec->id[0];
-
-    stop_refill(driver); /* the outcome of this start begins it again */
     int rc = start_from_kit(driver, spec, owner, ret, err);
+
     if (rc == -WR_E_UNAVAILABLE && our_id) {
         /* The nest had died unnoticed. Nothing was begun, so another one can be asked. */
         spec->id[0] = '\0';
         rc = start_from_kit(driver, spec, owner, ret, err);
     }
-    if (rc < 0)
-        wr_native_refill(driver);
+    return rc;
+}
+
+static int native_start(struct wr_driver *driver, enum wr_origin origin, struct wr_spec *spec,
+                        void *owner, struct wr_instance **ret, bool *ret_booted,
+                        struct wr_error *err)
+{
+    bool booted = true;
+
+    stop_refill(driver); /* the outcome of this start begins it again */
+    int rc = origin == WR_FROM_TEMPLATE
+                 ? start_from_template(driver, spec, owner, ret, err)
+                 : wr_restore_start(driver, origin, spec, owner, ret, &booted, err);
+    if (rc == 0) {
+        *ret_booted = booted;
+        return 0;
+    }
+    rc = wr_volume_explain(driver->volume, err);
+    wr_native_refill(driver);
     return rc;
 }
 
@@ -398,12 +471,17 @@ static void native_teardown(struct wr_driver *driver)
         wr_leftovers_try(driver);
         usleep(20000);
     }
-    while (wr_volume_collect(driver->volume))
+    while (wr_volume_collect(driver->volume) || wr_snapshots_collect(driver->snapshots))
         ;
+    wr_native_checkpoint_done(&driver->checkpoint);
     wr_timer_stop(&driver->collect);
+    wr_shared_memory_collect(driver);
+    wr_timer_stop(&driver->memory_collect);
     wr_overlay_stage_close(driver->run_dir, &driver->stage);
     wr_cgroup_root_remove(driver->cgroups);
     wr_shares_drain(driver->shares);
+    driver->memory = wr_memory_free(driver->memory);
+    driver->snapshots = wr_snapshots_free(driver->snapshots);
     driver->shares = wr_shares_free(driver->shares);
     driver->volume = wr_volume_free(driver->volume);
     if (wr_volume_unmount(driver->data_dir, &err) < 0)
@@ -414,10 +492,12 @@ static int native_recover(struct wr_driver *driver, struct wr_error *err)
 {
     int rc = wr_native_recover(driver, err);
 
-    if (rc == 0 && wr_list_empty(&driver->instances))
-        wr_device_layer_collect(driver->data_dirfd, driver->device_layer_fd);
-    if (rc == 0)
-        wr_native_templates_prepare(driver);
+    if (rc < 0)
+        return rc;
+    wr_native_layers_collect(driver);
+    wr_shared_memory_collect(driver);
+    wr_native_templates_prepare(driver);
+    wr_native_checkpoint_start(driver);
     return rc;
 }
 
@@ -428,6 +508,15 @@ const struct wr_driver_ops wr_driver_native = {
     .recover = native_recover,
     .start = native_start,
     .kill = wr_instance_kill,
+    .freeze = wr_instance_freeze,
+    .page_out = wr_instance_page_out,
+    .note_reason = wr_instance_note_reason,
+    .hibernate = wr_instance_hibernate,
+    .snapshot = wr_instance_snapshot,
+    .rebase = wr_saved_rebase,
+    .saved_remove = wr_saved_remove,
+    .saved_list = wr_saved_list,
+    .checkpoint = wr_native_checkpoint_state,
     .assign = wr_instance_assign,
     .sockets = wr_instance_sockets,
     .stats = wr_instance_stats,

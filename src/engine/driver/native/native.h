@@ -5,9 +5,13 @@
 #include "base/list.h"
 #include "engine/cgroup/cgroup.h"
 #include "engine/driver/driver.h"
+#include "engine/driver/native/checkpoint.h"
 #include "engine/driver/native/slots.h"
 #include "engine/driver/native/zygote.h"
 #include "engine/isolate/overlay.h"
+#include "engine/snapshot/host.h"
+#include "engine/snapshot/memory.h"
+#include "engine/snapshot/store.h"
 #include "engine/storage/share.h"
 #include "engine/storage/volume.h"
 #include "template/store.h"
@@ -45,12 +49,17 @@ struct wr_driver {
     char *data_dir, *run_dir;
     int data_dirfd, lock_fd;
     struct wr_volume *volume;
-    struct wr_shares *shares; /* in `volume` */
+    struct wr_shares *shares;       /* in `volume` */
+    struct wr_snapshots *snapshots; /* in `volume` */
+    struct wr_memory *memory;       /* in `volume` */
+    struct wr_host host;
+    struct wr_native_checkpoint checkpoint;
     struct wr_cgroup_root *cgroups;
     struct wr_overlay_stage stage;
     struct wr_slots slots;
     int seccomp_fd, zygote_seccomp_fd; /* memfds with filters */
     int program_fd, device_layer_fd;   /* program: memfd with the nest's binary */
+    char device_layer_name[80];
     char program_hash[WR_NEST_HASH_LEN + 1];
     struct wr_list templates;
     struct wr_list instances;
@@ -58,6 +67,7 @@ struct wr_driver {
     struct wr_timer refill_pause; /* before it begins */
     size_t starting; /* instances whose start has no outcome yet: refilling waits for them */
     struct wr_timer collect; /* removes what could not be removed at once */
+    struct wr_timer memory_collect;
     struct wr_list leftovers;
 };
 
@@ -68,6 +78,10 @@ void wr_native_refill(struct wr_driver *driver);
 /* native/templates.c: the template with its layers open and its nest running. */
 int wr_native_template_get(struct wr_driver *driver, const char *name,
                            struct wr_native_template **ret, struct wr_error *err) WR_MUST_CHECK;
+/* A nest that makes network namespaces for sandboxes of that template: its own, which needs nothing
+ * of the template, so that it serves when that was removed. */
+int wr_native_template_nest(struct wr_driver *driver, const char *name, struct wr_nest_link **ret,
+                            struct wr_error *err) WR_MUST_CHECK;
 /* Of a template's manifest on disk; another one when the template was made again. 0: unreadable. */
 uint64_t wr_native_manifest_version(const struct wr_driver *driver, const char *name);
 /* An entry for the nest of an earlier engine, which it takes over; layers are opened when the

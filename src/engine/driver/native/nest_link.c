@@ -30,7 +30,8 @@
 struct waiting {
     struct wr_list link;
     uint32_t sequence;
-    wr_nest_spawned_fn fn; /* NULL: forgotten */
+    enum wr_nest_kind kind; /* SPAWN or NETNS */
+    wr_nest_spawned_fn fn;  /* NULL: forgotten */
     void *data;
 };
 
@@ -154,11 +155,11 @@ void wr_nest_link_end(struct wr_nest_link *link, const char *why)
     wr_native_zygote_nest_gone(link->driver, link);
 }
 
-static struct waiting *find_waiting(struct wr_nest_link *link, uint32_t sequence)
+static struct waiting *find_waiting(struct wr_nest_link *link, const struct wr_nest_reply *reply)
 {
     wr_list_foreach(it, &link->waiting) {
         struct waiting *w = wr_list_entry(it, struct waiting, link);
-        if (w->sequence == sequence)
+        if (w->sequence == reply->sequence && w->kind == reply->kind)
             return w;
     }
     return NULL;
@@ -174,11 +175,20 @@ static void tell_no_redirect(struct wr_nest_link *link, const struct wr_error *w
            why->code ? why->msg : "not known; see `warren doctor`", NULL);
 }
 
-/* Of an answer to a SPAWN that succeeded. */
-static bool spawned_is_sound(const struct wr_nest_reply *reply, size_t fd_count)
+/* Of an answer that tells of success. */
+static bool answer_is_sound(const struct wr_nest_reply *reply, size_t fd_count)
 {
-    return fd_count == 3 && reply->count == 1 &&
+    return fd_count == (reply->kind == WR_NEST_SPAWN ? 3 : 1) && reply->count == 1 &&
            reply->entries[0].redirect <= WR_NEST_REDIRECT_BOTH;
+}
+
+static struct wr_nest_sandbox described(const struct wr_nest_reply *reply, const int *fds)
+{
+    const enum wr_nest_redirect redirect = (enum wr_nest_redirect)reply->entries[0].redirect;
+
+    if (reply->kind == WR_NEST_NETNS)
+        return (struct wr_nest_sandbox){-1, fds[0], -1, redirect};
+    return (struct wr_nest_sandbox){fds[0], fds[1], fds[2], redirect};
 }
 
 static void on_reply(struct wr_source *source, uint32_t events, void *data)
@@ -199,16 +209,15 @@ static void on_reply(struct wr_source *source, uint32_t events, void *data)
         wr_native_zygote_event(link->driver, link, reply.entries[0].id, &reply.error);
         return;
     }
-    struct waiting *w = reply.kind == WR_NEST_SPAWN ? find_waiting(link, reply.sequence) : NULL;
-    const bool ok = w && (reply.error.code ? fd_count == 0 : spawned_is_sound(&reply, fd_count));
+    struct waiting *w = find_waiting(link, &reply);
+    const bool ok = w && (reply.error.code ? fd_count == 0 : answer_is_sound(&reply, fd_count));
     if (!ok) {
         close_fds(fds, fd_count);
         wr_nest_link_end(link, "a nest sent a reply that nobody asked for");
     } else if (reply.error.code) {
         finish(w, NULL, &reply.error);
     } else {
-        const struct wr_nest_sandbox sandbox = {fds[0], fds[1], fds[2],
-                                                (enum wr_nest_redirect)reply.entries[0].redirect};
+        const struct wr_nest_sandbox sandbox = described(&reply, fds);
         if (sandbox.redirect == WR_NEST_REDIRECT_NONE)
             tell_no_redirect(link, &reply.no_redirect);
         finish(w, &sandbox, NULL);
@@ -427,20 +436,15 @@ static size_t describe_shares(const struct wr_nest_spawn *spawn, int *fds)
     return spec->share_count;
 }
 
-int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_nest_spawn *spawn,
-                       wr_nest_spawned_fn fn, void *data, struct wr_error *err)
+/* Sends what `out.request` says; `fn` is called with the answer. */
+static int ask(struct wr_nest_link *link, const char *config, const int *fds, size_t fd_count,
+               const struct waiting *waiting, struct wr_error *err)
 {
     struct waiting *w = wr_calloc(1, sizeof(*w));
-    int fds[WR_MESSAGE_MAX_FDS];
 
     if (!w)
         return wr_fail(err, WR_E_RESOURCE_EXHAUSTED, ENOMEM, "ask the nest");
-    size_t fd_count = describe_kit(spawn->kit, WR_NEST_SPAWN, fds);
-    fd_count += describe_shares(spawn, fds + fd_count);
-    out.request.layers = spawn->layers_id;
-    out.request.rlimits = (struct wr_nest_rlimits){.open_files = spawn->spec->open_files,
-                                                   .memlock_bytes = MEMLOCK_BYTES};
-    int rc = send_request(link, spawn->config, fds, fd_count, err);
+    int rc = send_request(link, config, fds, fd_count, err);
     if (rc < 0) {
         free(w);
         if (rc ==
@@ -448,9 +452,31 @@ int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_nest_spawn *sp
             wr_nest_link_end(link, "a nest does not take requests");
         return rc;
     }
-    *w = (struct waiting){.sequence = link->sequence, .fn = fn, .data = data};
+    *w = *waiting;
+    w->sequence = link->sequence;
+    w->kind = (enum wr_nest_kind)out.request.kind;
     wr_list_append(&link->waiting, &w->link);
     return 0;
+}
+
+int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_nest_spawn *spawn,
+                       wr_nest_spawned_fn fn, void *data, struct wr_error *err)
+{
+    int fds[WR_MESSAGE_MAX_FDS];
+    size_t fd_count = describe_kit(spawn->kit, WR_NEST_SPAWN, fds);
+
+    fd_count += describe_shares(spawn, fds + fd_count);
+    out.request.layers = spawn->layers_id;
+    out.request.rlimits = (struct wr_nest_rlimits){.open_files = spawn->spec->open_files,
+                                                   .memlock_bytes = MEMLOCK_BYTES};
+    return ask(link, spawn->config, fds, fd_count, &(struct waiting){.fn = fn, .data = data}, err);
+}
+
+int wr_nest_link_netns(struct wr_nest_link *link, wr_nest_spawned_fn fn, void *data,
+                       struct wr_error *err)
+{
+    out.request = (struct wr_nest_request){.kind = WR_NEST_NETNS};
+    return ask(link, NULL, NULL, 0, &(struct waiting){.fn = fn, .data = data}, err);
 }
 
 int wr_nest_link_zygote(struct wr_nest_link *link, const struct wr_kit *kit, uint64_t layers_id,

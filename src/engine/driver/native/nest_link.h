@@ -17,8 +17,8 @@ struct wr_nest_link;
 struct wr_kit;
 struct wr_spec;
 
-/* A sandbox that was spawned or found. The descriptors are the receiver's; status_fd is -1 for one
- * that was found. */
+/* A sandbox that was spawned or found, or (only ns_fd) a network namespace. The descriptors are the
+ * receiver's; status_fd is -1 for one that was found. */
 struct wr_nest_sandbox {
     int pidfd, ns_fd, status_fd;
     enum wr_nest_redirect redirect;
@@ -62,6 +62,10 @@ struct wr_nest_spawn {
 /* Asks for a sandbox. `fn` is called once, from the loop. */
 int wr_nest_link_spawn(struct wr_nest_link *link, const struct wr_nest_spawn *spawn,
                        wr_nest_spawned_fn fn, void *data, struct wr_error *err) WR_MUST_CHECK;
+/* Asks for a network namespace for a sandbox that is restored. `fn` is called once, from the loop.
+ */
+int wr_nest_link_netns(struct wr_nest_link *link, wr_nest_spawned_fn fn, void *data,
+                       struct wr_error *err) WR_MUST_CHECK;
 /* Has the nest start a zygote in the kit, in place of the one that there may be. What becomes of it
  * comes by wr_native_zygote_event(). */
 int wr_nest_link_zygote(struct wr_nest_link *link, const struct wr_kit *kit, uint64_t layers_id,

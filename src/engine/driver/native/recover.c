@@ -1,35 +1,16 @@
 #include "engine/driver/native/recover.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "base/fd.h"
-#include "base/file.h"
 #include "engine/driver/native/instance.h"
 #include "engine/driver/native/leftovers.h"
 #include "engine/driver/native/native.h"
-#include "json/jread.h"
+#include "engine/driver/native/recover_saved.h"
 #include "log/log.h"
-#include "sys/syscall.h"
 
-#define MAX_RECORD_BYTES (128 * 1024)
-#define NEST_PREFIX      "nest-" /* wr_nest_cgroup_name() */
-
-static int read_record(int upper_fd, struct wr_spec *spec, struct wr_error *err)
-{
-    wr_auto_buf text = WR_BUF(MAX_RECORD_BYTES);
-    wr_auto_json *json = NULL;
-    int rc = wr_file_read(upper_fd, "state.json", &text);
-
-    if (rc < 0)
-        return wr_fail(err, WR_E_NOT_FOUND, -rc, "read state.json");
-    rc = wr_json_parse(wr_buf_ptr(&text), text.len, &json, err);
-    return rc ? rc : wr_spec_read_record(json, spec, err);
-}
+#define NEST_PREFIX "nest-" /* wr_nest_cgroup_name() */
 
 /* Whose list is read. */
 struct adoption {
@@ -47,73 +28,26 @@ static bool is_nest_of(const char *nest_name, const char *template_name)
            !strchr(nest_name + len + 1, '.');
 }
 
-/* The kit of a sandbox that lives. The record decides, not what the nest says. */
-static int rebuild_kit(const struct adoption *adoption, const char *id, uint32_t slot,
-                       struct wr_kit *kit, struct wr_spec *spec, struct wr_error *err)
-{
-    struct wr_driver *driver = adoption->driver;
-    int rc = wr_volume_upper_open(driver->volume, id, &kit->upper_fd, err);
-
-    if (rc == 0)
-        rc = read_record(kit->upper_fd, spec, err);
-    if (rc == 0 && (!wr_streq(spec->id, id) || spec->slot != slot ||
-                    !is_nest_of(adoption->nest_name, spec->template_name)))
-        rc = wr_fail(err, WR_E_DATA_LOSS, 0, "the record of sandbox %s does not fit it", id);
-    if (rc == 0 && !wr_slots_claim(&driver->slots, slot))
-        rc = wr_fail(err, WR_E_DATA_LOSS, 0, "slot %u of sandbox %s is taken", slot, id);
-    if (rc < 0)
-        return rc;
-    kit->has_slot = kit->has_upper = true;
-    kit->slot = slot;
-    kit->disk_bytes = spec->disk_bytes;
-    kit->limits = (struct wr_cgroup_limits){spec->memory_bytes, (uint32_t)spec->cpu_millis,
-                                            (uint32_t)spec->pids};
-    return wr_cgroup_open(driver->cgroups, id, &kit->cgroup, err);
-}
-
 static void on_listed(const char *id, uint32_t slot, const struct wr_nest_sandbox *sandbox,
                       void *data)
 {
     const struct adoption *adoption = data;
     struct wr_driver *driver = adoption->driver;
+    struct wr_found found = {.id = id};
     struct wr_error err = {0};
-    struct wr_spec spec = {0};
-    struct wr_instance *instance = NULL;
-    struct wr_kit *kit = wr_calloc(1, sizeof(*kit));
-    int rc = -WR_E_RESOURCE_EXHAUSTED;
+    int rc = wr_found_load(driver, &found, &err);
 
-    if (kit) {
-        kit->upper_fd = kit->overlay_fd = -1;
-        (void)!wr_strcopy(kit->id, sizeof(kit->id), id);
-        rc = rebuild_kit(adoption, id, slot, kit, &spec, &err);
-    }
-    if (rc < 0) {
+    if (rc == 0 &&
+        (found.spec.slot != slot || !is_nest_of(adoption->nest_name, found.spec.template_name)))
+        rc = wr_fail(&err, WR_E_DATA_LOSS, 0, "the record of sandbox %s does not fit it", id);
+    if (rc == 0)
+        rc = wr_found_adopt(driver, &found, sandbox, adoption->nest, &err);
+    else
+        wr_found_close(sandbox);
+    if (rc < 0)
         wr_log(WR_LOG_WARN, "a sandbox cannot be adopted and is killed", "sandbox", id, "reason",
                err.msg, NULL);
-        wr_close(sandbox->pidfd);
-        wr_close(sandbox->ns_fd);
-        if (kit && kit->has_slot)
-            wr_slots_release(&driver->slots, kit->slot);
-        if (kit) {
-            wr_close(kit->upper_fd);
-            wr_cgroup_free(kit->cgroup);
-        }
-        free(kit);
-        wr_spec_done(&spec);
-        return;
-    }
-    if (wr_instance_adopt(driver, kit, sandbox, &instance, &err) == 0) {
-        instance->nest = adoption->nest;
-        instance->owner = driver->callbacks.on_found(driver->callbacks.data, &spec, instance);
-        if (!instance->owner)
-            wr_instance_kill(instance);
-    } else {
-        wr_log(WR_LOG_WARN, "a sandbox cannot be adopted and is killed", "sandbox", id, "reason",
-               err.msg, NULL);
-        /* Its kit is gone; as a leftover it claims the slot again. */
-        wr_slots_release(&driver->slots, slot);
-    }
-    wr_spec_done(&spec);
+    wr_found_done(driver, &found);
 }
 
 static bool is_adopted(const struct wr_driver *driver, const char *name)
@@ -203,28 +137,36 @@ static void claim_slot(struct wr_driver *driver, struct wr_kit *kit)
     struct wr_error err;
 
     if (wr_volume_upper_open(driver->volume, kit->id, &kit->upper_fd, &err) == 0 &&
-        read_record(kit->upper_fd, &spec, &err) == 0 &&
+        wr_kit_load_record(kit, &spec, &err) == 0 &&
         wr_slots_claim(&driver->slots, (uint32_t)spec.slot)) {
         kit->has_slot = true;
         kit->slot = (uint32_t)spec.slot;
     }
 }
 
-/* A leftover is removed like a kit: group, then upper directory. */
+/* A leftover is removed like a kit: group, then upper directory; except for what a hibernated
+ * sandbox has on the disk. */
 static void remove_leftover(const char *name, void *data)
 {
     struct wr_driver *driver = data;
+    struct wr_cgroup *group = NULL;
     struct wr_error err;
 
     if (wr_starts_with(name, NEST_PREFIX))
         remove_nest(driver, name);
     if (!wr_id_valid(name) || is_adopted(driver, name) || is_leftover(driver, name))
         return;
+    const bool hibernated = wr_saved_keeps_files(driver, name);
+    if (hibernated && wr_cgroup_open(driver->cgroups, name, &group, &err) < 0) {
+        (void)!wr_cgroup_remove(driver->cgroups, name, &err);
+        return; /* no process, no slot */
+    }
+    wr_cgroup_free(group);
     struct wr_kit *kit = wr_calloc(1, sizeof(*kit));
     if (!kit)
         return; /* the next start removes it */
     kit->upper_fd = kit->overlay_fd = -1;
-    kit->has_upper = true;
+    kit->has_upper = !hibernated;
     (void)!wr_strcopy(kit->id, sizeof(kit->id), name);
     claim_slot(driver, kit);
     if (wr_cgroup_open(driver->cgroups, name, &kit->cgroup, &err) == 0)
@@ -238,10 +180,15 @@ static void remove_leftover(const char *name, void *data)
 
 int wr_native_recover(struct wr_driver *driver, struct wr_error *err)
 {
+    wr_recover_jobs(driver);
     adopt_nests(driver);
-    int rc = wr_cgroup_root_list(driver->cgroups, remove_leftover, driver, err);
+    int rc = wr_cgroup_root_list(driver->cgroups, wr_recover_restored, driver, err);
+    if (rc == 0)
+        rc = wr_cgroup_root_list(driver->cgroups, remove_leftover, driver, err);
     if (rc == 0)
         rc = wr_volume_upper_list(driver->volume, remove_leftover, driver, err);
+    if (rc == 0)
+        rc = wr_recover_saved(driver, err);
     wr_leftovers_collect(driver); /* nests of another version that have no sandbox */
     return rc;
 }

@@ -1,17 +1,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "engine/driver/native/instance.h"
 #include "engine/driver/native/kit.h"
+#include "engine/driver/native/layers.h"
 #include "engine/driver/native/leftovers.h"
 #include "engine/driver/native/native.h"
 #include "engine/driver/native/nest_link.h"
 #include "engine/driver/native/nest_start.h"
 #include "log/log.h"
+#include "template/kept.h"
 
 static void drop_nest(struct wr_native_template *t)
 {
@@ -30,33 +31,34 @@ void wr_native_template_free(struct wr_native_template *t)
     free(t);
 }
 
-/* FNV-1a over the names, which are hashes, and the device layer's inode. */
-static uint64_t layers_id(const struct wr_driver *driver, const struct wr_native_template *t)
+/* Kept first and looked at then, so that whoever removes the template meanwhile either sees that
+ * they are kept or is seen here. */
+static int keep_layers(struct wr_driver *driver, const struct wr_layer_names *names,
+                       const char *template_name, struct wr_error *err)
 {
-    struct stat st = {0};
-    uint64_t id = 0xcbf29ce484222325;
+    int rc = 0;
 
-    for (size_t i = 0; i < t->t.layer_count; i++)
-        for (const char *c = t->t.layers[i]; *c; c++)
-            id = (id ^ (unsigned char)*c) * 0x100000001b3;
-    (void)fstat(driver->device_layer_fd, &st);
-    return (id ^ st.st_ino) * 0x100000001b3;
+    for (size_t i = 0; rc == 0 && i < names->count; i++)
+        rc = wr_layer_keep(driver->data_dirfd, names->names[i], err);
+    if (rc == 0 && wr_native_manifest_version(driver, template_name) == 0)
+        rc = wr_fail(err, WR_E_NOT_FOUND, 0, "template %s was removed", template_name);
+    return rc;
 }
 
 static int open_layers(struct wr_driver *driver, struct wr_native_template *t, struct wr_error *err)
 {
-    int fd = fcntl(driver->device_layer_fd, F_DUPFD_CLOEXEC, 3);
+    struct wr_layer_names names;
+    struct wr_layer_fds fds;
 
-    if (fd < 0)
-        return wr_fail_errno(err, WR_E_RESOURCE_EXHAUSTED, "open the device layer");
-    t->layer_fds[t->layer_count++] = fd;
-    for (size_t i = t->t.layer_count; i-- > 0;) {
-        int rc = wr_template_layer_open(driver->data_dirfd, t->t.layers[i], &fd, err);
-        if (rc < 0)
-            return wr_wrap(err, "template %s", t->t.name);
-        t->layer_fds[t->layer_count++] = fd;
-    }
-    t->layers_id = layers_id(driver, t);
+    wr_layer_names_of(t, &names);
+    int rc = keep_layers(driver, &names, t->t.name, err);
+    if (rc == 0)
+        rc = wr_layer_fds_open(driver, &names, &fds, err);
+    if (rc < 0)
+        return wr_wrap(err, "template %s", t->t.name);
+    memcpy(t->layer_fds, fds.fds, fds.count * sizeof(fds.fds[0]));
+    t->layer_count = fds.count;
+    t->layers_id = wr_layer_names_id(&names);
     return 0;
 }
 
@@ -230,6 +232,14 @@ static struct wr_native_template *find(struct wr_driver *driver, const char *nam
     return NULL;
 }
 
+static int nest_of(struct wr_driver *driver, struct wr_native_template *t, struct wr_error *err)
+{
+    if (wr_nest_link_check(t->nest))
+        return 0;
+    drop_nest(t);
+    return wr_nest_link_open(driver, t->nest_name, &t->nest, err);
+}
+
 int wr_native_template_get(struct wr_driver *driver, const char *name,
                            struct wr_native_template **ret, struct wr_error *err)
 {
@@ -238,14 +248,42 @@ int wr_native_template_get(struct wr_driver *driver, const char *name,
 
     if (rc < 0)
         return rc;
-    if (!wr_nest_link_check(t->nest)) {
-        drop_nest(t);
-        rc = wr_nest_link_open(driver, t->nest_name, &t->nest, err);
-        if (rc < 0)
-            return rc;
+    rc = nest_of(driver, t, err);
+    if (rc == 0)
+        *ret = t;
+    return rc;
+}
+
+/* As after a restart: an entry for a nest, whose layers are opened when the template is asked for.
+ */
+static int add_bare(struct wr_driver *driver, const char *name, struct wr_native_template **ret,
+                    struct wr_error *err)
+{
+    struct wr_native_template *t = wr_calloc(1, sizeof(*t));
+
+    if (!t || !wr_strcopy(t->t.name, sizeof(t->t.name), name) ||
+        !wr_strformat(t->nest_name, sizeof(t->nest_name), "%s.%s", name, driver->program_hash)) {
+        free(t);
+        return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the template name %s is too long", name);
     }
+    t->driver = driver;
+    wr_list_init(&t->kits);
+    wr_list_append(&driver->templates, &t->link);
     *ret = t;
     return 0;
+}
+
+int wr_native_template_nest(struct wr_driver *driver, const char *name, struct wr_nest_link **ret,
+                            struct wr_error *err)
+{
+    struct wr_native_template *t = find(driver, name);
+    int rc = t ? 0 : add_bare(driver, name, &t, err);
+
+    if (rc == 0)
+        rc = nest_of(driver, t, err);
+    if (rc == 0)
+        *ret = t->nest;
+    return rc;
 }
 
 void wr_native_templates_prepare(struct wr_driver *driver)

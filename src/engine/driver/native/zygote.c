@@ -175,7 +175,7 @@ static int make_kit(struct wr_native_template *t, struct wr_error *err)
     rc = wr_kit_apply(t->driver, t->zygote.kit, &spec, err);
     /* The next engine finds no sandbox of this name in the nest and removes everything; the record
      * keeps the slot until that is done. */
-    return rc ? rc : wr_kit_save_record(t->zygote.kit, &spec, err);
+    return rc ? rc : wr_kit_save_record(t->driver, t->zygote.kit, &spec, err);
 }
 
 void wr_native_zygote_start(struct wr_native_template *t)

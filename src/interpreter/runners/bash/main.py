@@ -6,6 +6,7 @@ What the cell writes goes straight to the pipes 1 and 2 of the agent; this progr
 """
 
 import os
+import secrets
 import shlex
 import sys
 
@@ -60,6 +61,12 @@ class Shell(Child):
             )
         self.last_status = 0
         self.tell(START.encode())
+
+    def renew(self, env):
+        # SRANDOM comes from the kernel.
+        exports = "".join(f"export {name}={shlex.quote(value)}; " for name, value in env.items() if is_name(name))
+        if not self.tell(f"{{ RANDOM={secrets.randbelow(2**31)}; {exports}}} 2>/dev/null\n".encode()):
+            raise Ended
 
     def run(self, code, env, silent, begin, _emit):
         cell, go, status_line = (line.encode() for line in lines(code, env, self.last_status, silent))

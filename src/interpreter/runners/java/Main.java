@@ -12,6 +12,7 @@ import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -19,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
 import jdk.jshell.Diag;
@@ -425,8 +427,24 @@ public final class Main {
                     environment.replace(strings(frame.body().get("env")));
                     channel.sendJson('R', Map.of("pid", ProcessHandle.current().pid()));
                 }
+                case 'N' -> {
+                    strings(frame.body().get("env")).forEach(environment::set);
+                    renewRandomness();
+                    channel.sendJson('n', Map.of());
+                }
                 case 'X' -> execute(frame.body());
                 default -> throw new IllegalArgumentException("a frame of kind " + frame.kind());
+            }
+        }
+
+        /** Math.random(); SecureRandom, and with it UUID.randomUUID(), asks the kernel. */
+        private static void renewRandomness() {
+            try {
+                Field generator = Class.forName("java.lang.Math$RandomNumberGeneratorHolder").getDeclaredField("randomNumberGenerator");
+                generator.setAccessible(true);
+                ((Random) generator.get(null)).setSeed(new SecureRandom().nextLong());
+            } catch (ReflectiveOperationException unknown) {
+                throw new IllegalStateException("this Java keeps Math.random() elsewhere", unknown);
             }
         }
 

@@ -6,6 +6,7 @@ const { Session } = require('./session');
 const { installGlobals } = require('./display');
 const { installStreams } = require('./streams');
 const { replaceEnvironment } = require('./environment');
+const { renewRandomness } = require('./randomness');
 
 const SOCKET = 3;
 const { reallyExit } = process;
@@ -24,6 +25,7 @@ function install(session) {
   installGlobals(session);
   process.exit = (code) => session.exit(code);
   process.on('SIGINT', () => session.interrupt());
+  process.on('SIGURG', renewRandomness); // before the frame N, while a cell waits
   process.on('uncaughtException', (error) => session.report(error));
   process.on('unhandledRejection', (reason) => session.report(reason));
   process.argv = [process.execPath, ''];
@@ -52,6 +54,11 @@ async function main() {
     A({ env }) {
       replaceEnvironment(env);
       channel.sendJson('R', { pid: process.pid });
+    },
+    N({ env }) {
+      renewRandomness();
+      Object.assign(process.env, env);
+      channel.sendJson('n', {});
     },
     X: (request) => session.execute(request),
   };

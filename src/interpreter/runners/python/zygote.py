@@ -31,12 +31,30 @@ class Setup(ctypes.Structure):
     ]
 
 
+class Arenas(ctypes.Structure):
+    """PyObjectArenaAllocator, struct wr_arena_allocator."""
+
+    _fields_ = [("context", ctypes.c_void_p), ("alloc", ctypes.c_void_p), ("free", ctypes.c_void_p)]
+
+
 def load_library():
     """PyDLL keeps the interpreter's lock, which Python's own functions around a fork want held."""
     library = ctypes.PyDLL(LIBRARY)
     library.wr_zygote_report.argtypes = [ctypes.c_int, ctypes.c_char_p]
     library.wr_zygote_prepare.argtypes = [ctypes.POINTER(Setup), ctypes.c_char_p]
+    library.wr_zygote_watch_arenas.argtypes = [ctypes.POINTER(Arenas)]
+    library.wr_zygote_watch_arenas.restype = None
     return library
+
+
+def watch_arenas(library):
+    """The library notes where Python has its objects -> what ends that."""
+    own, noting = Arenas(), Arenas()
+    ctypes.pythonapi.PyObject_GetArenaAllocator(ctypes.byref(own))
+    ctypes.pythonapi.PyObject_GetArenaAllocator(ctypes.byref(noting))
+    library.wr_zygote_watch_arenas(ctypes.byref(noting))
+    ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(noting))
+    return lambda: ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(own))
 
 
 def address_of(function):
@@ -113,7 +131,7 @@ def numpy_state():
     return address, len(key)
 
 
-def prepare(library):
+def prepare(library, unwatch):
     """-> (result, text), as wr_zygote_report() wants them."""
     setup = Setup(
         before_fork=address_of(ctypes.pythonapi.PyOS_BeforeFork),
@@ -122,14 +140,16 @@ def prepare(library):
     setup.random_state, setup.random_size = numpy_state()
     text = ctypes.create_string_buffer(TEXT_SIZE)
     settle()
+    unwatch()
     return library.wr_zygote_prepare(ctypes.byref(setup), text), text.value
 
 
 def main():
     library = load_library()
     try:
+        unwatch = watch_arenas(library)
         runner = load_runner()
-        result, text = prepare(library)
+        result, text = prepare(library, unwatch)
     except BaseException as error:  # whatever a template's packages raise, SystemExit too: the nest is told
         result, text = -1, f"{type(error).__name__}: {error}".encode("ascii", "replace")
     if library.wr_zygote_report(result, text) < 0 or result < 0:

@@ -5,7 +5,9 @@ over pipes: main.R says what goes through them. What the cell prints goes straig
 """
 
 import base64
+import json
 import os
+import secrets
 import struct
 import sys
 
@@ -60,6 +62,12 @@ class R(Child):
     def _receive(self):
         (count,) = struct.unpack("<i", self._read(4))
         return [self._read(struct.unpack("<i", self._read(4))[0]) for _ in range(count)]
+
+    def renew(self, env):
+        # A text of JSON is one of R, as long as its characters are not escaped.
+        pairs = (f"{json.dumps(name)} = {json.dumps(value, ensure_ascii=False)}" for name, value in env.items())
+        code = f"set.seed({secrets.randbelow(2**31)}L); Sys.setenv({', '.join(pairs)})"
+        self.run(code, {}, True, lambda: None, lambda line: True)
 
     def run(self, code, env, silent, begin, emit):
         pairs = [text for pair in env.items() for text in pair]

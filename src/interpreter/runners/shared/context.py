@@ -4,6 +4,7 @@ A runner gives a class `program(env, cwd)` with
   run(code, env, silent, begin, emit)
                       the error of the cell, {"name", "value", "traceback"}, or None; raises Ended. `begin` is to be called
                       when the program will not miss an interrupt any more, and has written nothing yet
+  renew(env)          sets variables for good, and gives it new randomness where it needs that; may raise Ended
   close(kill=False)   ends it and returns its exit status as a shell shows it
 """
 
@@ -45,6 +46,20 @@ class Context:
         self.running = self.program(env, cwd)
         self.channel.send_json("R", {"pid": os.getpid()})
 
+    def _renew(self, env):
+        """The sandbox goes on from an image, perhaps beside others from the same one."""
+        self.env = {**self.env, **env}
+        try:
+            self.running.renew(env)
+        except Ended:
+            self._replace()
+        self.channel.send_json("n", {})
+
+    def _replace(self):
+        status = self.running.close()
+        self.running = self.program(self.env, self.cwd)
+        return status
+
     def emit(self, line):
         """False if the line is too long; nothing was sent then."""
         return self.channel.send_json("L", line)
@@ -71,8 +86,7 @@ class Context:
         try:
             error = self.running.run(code, env, silent, self._begin, (lambda line: True) if silent else self.emit)
         except Ended:
-            status = self.running.close()
-            self.running = self.program(self.env, self.cwd)
+            status = self._replace()
             return {
                 "name": "SystemExit", "value": str(status),
                 "traceback": f"{self.what} ended with exit status {status}; its state is lost, and the next cell has a new one",
@@ -86,6 +100,7 @@ class Context:
         handlers = {
             "I": lambda body: self._prepare(body["env"], body["cwd"]),
             "A": lambda body: self._prepare(body["env"], self.cwd),
+            "N": lambda body: self._renew(body["env"]),
             "X": self._execute,
         }
         while True:

@@ -5,7 +5,7 @@ import os
 import sys
 
 from . import loops, process, renewal
-from .frames import ASSIGN, DONE, EXECUTE, INIT, READY, dump
+from .frames import ASSIGN, DONE, EXECUTE, INIT, READY, RENEW, RENEWED, dump
 from .runner import Runner
 
 # At one frame. Alarms that a cell has left behind do not raise as often; a socket that user code has closed does.
@@ -28,12 +28,19 @@ def on_assign(_runner, request):
     process.assign(request)
 
 
+def on_renew(runner, request):
+    runner.renewal.settle(request["env"])
+
+
 def on_execute(runner, request):
+    runner.renewal.forget()
     runner.cells.execute(request["code"], request.get("env") or {}, bool(request.get("silent")))
 
 
 # Kind of frame -> what to do, kind of the reply.
-HANDLERS = {INIT: (on_init, READY), ASSIGN: (on_assign, READY), EXECUTE: (on_execute, DONE)}
+HANDLERS = {
+    INIT: (on_init, READY), ASSIGN: (on_assign, READY), EXECUTE: (on_execute, DONE), RENEW: (on_renew, RENEWED),
+}
 
 
 class Context:

@@ -18,6 +18,7 @@ HEADER = struct.Struct("<IB3x")
 INIT = ord("I")
 EXECUTE = ord("X")
 ASSIGN = ord("A")
+RENEW = ord("N")
 # To the agent.
 READY = ord("R")
 COUNT = ord("C")
@@ -25,6 +26,7 @@ STDOUT = ord("o")
 STDERR = ord("e")
 LINE = ord("L")
 DONE = ord("D")
+RENEWED = ord("n")
 
 
 def dump(value):

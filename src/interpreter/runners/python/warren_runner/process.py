@@ -1,6 +1,7 @@
 """What belongs to one process and not to the program: environment, directory, time zone, randomness."""
 
 import ctypes
+import importlib.machinery as machinery
 import locale
 import os
 import random
@@ -12,6 +13,11 @@ import uuid
 
 from . import blas, figures
 
+LOADERS = (
+    (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+    (machinery.SourceFileLoader, machinery.SOURCE_SUFFIXES),
+    (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),
+)
 # User code may put something else in the place of os.environ; this is the one that C code and children see.
 ENVIRONMENT = os.environ
 
@@ -28,6 +34,12 @@ def replace_environment(values):
     ENVIRONMENT.clear()
     ENVIRONMENT.update(values)
     apply_environment()
+
+
+def add_environment(values):
+    if values:
+        ENVIRONMENT.update(values)
+        apply_environment()
 
 
 class Overlay:
@@ -72,6 +84,9 @@ def set_module_path():
         sys.path.remove(own)
     system = next((i for i, path in enumerate(sys.path) if path.endswith("-packages")), len(sys.path))
     sys.path.insert(system, own)  # also when it does not exist yet: pip makes it
+    # Python never looks again at a directory that did not exist when it first did. A finder of our own looks each time, so
+    # what a cell installs with os.system() is there for its next line.
+    sys.path_importer_cache[own] = machinery.FileFinder(own, *LOADERS)
     sys.path[:0] = [path for path in ENVIRONMENT.get("PYTHONPATH", "").split(os.pathsep) if path]
     forget_missing_directories()
 
@@ -87,7 +102,7 @@ def reseed():
     """Everything that makes random numbers and names, in a process that shares its past with others."""
     random.seed()
     uuid._node = uuid._last_timestamp = None
-    tempfile._name_sequence = tempfile.tempdir = None
+    tempfile._name_sequence = None
     if "_ssl" in sys.modules:
         # OpenSSL notices a fork by the process id, which can be the same in another namespace.
         sys.modules["_ssl"].RAND_add(os.urandom(32), 32.0)
@@ -100,12 +115,34 @@ def reseed_numpy():
         module.seed()
 
 
+def is_numpy_busy():
+    """Whether its generator is in use, perhaps further down on this stack: seed() would wait for ever then."""
+    module = sys.modules.get("numpy.random")
+    if module is None:
+        return False
+    lock = module.get_bit_generator().lock
+    if not lock.acquire(blocking=False):
+        return True
+    lock.release()
+    return False
+
+
+def renew():
+    """New randomness in the middle of anything. False if a part of it has to wait."""
+    reseed()
+    if is_numpy_busy():
+        return False
+    reseed_numpy()
+    return True
+
+
 def begin(request):
     """INIT."""
     replace_environment(request["env"])
     blas.set_threads(request["env"], request.get("cpu_millis", 0))
     enter(request["cwd"])
     reseed()
+    tempfile.tempdir = None
     sys.argv = [""]
     set_module_path()
     figures.forget_directories()
@@ -119,6 +156,7 @@ def assign(request):
     blas.set_threads(request["env"], request.get("cpu_millis", 0))
     reseed()
     reseed_numpy()
+    tempfile.tempdir = None
 
 
 _libc = ctypes.CDLL(None)

@@ -8,6 +8,7 @@ from .cells import Cells
 from .frames import Channel
 from .interrupts import Interrupts
 from .report import Report
+from .reseeding import Renewal
 from .streams import Output
 
 
@@ -16,6 +17,7 @@ class Runner:
 
     def __init__(self):
         self.interrupts = Interrupts()
+        self.renewal = Renewal()
         self.channel = Channel()
         self.output = Output(self.channel)
         self.report = Report(self.output)
@@ -25,6 +27,7 @@ class Runner:
     def connect(self, fd):
         """Speaks to the agent from now on."""
         self.interrupts.install()
+        self.renewal.install()
         self.channel.connect(fd)
         sys.stdout = sys.__stdout__ = self.output.stdout
         sys.stderr = sys.__stderr__ = self.output.stderr

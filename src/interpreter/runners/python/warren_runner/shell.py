@@ -2,6 +2,7 @@
 
 import asyncio
 import builtins
+import codeop
 import collections
 import getpass
 import linecache
@@ -44,6 +45,8 @@ class Compiler(CachingCompiler):
 
     def __init__(self):
         super().__init__()
+        # A cell is all there is: Python 3.13 would call a bracket that is not closed an _IncompleteInputError.
+        self.flags &= ~codeop.PyCF_ALLOW_INCOMPLETE_INPUT
         self._names = collections.OrderedDict()
 
     def cache(self, transformed_code, number=0, raw_code=None):

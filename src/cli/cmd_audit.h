@@ -1,0 +1,6 @@
+/* `warren audit`: audit logs. */
+#pragma once
+
+#include "cli/command.h"
+
+extern const struct wr_command wr_cmd_audit;

@@ -1,0 +1,5 @@
+#pragma once
+
+#include "cli/command.h"
+
+extern const struct wr_command wr_cmd_events;

@@ -1,0 +1,6 @@
+/* warren rollback */
+#pragma once
+
+#include "cli/command.h"
+
+extern const struct wr_command wr_cmd_rollback;

@@ -1,0 +1,6 @@
+/* warren snapshot */
+#pragma once
+
+#include "cli/command.h"
+
+extern const struct wr_command wr_cmd_snapshot;

@@ -1,0 +1,6 @@
+/* `warren usage`: what was used, by the ledger. */
+#pragma once
+
+#include "cli/command.h"
+
+extern const struct wr_command wr_cmd_usage;

@@ -1,0 +1,7 @@
+/* GET /snapshots/{id}/tree: everything that a sandbox or a snapshot is related to. */
+#pragma once
+
+#include "http/router.h"
+
+/* A handler for wr_route tables; `data` is the struct wr_api_request. */
+void wr_api_snapshots_tree(struct wr_exchange *ex, const struct wr_route_match *match, void *data);
