@@ -2,17 +2,20 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 
-.PHONY: help build demo test vm-test load bench lint format fuzz clean install
+.PHONY: help build demo test vm-test load crash soak bench lint format fuzz docs clean install
 
 help:
 	@echo 'make build    compile into $(BUILD)/'
 	@echo 'make demo     install what is needed, build, make the base template, run the examples (root)'
 	@echo 'make test     all builds and all tests; the last line counts them (root)'
-	@echo 'make vm-test  the stock kernels of Debian 12 and 13 in virtual machines (root; 15 minutes)'
+	@echo 'make vm-test  the stock kernels of Debian 12 and 13 in virtual machines (root; 40 minutes)'
 	@echo 'make load     1000 streams into 200 sandboxes for a minute: no error, no growth (root)'
+	@echo 'make crash    kill -9 of server, engine and nests at 500 random moments: nothing lost, nothing left (root)'
+	@echo 'make soak     200 sandboxes pause and resume at random for ten minutes (root)'
 	@echo 'make bench    measure create, exec, transfer and the ingress (root)'
 	@echo 'make lint     layers, sizes, formatting'
 	@echo 'make format   format all C sources'
+	@echo 'make docs     reference of the C library as HTML, in build/docs'
 	@echo 'make fuzz     fuzz each parser for FUZZ_SECONDS (default 60)'
 	@echo 'make install  install into PREFIX (default /usr/local)'
 	@echo 'make clean    remove all build directories'
@@ -32,6 +35,12 @@ vm-test:
 load: build
 	@tools/load '$(BUILD)'
 
+crash: build
+	@WARREN="$$(tools/warren-path '$(BUILD)')" /usr/bin/python3 -B tests/crash/harness.py
+
+soak: build
+	@WARREN="$$(tools/warren-path '$(BUILD)')" /usr/bin/python3 -B tests/load/soak.py
+
 bench:
 	@tools/bench
 
@@ -39,10 +48,13 @@ lint:
 	@tools/lint
 
 format:
-	@find src tests -name '*.[ch]' -exec clang-format-14 -i {} +
+	@find include src tests -name '*.[ch]' -exec clang-format-14 -i {} +
 
 fuzz:
 	@tools/fuzz
+
+docs:
+	@tools/docs
 
 install: build
 	@meson configure '$(BUILD)' --prefix='$(PREFIX)' >/dev/null
@@ -51,4 +63,4 @@ install: build
 	  install -D -m 644 deploy/warren.conf '$(DESTDIR)/etc/warren/warren.conf'
 
 clean:
-	rm -rf build build-test build-asan build-fuzz
+	rm -rf build build-test build-asan build-tsan build-fuzz dist
