@@ -11,7 +11,7 @@
 #define PAUSE_MS 200
 
 struct burst {
-    struct wr_client *client;
+    struct wr_transport *client;
     const struct wr_burst_opts *opts;
     struct wr_call *calls;        /* owned; `count` */
     char (*ids)[WR_ID_LEN + 1];   /* owned; `count` */
@@ -71,7 +71,7 @@ static int one_round(struct burst *b, struct wr_error *err)
     return rc;
 }
 
-int wr_burst_run(struct wr_client *client, const struct wr_burst_opts *opts,
+int wr_burst_run(struct wr_transport *client, const struct wr_burst_opts *opts,
                  struct wr_series_set *ret, struct wr_error *err)
 {
     wr_auto_free struct wr_call *calls = wr_calloc(opts->count, sizeof(*calls));

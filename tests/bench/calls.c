@@ -7,7 +7,7 @@
 
 /* ---- plain requests ---- */
 
-static void on_body(struct wr_client_call *http, const char *bytes, size_t len, void *data)
+static void on_body(struct wr_transport_call *http, const char *bytes, size_t len, void *data)
 {
     struct wr_call *call = data;
 
@@ -16,7 +16,7 @@ static void on_body(struct wr_client_call *http, const char *bytes, size_t len, 
         (void)wr_fail(&call->error, WR_E_RESOURCE_EXHAUSTED, 0, "the answer is too long");
 }
 
-static void on_end(struct wr_client_call *http, const struct wr_error *error, void *data)
+static void on_end(struct wr_transport_call *http, const struct wr_error *error, void *data)
 {
     struct wr_call *call = data;
 
@@ -27,7 +27,7 @@ static void on_end(struct wr_client_call *http, const struct wr_error *error, vo
     (*call->running)--;
 }
 
-static const struct wr_client_ops request_ops = {.on_body = on_body, .on_end = on_end};
+static const struct wr_transport_ops request_ops = {.on_body = on_body, .on_end = on_end};
 
 static void call_init(struct wr_call *call, size_t *running)
 {
@@ -35,46 +35,46 @@ static void call_init(struct wr_call *call, size_t *running)
     call->started_us = wr_mono_us();
 }
 
-static int begin(struct wr_client *client, const struct wr_client_request *request,
+static int begin(struct wr_transport *client, const struct wr_transport_request *request,
                  struct wr_call *call, size_t *running, struct wr_error *err)
 {
     call_init(call, running);
-    int rc = wr_client_begin(client, request, &request_ops, call, NULL, err);
+    int rc = wr_transport_begin(client, request, &request_ops, call, NULL, err);
     if (rc == 0)
         (*running)++;
     return rc;
 }
 
-int wr_call_create(struct wr_client *client, const char *template_name, struct wr_call *call,
+int wr_call_create(struct wr_transport *client, const char *template_name, struct wr_call *call,
                    size_t *running, struct wr_error *err)
 {
     char body[160];
 
     if (!wr_strformat(body, sizeof(body), "{\"templateID\":\"%s\",\"timeout\":600}", template_name))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the template name is too long");
-    const struct wr_client_request request = {.method = "POST",
-                                              .target = "/sandboxes",
-                                              .content_type = "application/json",
-                                              .body = body,
-                                              .body_len = strlen(body)};
+    const struct wr_transport_request request = {.method = "POST",
+                                                 .target = "/sandboxes",
+                                                 .content_type = "application/json",
+                                                 .body = body,
+                                                 .body_len = strlen(body)};
     return begin(client, &request, call, running, err);
 }
 
-int wr_call_kill(struct wr_client *client, const char *id, struct wr_call *call, size_t *running,
+int wr_call_kill(struct wr_transport *client, const char *id, struct wr_call *call, size_t *running,
                  struct wr_error *err)
 {
     char target[64];
 
     if (!wr_strformat(target, sizeof(target), "/sandboxes/%s", id))
         return wr_fail(err, WR_E_INVALID_ARGUMENT, 0, "the sandbox id is too long");
-    const struct wr_client_request request = {.method = "DELETE", .target = target};
+    const struct wr_transport_request request = {.method = "DELETE", .target = target};
     return begin(client, &request, call, running, err);
 }
 
-int wr_call_health(struct wr_client *client, const char *id, struct wr_call *call, size_t *running,
-                   struct wr_error *err)
+int wr_call_health(struct wr_transport *client, const char *id, struct wr_call *call,
+                   size_t *running, struct wr_error *err)
 {
-    const struct wr_client_request request = {
+    const struct wr_transport_request request = {
         .method = "GET", .target = "/health", .sandbox_id = id, .port = WR_AGENT_PORT};
     return begin(client, &request, call, running, err);
 }
@@ -110,7 +110,7 @@ static void on_process_end(struct wr_process *process, const struct wr_process_e
 
 static const struct wr_process_ops process_ops = {.on_output = on_output, .on_end = on_process_end};
 
-int wr_call_exec(struct wr_client *client, const char *id, const char *const cmd[2],
+int wr_call_exec(struct wr_transport *client, const char *id, const char *const cmd[2],
                  struct wr_call *call, size_t *running, struct wr_error *err)
 {
     const struct wr_process_opts opts = {
@@ -125,12 +125,12 @@ int wr_call_exec(struct wr_client *client, const char *id, const char *const cmd
 
 /* ---- the end ---- */
 
-int wr_calls_wait(struct wr_client *client, const size_t *running, struct wr_error *err)
+int wr_calls_wait(struct wr_transport *client, const size_t *running, struct wr_error *err)
 {
     uint64_t deadline_ms = wr_mono_ms() + WR_CALL_TIMEOUT_MS;
 
     while (*running > 0) {
-        int rc = wr_client_step(client, 1000, err);
+        int rc = wr_transport_step(client, 1000, err);
         if (rc < 0)
             return rc;
         if (wr_mono_ms() >= deadline_ms)

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/str.h"
-#include "client/client.h"
+#include "client/transport.h"
 
 #define WR_CALL_TIMEOUT_MS 60000
 
@@ -21,19 +21,19 @@ struct wr_call {
 };
 
 /* Each call struct is zeroed by its starter and must stay where it is until it is over. */
-int wr_call_create(struct wr_client *client, const char *template_name, struct wr_call *call,
+int wr_call_create(struct wr_transport *client, const char *template_name, struct wr_call *call,
                    size_t *running, struct wr_error *err) WR_MUST_CHECK;
 /* `cmd` with at most one argument (NULL: none). */
-int wr_call_exec(struct wr_client *client, const char *id, const char *const cmd[2],
+int wr_call_exec(struct wr_transport *client, const char *id, const char *const cmd[2],
                  struct wr_call *call, size_t *running, struct wr_error *err) WR_MUST_CHECK;
-int wr_call_kill(struct wr_client *client, const char *id, struct wr_call *call, size_t *running,
+int wr_call_kill(struct wr_transport *client, const char *id, struct wr_call *call, size_t *running,
                  struct wr_error *err) WR_MUST_CHECK;
 /* GET /health of the server (`id` NULL) or of the agent in a sandbox. */
-int wr_call_health(struct wr_client *client, const char *id, struct wr_call *call, size_t *running,
-                   struct wr_error *err) WR_MUST_CHECK;
+int wr_call_health(struct wr_transport *client, const char *id, struct wr_call *call,
+                   size_t *running, struct wr_error *err) WR_MUST_CHECK;
 
 /* DEADLINE_EXCEEDED after WR_CALL_TIMEOUT_MS. */
-int wr_calls_wait(struct wr_client *client, const size_t *running, struct wr_error *err)
+int wr_calls_wait(struct wr_transport *client, const size_t *running, struct wr_error *err)
     WR_MUST_CHECK;
 /* The outcome of a call that is over, and its end: what it holds is freed. `ret_id`: NULL, or
  * receives the id from the answer to a create. */

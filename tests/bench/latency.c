@@ -8,7 +8,7 @@ static const char *const true_cmd[2] = {"/bin/true", NULL};
 static const char *const echo_cmd[2] = {"/bin/echo", "hello"};
 
 struct bench {
-    struct wr_client *client;
+    struct wr_transport *client;
     const struct wr_latency_opts *opts;
     struct wr_series_set *series;
 };
@@ -110,7 +110,7 @@ static int commands(struct bench *b, unsigned round, struct wr_error *err)
     return rc;
 }
 
-int wr_latency_run(struct wr_client *client, const struct wr_latency_opts *opts,
+int wr_latency_run(struct wr_transport *client, const struct wr_latency_opts *opts,
                    struct wr_series_set *ret, struct wr_error *err)
 {
     struct bench b = {.client = client, .opts = opts, .series = ret};

@@ -2,7 +2,7 @@
  * in turn with them, so that whatever else the machine does meets all alike. */
 #pragma once
 
-#include "client/client.h"
+#include "client/transport.h"
 #include "command.h"
 #include "series.h"
 
@@ -13,5 +13,5 @@ struct wr_latency_opts {
     size_t command_count;
 };
 
-int wr_latency_run(struct wr_client *client, const struct wr_latency_opts *opts,
+int wr_latency_run(struct wr_transport *client, const struct wr_latency_opts *opts,
                    struct wr_series_set *ret, struct wr_error *err) WR_MUST_CHECK;

@@ -80,7 +80,7 @@ static int parse(int argc, char **argv, struct args *args, struct wr_error *err)
     return rc;
 }
 
-static int measure(const struct args *args, struct wr_client *client, struct wr_series_set *ret,
+static int measure(const struct args *args, struct wr_transport *client, struct wr_series_set *ret,
                    struct wr_error *err)
 {
     const struct wr_latency_opts latency = {.template_name = args->template_name,
@@ -116,7 +116,7 @@ int main(int argc, char **argv)
 {
     struct args args = {.template_name = "base", .rounds = 100, .warm_up = 5, .count = 100};
     WR_CLEANUP(wr_series_set_done) struct wr_series_set series = {.count = 0};
-    struct wr_client *client = NULL;
+    struct wr_transport *client = NULL;
     struct wr_error err = {0};
 
     int rc = parse(argc, argv, &args, &err);
@@ -124,12 +124,12 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "warren-bench: %s\n%s", err.msg, usage);
         return 2;
     }
-    rc = wr_client_open(args.socket_path, &client, &err);
+    rc = wr_transport_open_socket(args.socket_path, &client, &err);
     if (rc == 0)
         rc = measure(&args, client, &series, &err);
     if (rc == 0)
         rc = print(&series, &err);
-    wr_client_free(client);
+    wr_transport_free(client);
     if (rc < 0) {
         (void)fprintf(stderr, "warren-bench: %s\n", err.msg);
         return 1;

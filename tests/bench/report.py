@@ -41,6 +41,32 @@ INTERPRETER_ROWS = tuple(
     ("python_on_host", "`python3 -c 'print(1+1)'` on the host", None, None),
     ("jupyter", "a Jupyter kernel on the host: start until `1+1` has run", None, None),
 )
+# Through libwarren's primitives, over the Unix socket; no targets of their own.
+PRIMITIVE_ROWS = (
+    ("primitive_none", "`print(1)` in a live context by `wr_code_run()`"),
+    ("primitive_session", "the same by an executor in session mode"),
+    ("primitive_wrapped", "the same with circuit breaker, timeout and retry around it"),
+    ("primitive_cached", "the same out of the cache in memory"),
+    ("primitive_pooled", "`print(1)` by an executor with a pool of 10"),
+    ("primitive_ephemeral", "`print(1)` by an executor with a new sandbox each time"),
+)
+# Pausing: what is in the sandbox, with the target of a pause to the disk and of the resume from it.
+PERSISTENCE_KINDS = (
+    ("bare", "a bare sandbox", None, None),
+    ("python", "a Python with numpy and IPython", 70, 50),
+    ("pandas", "a context with pandas", 110, 100),
+    ("large", "a context with 512 MiB of random bytes", None, None),
+)
+PERSISTENCE_ROWS = tuple(
+    (f"{kind}_{name}", f"{text}: {what}", target, None)
+    for kind, what, pause, resume in PERSISTENCE_KINDS
+    for name, text, target in (
+        ("pause_frozen", "freeze", None), ("resume_frozen", "thaw", 1), ("answer_frozen", "thaw until it answers", None),
+        ("pause_hibernated", "pause to the disk", pause), ("resume_hibernated", "resume from the disk", resume),
+        ("answer_hibernated", "resume from the disk until it answers", None), ("snapshot", "snapshot", None),
+        ("stands_still", "of that, the sandbox stands still", None), ("fork_1", "fork", None), ("fork_10", "10 forks at once", None),
+        ("fork_100", "100 forks at once", None))
+)
 TRANSFER_TARGET_GBS = 1.0
 MEMORY_TARGET_MB = 0.7
 
@@ -90,6 +116,12 @@ def _latency_rows(result):
     for key, text, p50, p95 in INTERPRETER_ROWS:
         if key in result["series"]:
             yield text, result["series"][key], _target(p50, p95)
+    for key, text in PRIMITIVE_ROWS:
+        if key in result["series"]:
+            yield text, result["series"][key], ""
+    for key, text, p50, p95 in PERSISTENCE_ROWS:
+        if key in result["series"]:
+            yield text, result["series"][key], _target(p50, p95)
     for name in result["baselines"]:
         text = name if name.startswith("fork") else f"{name}: start to exit of `/bin/true`"
         yield text, result["series"][name], ""
@@ -128,6 +160,9 @@ def _cells(result):
              str(TRANSFER_TARGET_GBS)] for name, values in result["transfer"].items()]
     if rows:
         yield "Transfer in GB/s", ["what", "n", "least", "median", "most", "target"], rows
+    rows = [[what, f"{result['saved'][kind] / 1e6:.1f}"] for kind, what, *_ in PERSISTENCE_KINDS if kind in result["saved"]]
+    if rows:
+        yield "On the disk of a hibernated sandbox in MB, without its files", ["what", "image"], rows
     yield from _network_tables(result["network"])
     rows = [[str(m["n"]), *(f"{m[k]:.0f}" for k in ("pss_kib", "private_kib", "available_kib", "per_s"))] for m in result["contexts"]]
     if rows:

@@ -68,7 +68,17 @@ class Sandbox:
         status, body = api.request("POST", "/sandboxes", self._fields(), json.dumps({"templateID": template, "timeout": 3600}).encode())
         if status != 201:
             raise ConnectionError(f"create: {status} {body[:300]!r}")
-        info = json.loads(body)
+        self._know(json.loads(body))
+
+    @classmethod
+    def known(cls, api, ingress, key, info):
+        """One that was made already; `info` is the answer to that."""
+        self = cls.__new__(cls)
+        self.api, self.ingress, self.key = api, ingress, key
+        self._know(info)
+        return self
+
+    def _know(self, info):
         self.id = info["sandboxID"]
         self.token = info.get("envdAccessToken")
 
@@ -96,6 +106,11 @@ class Sandbox:
                                             {**self.agent(), "Content-Type": "application/octet-stream"}, data)
         if status != 200:
             raise ConnectionError(f"upload of {path}: {status} {body[:300]!r}")
+
+    def health(self):
+        status, body = self.ingress.request("GET", "/health", self.agent())
+        if status != 204:
+            raise ConnectionError(f"health: {status} {body[:300]!r}")
 
     def _interpreter(self):
         token = {"X-Access-Token": self.token} if self.token else {}

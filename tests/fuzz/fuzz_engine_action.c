@@ -1,6 +1,6 @@
 /*
  * What the server may send to the engine: the only privileged process, which trusts nothing of it.
- * Input: messages, each one byte (0 to 15: an action with the JSON that follows, else the message
+ * Input: messages, each one byte (0 to 31: an action with the JSON that follows, else the message
  * as it is), a length (2 bytes, little endian) and that many bytes. Every answer is well-formed and
  * belongs to a request, and the engine ends as it should.
  */
@@ -42,7 +42,7 @@ static void send_all(int sock, const uint8_t *data, size_t size)
         size_t len = (size_t)data[1] | (size_t)data[2] << 8;
         len = len < size - 3 ? len : size - 3;
         count++;
-        if (data[0] < 16)
+        if (data[0] < 32)
             send_action(sock, data[0], count, data + 3, len);
         else if (len > 0)
             HOLDS(wr_message_send(sock, data + 3, len, NULL, 0) == 0);
@@ -74,15 +74,25 @@ static bool check_answer(int sock)
     return true;
 }
 
+/* The fake's own can make an operation last until another message comes. */
+static void no_hold(struct wr_driver *driver, struct wr_checkpoint *ret)
+{
+    (void)driver;
+    *ret = (struct wr_checkpoint){.state = WR_CHECKPOINT_NONE, .reason = "fuzzing"};
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct wr_engine_opts opts = {.data_dir = "/", .run_dir = "/", .fake = true};
+    struct wr_driver_ops ops = wr_driver_fake;
     int pair[2];
+
+    ops.checkpoint = no_hold;
 
     wr_log_init("fuzz", WR_LOG_ERROR);
     HOLDS(signal(SIGPIPE, SIG_IGN) != SIG_ERR && wr_message_pair(pair) == 0);
     send_all(pair[0], data, size);
-    (void)wr_engine_run(&opts, pair[1], -1);
+    (void)wr_engine_run_driver(&ops, &opts, pair[1], -1);
     while (check_answer(pair[0])) {
     }
     close(pair[0]);

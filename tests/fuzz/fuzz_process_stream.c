@@ -84,24 +84,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct wr_process_ops ops = {
         .on_start = on_start, .on_output = on_output, .on_end = on_end};
     const struct wr_process_opts opts = {.sandbox_id = "abcdefghijklmnopqrst", .cmd = "true"};
-    struct wr_client *client = NULL;
+    struct wr_transport *client = NULL;
     struct wr_process *process = NULL;
     struct seen seen = {0};
     struct wr_error err = {0};
     const char *path = NULL;
     int fd = listener(&path);
 
-    HOLDS(wr_client_open(path, &client, &err) == 0);
+    HOLDS(wr_transport_open_socket(path, &client, &err) == 0);
     HOLDS(wr_process_start(client, &opts, &ops, &seen, &process, &err) == 0);
     while (answer(fd, data, size)) {
     }
     for (int i = 0; i < MAX_ROUNDS && seen.ends == 0; i++) {
-        HOLDS(wr_client_step(client, 0, &err) == 0);
+        HOLDS(wr_transport_step(client, 0, &err) == 0);
         (void)answer(fd, data, size);
     }
     HOLDS(seen.ends == 1 && seen.starts <= 1);
     wr_process_free(process);
-    wr_client_free(client);
+    wr_transport_free(client);
     while (answer(fd, data, 0)) {
     }
     return 0;

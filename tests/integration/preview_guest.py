@@ -63,7 +63,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             for number in range(1000):
                 self.wfile.write(f"data: {number} {time.time()}\n\n".encode())
-                time.sleep(0.3)
+                time.sleep(1)
         except OSError:
             pass
         self.close_connection = True

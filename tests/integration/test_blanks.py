@@ -13,6 +13,7 @@ import pytest
 
 import interpreter
 import warren
+from test_checkpoint_agent import Inside, control_token
 from test_lifecycle import can_list, crash_engine
 
 COUNT = 2
@@ -50,6 +51,12 @@ def ready(server):
 def full(server):
     """Waits until the pool is full -> ids."""
     return warren.wait_for(lambda: (lambda ids: ids if len(ids) == COUNT else None)(ready(server)), PREPARE_S, "the pool is full")
+
+
+def only_known_ones(server, made):
+    """The user's sandbox and the pool: one that was being prepared when its server or engine died goes, too."""
+    warren.wait_for(lambda: alive(server) == ready(server) | {made.id}, 30,
+                    "nothing runs but the pool and what was given out")
 
 
 def test_a_blank_is_given_out_as_it_was_asked_for(pool):
@@ -93,6 +100,17 @@ def test_without_secure_nobody_needs_a_token(pool):
         assert made.id in blanks and "envdAccessToken" not in made.info
         assert made.check("true; echo fine") == "fine\n"
         assert interpreter.execute(made, "6 * 7").text == "42"
+
+
+def test_the_server_stays_in_control(pool):
+    """The tokens of the blank are worth nothing any more; the control token in the row is the one that counts."""
+    blanks = full(pool)
+    with pool.sandbox() as made:
+        assert made.id in blanks
+        agent = Inside(f"/proc/{made.agent_pid()}/ns/net")
+        assert agent.init({}, None)[0] == 401
+        assert agent.init({}, control_token(pool, made.id))[0] == 409  # it has its user
+        assert agent.init({"event": "resumed"}, control_token(pool, made.id))[0] == 204
 
 
 def test_what_waits_is_nobodys(pool):
@@ -158,8 +176,8 @@ def test_a_blank_that_dies_is_replaced(pool):
     with pool.sandbox() as made:
         assert made.check("echo fine") == "fine\n"
         assert interpreter.execute(made, "1 + 1").text == "2"
-    assert not full(pool) & blanks
     pool.host.assert_gone(*blanks)
+    assert not full(pool) & blanks
 
 
 def test_a_template_that_was_made_again(pool):
@@ -184,7 +202,7 @@ def test_kill_of_the_server(pool):
     assert made.alive() and made.check("echo fine") == "fine\n"
     pool.host.assert_gone(*(blanks - {made.id}))
     assert not full(pool) & blanks
-    assert alive(pool) == ready(pool) | {made.id}
+    only_known_ones(pool, made)
     made.kill()
 
 
@@ -195,7 +213,7 @@ def test_kill_of_the_engine(pool):
         pool.host.assert_gone(*(blanks - {made.id}))
         assert made.check("echo fine") == "fine\n"
         assert not full(pool) & blanks
-        assert alive(pool) == ready(pool) | {made.id}
+        only_known_ones(pool, made)
     assert can_list(pool)
 
 

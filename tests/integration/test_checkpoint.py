@@ -54,7 +54,7 @@ def restored(image, files, lower, slot, directory, binary):
     finally:
         if pid:
             os.kill(pid, signal.SIGKILL)
-            warren.wait_for(lambda: not os.path.exists(f"/proc/{pid}/ns/mnt"), 10, "the copy is gone")
+            warren.wait_for(lambda: not os.path.exists(f"/proc/{pid}/ns/mnt"), 30, "the copy is gone")
         holder.kill()
         holder.wait()
         holder.stdout.close()
@@ -68,7 +68,7 @@ def health(netns):
 
 def grows(path):
     before = path.stat().st_size
-    warren.wait_for(lambda: path.stat().st_size > before, 5, f"{path} grows")
+    warren.wait_for(lambda: path.stat().st_size > before, 30, f"{path} grows")
     return before
 
 
@@ -79,7 +79,7 @@ def dump_of(sandbox, tmp_path, binary):
     data = sandbox.server.data
     upper = pathlib.Path(data) / "volume" / "sandboxes" / sandbox.id / "u"
     ticks = upper / "tmp/ticks"
-    warren.wait_for(ticks.exists, 10, "the sandbox ticks")
+    warren.wait_for(ticks.exists, 30, "the sandbox ticks")
     tmp_path.chmod(0o700)
     criu.dump(pid, tmp_path / "image", leave_running=True, criu=binary)
     subprocess.run(["cp", "-a", upper, tmp_path / "files"], check=True)

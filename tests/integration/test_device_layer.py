@@ -37,7 +37,8 @@ def test_every_runner_is_there(sandbox):
     assert {path: entry[3] for path, entry in regular.items()} == expected
     assert all(entry[:3] == ["0o644", 0, 0] for entry in regular.values())
     assert all(entry[:3] == ["0o755", 0, 0] for path, entry in found.items() if path.startswith(prefix) and not entry[3])
-    assert found["/.warren/zygote.so"][:3] == ["0o644", 0, 0]
+    for library in ("zygote.so", "reseed.so"):
+        assert found[f"/.warren/{library}"][:3] == ["0o644", 0, 0]
 
 
 def test_nobody_changes_them(sandbox, user):

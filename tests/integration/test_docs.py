@@ -1,8 +1,8 @@
 """The documentation is true: its examples run, and what it names exists.
 
 Fenced blocks are marked with what they are: `console` (a root prompt "# ", continued behind "> ", then the output: run and
-compared), `python` (the quickstart: run by tests/sdk), `sh` (commands for a new user: their targets, scripts and tests have to
-exist), `text` (anything else: not run). In a console block a name of 20 letters and digits stands for any sandbox id, a number
+compared), `python` (E2B's packages: run by tests/sdk; the package `warren`: by tests/python), `c` (by tests/python), `sh`
+(commands for a new user: their targets, scripts and tests have to exist), `text` (anything else: not run). In a console block a name of 20 letters and digits stands for any sandbox id, a number
 with a unit of time for any such time, and a line "..." for any lines.
 """
 
@@ -16,30 +16,13 @@ import subprocess
 import pytest
 
 import warren
+from pages import blocks, pattern
 
 SHOWN_PROGRAM = "build/src/cli/warren"
 SHOWN_SOCKET = "/run/warren/warren.sock"
-ID = r"\b(?=[a-z0-9]*\d)(?=[a-z0-9]*[a-z])[a-z0-9]{20}\b"
-TIME = r"\b\d+(?:\.\d+)? (?=(?:us|ms|s)\b)"
-LANGUAGES = {"console", "python", "sh", "text"}
+LANGUAGES = {"c", "console", "python", "sh", "text"}
 PAGES = sorted([*warren.REPOSITORY.glob("*.md"), *warren.REPOSITORY.glob("docs/**/*.md")])
 every_page = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(warren.REPOSITORY)) for page in PAGES])
-
-
-def blocks(page):
-    """(language, line number, lines) of each fenced block."""
-    found, inside = [], None
-    for number, line in enumerate(page.read_text().splitlines(), 1):
-        if line.startswith("```"):
-            if inside is None:
-                inside = (line[3:].strip(), number, [])
-            else:
-                found.append(inside)
-                inside = None
-        elif inside is not None:
-            inside[2].append(line)
-    assert inside is None, f"{page}: the block of line {inside[1]} has no end"
-    return found
 
 
 def prose(page):
@@ -70,26 +53,6 @@ def examples(lines):
     return found
 
 
-def pattern(expected):
-    """A regular expression for documented lines, and the ids that its groups stand for."""
-    parts, ids = [], []
-    for line in expected:
-        if line == "...":
-            parts.append(r"(?:.*\n)*?")
-            continue
-        text = ""
-        for piece in re.split(f"({ID}|{TIME})", line):
-            if re.fullmatch(ID, piece):
-                ids.append(piece)
-                text += "([a-z0-9]{20})"
-            elif re.fullmatch(r"\d+(?:\.\d+)? ", piece):
-                text += r"\d+(?:\.\d+)? "
-            else:
-                text += re.escape(piece)
-        parts.append(text + r"\n")
-    return "".join(parts), ids
-
-
 def replay(server, lines, path):
     """Runs the commands of a block and compares; documented ids stand for the ones that were really printed."""
     known = {}
@@ -98,7 +61,7 @@ def replay(server, lines, path):
         for shown, actual in known.items():
             real = real.replace(shown, actual)
         environment = {**os.environ, "WARREN_SOCKET": server.socket, "WARREN_DATA_DIR": server.data,
-                       "PATH": f"{path}:{os.environ['PATH']}"}
+                       "WARREN_STATE_DIR": f"{path}/state", "PATH": f"{path}:{os.environ['PATH']}"}
         done = subprocess.run(["/bin/bash", "-c", real], cwd=warren.REPOSITORY, env=environment, timeout=120,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         wanted, ids = pattern(expected)

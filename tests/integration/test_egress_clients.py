@@ -165,7 +165,7 @@ def test_http2(box, lab):
     lab.names(**{"h2.test": address})
     server = lab.program(program, f"--address={address}", f"--htdocs={root}", str(port), str(key), str(certificate),
                          stdout=subprocess.DEVNULL)
-    warren.wait_for(lambda: _connects(lab, address, port), 10, "nghttpd listens")
+    warren.wait_for(lambda: _connects(lab, address, port), 30, "nghttpd listens")
     urls = [f"https://h2.test:{port}/index.html"] * 8
     done = curl(box, "--http2", "--parallel", "-w", "\n%{http_version}\n", *urls)
     server.terminate()
@@ -299,7 +299,7 @@ def test_everything_is_in_the_log(running, box, web):
     opened = netlab.decisions(running, box, kind="open", name="web.test", port=443)
     assert opened, netlab.decisions(running, box)
     number = opened[-1]["connection"]
-    closed = warren.wait_for(lambda: netlab.decisions(running, box, kind="close", connection=number), 10, "the end is logged")[0]
+    closed = warren.wait_for(lambda: netlab.decisions(running, box, kind="close", connection=number), 30, "the end is logged")[0]
     assert closed["bytesIn"] > 500 and closed["bytesOut"] > 300 and closed["durationMs"] >= 0
     assert closed["address"] == netlab.WEB
     assert opened[-1]["rule"].startswith("default" if box.policy == "open" else "allowOut[0] web.test")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import threading
+import time
 
 import pytest
 
@@ -278,13 +279,13 @@ def test_a_change_of_policy_counts_at_once(running, make):
 
 
 FLOOD = """
-import socket, sys, time
+import os, socket
 made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 made.setblocking(False)
 head = bytes.fromhex("126701000001000000000000")
-end, sent, answered = time.monotonic() + float(sys.argv[1]), 0, 0
+sent, answered = 0, 0
 print("go", flush=True)
-while time.monotonic() < end:
+while not os.path.exists("/tmp/enough") or sent < 40000:
     for _ in range(200):
         sent += 1
         label = b"n%07d" % sent
@@ -306,13 +307,17 @@ def test_a_flood_does_not_hurt_a_neighbour(running, make):
     loud, quiet = make(), make()
     ask(quiet, ("web.test", A))
     results = []
-    flood = threading.Thread(target=lambda: results.append(loud.run(["/usr/bin/python3", "-c", FLOOD, "4"])))
+    flood = threading.Thread(target=lambda: results.append(loud.run(["/usr/bin/python3", "-c", FLOOD], timeout=120)))
     flood.start()
+    end = time.monotonic() + 4
     rounds = 0
-    while flood.is_alive():
+    while rounds < 3 or time.monotonic() < end:
         assert ask(quiet, ("web.test", A), (f"fresh{rounds}.test", A)) == [found(netlab.WEB), empty(NXDOMAIN)]
         rounds += 1
-    assert rounds >= 3 and results[0].code == 0, (rounds, results)
+    assert flood.is_alive()
+    loud.check("touch /tmp/enough")
+    flood.join(120)
+    assert results and results[0].code == 0, results
     sent, answered = map(int, results[0].out.split()[1:])
     assert sent > 20000 and 0 < answered < sent / 2, (sent, answered)
     assert logged(running, loud, rule="question rate")["verdict"] == "deny"
@@ -337,4 +342,4 @@ def test_a_resolver_that_is_down(running, make, lab):
         assert sandbox.run("getent hosts late.test").code == 2
     finally:
         lab.names(**{"later.test": netlab.OTHER})
-    warren.wait_for(lambda: ask(sandbox, ("later.test", A)) == found(netlab.OTHER), 10, "the resolver is asked again")
+    warren.wait_for(lambda: ask(sandbox, ("later.test", A)) == found(netlab.OTHER), 30, "the resolver is asked again")

@@ -115,4 +115,4 @@ def test_nothing_is_left_in_the_nest(server):
     for _ in range(4):
         with server.sandbox():
             pass
-    assert server.host.settled()["nest descriptors"] == before["nest descriptors"]
+    server.host.assert_settled({"nest descriptors": before["nest descriptors"]})

@@ -344,10 +344,10 @@ def test_a_client_that_leaves_ends_the_upstream(way, one, path):
     made = way.send(one, 8000, f"GET {path}")
     if path == "/drip":
         until(made, b"first\n\r\n")
-    warren.wait_for(lambda: drips(way, one)["open"] == before["open"] + 1, 10, "the service has the request")
+    warren.wait_for(lambda: drips(way, one)["open"] == before["open"] + 1, 30, "the service has the request")
     assert drips(way, one)["ended"] == before["ended"]
     made.close()
-    warren.wait_for(lambda: drips(way, one)["ended"] == before["ended"] + 1, 10, "the service hears of the end")
+    warren.wait_for(lambda: drips(way, one)["ended"] == before["ended"] + 1, 30, "the service hears of the end")
 
 
 def mask(data, opcode=1):
@@ -459,11 +459,11 @@ def test_killed_during_a_stream(way, served, how):
         assert way.get(sandbox, warren.AGENT_PORT, "/health")[0] == 502
         # A service whose process is just ending may have taken the connection: that is 503, and over at once.
         statuses = [way.get(sandbox, 8000)[0]]
-        while statuses[-1] == 503 and len(statuses) < 100:
+        while statuses[-1] == 503 and len(statuses) < 600:
             time.sleep(0.05)
             statuses.append(way.get(sandbox, 8000)[0])
         assert statuses[-1] == 502, statuses
-        warren.wait_for(lambda: b"The sandbox was not found" in way.get(sandbox, 8000)[2], 10, "it is gone")
+        warren.wait_for(lambda: b"The sandbox was not found" in way.get(sandbox, 8000)[2], 30, "it is gone")
 
 
 # ---- TLS ----

@@ -4,6 +4,7 @@ import base64
 import concurrent.futures
 import contextlib
 import http.client
+import itertools
 import json
 import re
 import time
@@ -186,12 +187,16 @@ def test_one_print_is_one_message(sandbox, context):
 
 
 def test_text_comes_while_the_cell_runs(sandbox, context):
-    code = "import time\nprint('one')\ntime.sleep(1)\nprint('two', end='')\ntime.sleep(1)\nprint('three')\ntime.sleep(30)"
+    # Text without a line break is sent at once when none was for a while.
+    code = ("import os, time\ndef wait(seen):\n    while not os.path.exists(f'/tmp/seen-{seen}'): time.sleep(0.1)\n"
+            "    time.sleep(0.1)\n"
+            "print('one')\nwait(1)\nprint('two', end='')\nwait(2)\nprint('three')\ntime.sleep(30)")
     stream = interpreter.start(sandbox, code, context_id=context)
     texts = []
     for message in stream:
         if message["type"] == "stdout":
             texts.append(message["text"])
+            sandbox.check(f"touch /tmp/seen-{len(texts)}")  # before that it says no more
         if "three\n" in texts:
             break
     stream.close()
@@ -216,10 +221,12 @@ def test_characters_that_a_pipe_cuts(sandbox, context):
 
 
 def test_text_between_cells_is_dropped(sandbox, context):
-    code = ("import threading, time\ndef late():\n    time.sleep(0.5)\n    print('late')\n"
+    code = ("import os, threading, time\ndef late():\n    while not os.path.exists('/tmp/over'): time.sleep(0.01)\n"
+            "    print('late', flush=True)\n    open('/tmp/late', 'w').close()\n"
             "threading.Thread(target=late).start()\nprint('now')")
     assert value(sandbox, code, context_id=context) == "now\n"
-    time.sleep(1)
+    sandbox.check("touch /tmp/over")
+    warren.wait_for(lambda: sandbox.run("test -e /tmp/late").code == 0, 30, "the thread has printed")
     assert value(sandbox, "print('next')", context_id=context) == "next\n"
 
 
@@ -375,14 +382,14 @@ def test_a_client_that_leaves_interrupts(sandbox, context):
     stream = interpreter.start(sandbox, "import time\ntime.sleep(300)", context_id=context)
     assert next(iter(stream))["type"] == "number_of_executions"
     stream.close()
-    assert execute_within(sandbox, 20, "state", context_id=context).text == "kept"
+    assert execute_within(sandbox, 60, "state", context_id=context).text == "kept"
 
 
 def test_a_client_that_leaves_before_its_cell_begins(sandbox, context):
     execute(sandbox, "ran = []", context_id=context)
     for _ in range(5):
         interpreter.start(sandbox, "import time\ntime.sleep(300)", context_id=context).close()
-    assert execute_within(sandbox, 20, "len(ran)", context_id=context).text == "0"
+    assert execute_within(sandbox, 60, "len(ran)", context_id=context).text == "0"
 
 
 def test_the_queue_has_an_end(sandbox, context):
@@ -404,11 +411,21 @@ def test_the_queue_has_an_end(sandbox, context):
 
 
 def test_a_queued_cell_whose_client_leaves_never_runs(sandbox, context):
-    first = interpreter.start(sandbox, "import time\ntime.sleep(2)\nran = []", context_id=context)
+    def held():
+        """Inodes of the agent's sockets."""
+        return {what[8:-1] for what in warren.descriptors(agent).values() if what.startswith("socket:[")}
+
+    agent = sandbox.agent_pid()
+    code = "import os, time\nwhile not os.path.exists('/tmp/left'): time.sleep(0.01)\nran = []"
+    first = interpreter.start(sandbox, code, context_id=context)
     queued = interpreter.start(sandbox, "ran.append('queued')", context_id=context)
     last = interpreter.start(sandbox, "ran.append('last')", context_id=context)
-    time.sleep(0.5)
+    tables = [warren.proc_read(agent, f"net/{name}") for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    connections = {row[9] for row in rows if row[1].endswith(f":{interpreter.PORT:04X}")} & held()
     queued.close()
+    warren.wait_for(lambda: connections - held(), 30, "the agent sees that a client has left")
+    sandbox.check("touch /tmp/left")
     assert list(first)[-1]["type"] == list(last)[-1]["type"] == "end_of_execution"
     assert execute(sandbox, "ran", context_id=context).text == "['last']"
 
@@ -418,14 +435,22 @@ def test_the_next_cell_waits_for_one_that_takes_its_time(sandbox, context):
     stream = interpreter.start(sandbox, code, context_id=context)
     assert [message["type"] for _, message in zip(range(2), stream)][-1] == "stdout"
     stream.close()
-    assert execute_within(sandbox, 20, "cleaned", context_id=context).text == "True"
+    assert execute_within(sandbox, 60, "cleaned", context_id=context).text == "True"
 
 
 def test_a_silent_cell_and_a_waiting_one_are_kept_alive(sandbox, context):
-    running = interpreter.start(sandbox, "import time\ntime.sleep(7)", context_id=context)
+    def kinds(messages):
+        """However many keepalives there are, there is at least one where one is named."""
+        return [kind for kind, _ in itertools.groupby(message["type"] for message in messages)]
+
+    code = "import os, time\nwhile not os.path.exists('/tmp/kept-alive'): time.sleep(0.01)"
+    running = interpreter.start(sandbox, code, context_id=context)
     waiting = interpreter.start(sandbox, "1", context_id=context)
-    assert [m["type"] for m in running] == ["number_of_executions", "keepalive", "end_of_execution"]
-    assert [m["type"] for m in waiting] == ["keepalive", "number_of_executions", "result", "end_of_execution"]
+    seen = [[next(messages)] for messages in (iter(running), iter(waiting))]
+    seen[0].append(next(iter(running)))
+    sandbox.check("touch /tmp/kept-alive")
+    assert kinds([*seen[0], *running]) == ["number_of_executions", "keepalive", "end_of_execution"]
+    assert kinds([*seen[1], *waiting]) == ["keepalive", "number_of_executions", "result", "end_of_execution"]
 
 
 # Ends of runners.

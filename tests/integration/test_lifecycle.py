@@ -111,7 +111,7 @@ def test_hundred_cycles_leave_nothing(server):
         made.kill()
     assert len(set(ids)) == 100
     server.host.assert_gone(*ids)
-    assert server.host.settled() == before
+    server.host.assert_settled(before)
 
 
 def test_many_at_once_leave_nothing(server):
@@ -125,23 +125,24 @@ def test_many_at_once_leave_nothing(server):
     for thread in threads:
         thread.join()
     server.host.assert_gone(*[one.id for one in made], inodes=spaces)
-    after = server.host.settled()
     # a slot keeps one descriptor of its id map for the next sandbox there: at most one per sandbox that lived at once
-    assert after.pop("engine descriptors") <= before.pop("engine descriptors") + 40
-    assert after == before
+    most = before.pop("engine descriptors") + 40
+    server.host.assert_settled(before)
+    assert server.host.totals()["engine descriptors"] <= most
 
 
 def test_deadline_kills(server):
-    made = server.create(timeout=1)
-    spaces = make_busy(made)
-    warren.wait_for(lambda: not made.alive(), 20, "the deadline")
-    server.host.assert_gone(made.id, inodes=spaces)
+    busy, idle = server.create(), server.create(timeout=1)
+    spaces = make_busy(busy)
+    server.request("POST", f"/sandboxes/{busy.id}/timeout", {"timeout": 1}, 204)
+    warren.wait_for(lambda: not busy.alive() and not idle.alive(), 30, "the deadlines")
+    server.host.assert_gone(busy.id, idle.id, inodes=spaces)
 
 
 def test_deadline_can_be_moved(server, fresh):
-    made = fresh(timeout=1)
+    made = fresh(timeout=4)
     server.request("POST", f"/sandboxes/{made.id}/timeout", {"timeout": 300}, 204)
-    time.sleep(1.5)
+    time.sleep(4.5)
     assert made.alive() and made.check("echo alive") == "alive\n"
     server.request("POST", f"/sandboxes/{made.id}/timeout", {"timeout": 0}, 204)
     assert not made.alive()
@@ -257,6 +258,7 @@ def test_end_that_nobody_watched(restarted):
     agent = made.agent_pid()
     restarted.kill9()
     os.kill(agent, signal.SIGKILL)
+    warren.wait_for(lambda: warren.is_zombie(agent), 30, "its PID 1 has ended")
     restarted.start()
     assert not made.alive()
     restarted.host.assert_gone(made.id)
@@ -326,9 +328,9 @@ def assert_consistent(server):
         if len(spare) > 32:
             found.append(f"{len(spare)} spare sandboxes")
         return found
-    end = time.monotonic() + 30
-    while differences():
-        assert time.monotonic() < end, differences()
+    end = time.monotonic() + 60
+    while found := differences():
+        assert time.monotonic() < end, found
         time.sleep(0.1)
 
 

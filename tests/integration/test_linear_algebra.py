@@ -18,18 +18,20 @@ import os
 import numpy
 def threads():
     return len(os.listdir('/proc/self/task'))
-def right(number):
+def product_is_right(number):
     some = numpy.arange(512 * 512, dtype=float).reshape(512, 512) + number
-    return bool((some @ numpy.eye(512) == some).all()) and bool((numpy.linalg.inv(numpy.eye(300) * 2) == numpy.eye(300) / 2).all())
+    return bool((some @ numpy.eye(512) == some).all())
+def right(number):
+    return product_is_right(number) and bool((numpy.linalg.inv(numpy.eye(300) * 2) == numpy.eye(300) / 2).all())
 """
 MINE = len(os.sched_getaffinity(0))
 
 
 def threads_of(sandbox, context=None):
-    """(before, after) a product."""
+    """(before, after) a product. (An inversion waits for its threads thousands of times: minutes, with 64 of them.)"""
     chosen = {"context_id": context} if context else {}
     interpreter.value(sandbox, CODE, **chosen)
-    shown = interpreter.value(sandbox, "before = threads(); print(right(1), before, threads())", **chosen).split()
+    shown = interpreter.value(sandbox, "before = threads(); print(product_is_right(1), before, threads())", **chosen).split()
     assert shown[0] == "True"
     return int(shown[1]), int(shown[2])
 

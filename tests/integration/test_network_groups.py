@@ -20,7 +20,7 @@ def first(running):
     made = netlab.create(running, {"group": "crew", "hostname": "db"})
     made.put("/srv/index.html", PAGE.encode(), mode=0o644)
     made.service = made.start(["/usr/bin/python3", "-m", "http.server", "8080", "--bind", "127.0.0.1", "--directory", "/srv"])
-    warren.wait_for(lambda: PAGE in made.run("curl -s http://127.0.0.1:8080/").out, 15, "the service listens")
+    warren.wait_for(lambda: PAGE in made.run("curl -s http://127.0.0.1:8080/").out, 30, "the service listens")
     yield made
     made.kill()
 

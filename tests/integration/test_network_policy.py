@@ -221,7 +221,7 @@ def test_log_of_decisions(running, make, lab):
     assert reach(sandbox, netlab.WEB, port) == "answer hello"
     assert reach(sandbox, netlab.OTHER, port) == "error ConnectionResetError"
     assert reach(sandbox, "169.254.169.254", 80) == "error ConnectionResetError"
-    closed = warren.wait_for(lambda: netlab.decisions(running, sandbox, kind="close"), 10, "the end is logged")[0]
+    closed = warren.wait_for(lambda: netlab.decisions(running, sandbox, kind="close"), 30, "the end is logged")[0]
     assert closed["verdict"] == "allow" and closed["bytesIn"] == 5 and closed["address"] == netlab.WEB and closed["port"] == port
     opened = netlab.decisions(running, sandbox, kind="open")[0]
     assert opened["connection"] == closed["connection"] and opened["rule"] == "default"
@@ -283,7 +283,7 @@ def test_open_connections(running, make, lab):
     assert running.request("GET", path)["counters"]["connectionsOpen"] == 1
     # What is not allowed any longer is cut.
     running.request("PUT", path, {"denyOut": [ALL]}, 204)
-    warren.wait_for(lambda: not running.request("GET", path)["connections"], 10, "the connection is cut")
+    warren.wait_for(lambda: not running.request("GET", path)["connections"], 30, "the connection is cut")
     assert netlab.decisions(running, sandbox, connection=flow["connection"])[-1]["kind"] in ("close", "deny")
     process.close()
 
@@ -291,8 +291,12 @@ def test_open_connections(running, make, lab):
 def test_denied_events_are_lines_of_the_structured_log(running, make, lab):
     sandbox = make({"denyOut": [ALL]})
     assert reach(sandbox, netlab.WEB, lab.greeter.port).startswith("error")
-    lines = [line for line in running.full_log().splitlines() if sandbox.id in line and "msg=network" in line]
-    assert lines and 'rule="denyOut[0] 0.0.0.0/0"' in lines[0] and f"address={netlab.WEB}" in lines[0]
+
+    def said():
+        return [line for line in running.full_log().splitlines() if sandbox.id in line and "msg=network" in line]
+
+    lines = warren.wait_for(said, 30, "it is in the log")
+    assert 'rule="denyOut[0] 0.0.0.0/0"' in lines[0] and f"address={netlab.WEB}" in lines[0]
 
 
 # ---- the command line ----
@@ -303,7 +307,7 @@ def test_net_command(running, make, lab):
     assert running.cli("net", sandbox.id).out.split()[:3] == ["TIME", "SAYS", "KIND"]
     reach(sandbox, netlab.WEB, lab.greeter.port)
     reach(sandbox, netlab.OTHER, lab.greeter.port)
-    warren.wait_for(lambda: netlab.decisions(running, sandbox, kind="close"), 10, "the end is logged")
+    warren.wait_for(lambda: netlab.decisions(running, sandbox, kind="close"), 30, "the end is logged")
     lines = running.cli("net", sandbox.id).out.splitlines()
     assert any("allow  open" in line and f"{netlab.WEB}:{lab.greeter.port}" in line and "default" in line for line in lines)
     assert any("deny   deny" in line and f"denyOut[0] {netlab.OTHER}/32" in line for line in lines)
@@ -380,7 +384,7 @@ def test_figures_for_prometheus(running, make, lab):
     sandbox = make({"denyOut": [f"{netlab.OTHER}/32"]})
     reach(sandbox, netlab.WEB, lab.greeter.port)
     reach(sandbox, netlab.OTHER, lab.greeter.port)
-    warren.wait_for(lambda: netlab.decisions(running, sandbox, kind="close"), 10, "the end is logged")
+    warren.wait_for(lambda: netlab.decisions(running, sandbox, kind="close"), 30, "the end is logged")
     text = page(running)
     after = families(text)
 

@@ -4,8 +4,10 @@ import base64
 import contextlib
 import hashlib
 import json
+import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -73,8 +75,8 @@ def test_events_arrive_when_they_are_sent(served, web, tls):
             line = process.stdout.readline()
             if line.startswith("data: "):
                 delays.append(time.time() - float(line.split()[2]))
-        # The next event comes 0.3 s later: an event that waited for it would be older than that. The clocks are one.
-        assert min(delays) < 0.25, delays
+        # The next event comes a second later: an event that waited for it would be older than that. The clocks are one.
+        assert min(delays) < 0.8, delays
     finally:
         process.kill()
         process.communicate()
@@ -104,16 +106,23 @@ def opened(program, url, *more):
                    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
                    "--disable-domain-reliability", f"--user-data-dir={home}", f"--host-resolver-rules={rules}",
                    "--remote-debugging-port=0", *more, url]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   start_new_session=True)
         try:
             yield
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(10)
+            # It is a script that starts the browser, which starts others; all of them write to their home.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+            warren.wait_for(lambda: not group_lives(process.pid), 20, "the browser has ended")
+
+
+def group_lives(group):
+    try:
+        os.killpg(group, 0)
+        return True
+    except ProcessLookupError:
+        return False
 
 
 def reports(web):
@@ -125,7 +134,7 @@ def test_a_page_in_a_browser(served, web, browser, tls):
     """Requests, server-sent events and a WebSocket, by the page's own script."""
     name = domain_name(served, web) if tls else local_name(served, web)
     before = len(reports(web))
-    certificate = key_hash(f"{served.data}/tls/{DOMAIN}.pem")
+    certificate = key_hash(served.certificate.parent / f"{DOMAIN}.pem")
     more = [f"--ignore-certificate-errors-spki-list={certificate}"] if tls else []
     with opened(browser, f"http{'s' if tls else ''}://{name}/", *more):
         got = warren.wait_for(lambda: reports(web)[before:], 60, "the page reports")[0]

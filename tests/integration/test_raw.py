@@ -228,6 +228,97 @@ def test_openssl_s_client(served, one):
         process.communicate()
 
 
+# ---- one that is paused ----
+
+
+def state(sandbox):
+    return sandbox.detail()["state"]
+
+
+@pytest.fixture
+def waking(served):
+    """Traffic resumes it."""
+    made = start_guest(make(served, autoResume={"enabled": True}))
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def staying(served):
+    """Nothing does but a resume."""
+    made = start_guest(make(served))
+    yield made
+    made.kill()
+
+
+@pytest.mark.parametrize("protocols", [(RAW,), ("postgresql",), ()])
+@pytest.mark.parametrize("level", ["frozen", "hibernated"])
+def test_a_raw_connection_wakes_it(served, waking, level, protocols):
+    waking.pause(level=level)
+    with connect(served, name_of(waking, ECHO), protocols) as made:
+        made.sendall(b"\x00awake")
+        assert read_exactly(made, 6) == b"\x00awake"
+    assert state(waking) == "running"
+
+
+def test_many_raw_connections_wake_it_once(served, waking):
+    waking.pause()
+
+    def ask(number):
+        with connect(served, name_of(waking, DIGEST)) as made:
+            made.sendall(b"x" * number)
+            socket.socket.shutdown(made, socket.SHUT_WR)
+            return read_all(made).split()[0]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(8))) == [b"%d" % number for number in range(8)]
+    reasons = [event["eventData"] for event in served.request("GET", f"/events/sandboxes/{waking.id}") if "resumed" in event["type"]]
+    assert len(reasons) == 1, reasons
+
+
+def test_who_leaves_while_it_wakes_harms_nobody(served, waking):
+    waking.pause()
+    for _ in range(4):
+        connect(served, name_of(waking, GREET)).close()
+    with connect(served, name_of(waking, GREET)) as made:
+        assert read_exactly(made, 11) == b"220 hello\r\n"
+
+
+LATE = ("import socket; made = socket.create_server(('127.0.0.1', 7100)); peer, _ = made.accept(); peer.recv(9); "
+        "peer.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\nlate')")
+
+
+@pytest.mark.parametrize("way", ["raw", "route", "http"])
+def test_a_pause_while_the_port_is_waited_for_is_ended(served, waking, way):
+    """The port opens only after that: whoever came before the pause is not told that there is no sandbox."""
+    with contextlib.ExitStack() as stack:
+        if way == "route":
+            made = stack.enter_context(ask_port(served, f"/sandboxes/{waking.id}/ports/7100", served.key))
+        else:
+            made = stack.enter_context(connect(served, name_of(waking, 7100), (RAW,) if way == "raw" else ("http/1.1",)))
+        if way == "http":
+            made.sendall(f"GET / HTTP/1.1\r\nHost: {name_of(waking, 7100)}\r\nConnection: close\r\n\r\n".encode())
+        waking.pause(level="frozen")
+        waking.start(["/usr/bin/python3", "-c", LATE], timeout=60).started().close()
+        if way == "route":
+            assert head_of(made).startswith(b"HTTP/1.1 101 ")
+        if way != "http":
+            made.sendall(b"hello")
+        answer = read_all(made)
+        assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"late"), answer
+    assert state(waking) == "running"
+
+
+def test_what_does_not_wake_has_no_raw_ports(served, staying):
+    staying.pause()
+    with pytest.raises(ssl.SSLError):
+        connect(served, name_of(staying, ECHO))
+    assert state(staying) == "paused"
+    staying.resume()
+    with connect(served, name_of(staying, GREET)) as made:
+        assert read_exactly(made, 11) == b"220 hello\r\n"
+
+
 # ---- the route of the control API ----
 
 
@@ -302,6 +393,22 @@ def test_the_route_over_tls(served, one):
         assert read_all(made) == f"3 {hashlib.sha256(b'abc').hexdigest()}\n".encode()
 
 
+def test_the_route_wakes_it(served, waking):
+    waking.pause()
+    with ask_port(served, f"/sandboxes/{waking.id}/ports/{GREET}", served.key) as made:
+        assert head_of(made).startswith(b"HTTP/1.1 101 ")
+        assert read_exactly(made, 11) == b"220 hello\r\n"
+    assert state(waking) == "running"
+
+
+def test_the_route_says_that_it_is_paused(served, staying):
+    staying.pause()
+    with ask_port(served, f"/sandboxes/{staying.id}/ports/{GREET}", served.key) as made:
+        assert head_of(made).split()[1] == b"409"
+        assert json.loads(made.recv(4096))["message"] == f"sandbox {staying.id} is paused; resume it first"
+    assert state(staying) == "paused"
+
+
 # ---- warren forward ----
 
 
@@ -347,6 +454,31 @@ def test_forward_takes_several_connections_at_once(served, private):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             answers = set(pool.map(ask, range(24)))
         assert answers == {f"{len(data)} {hashlib.sha256(data).hexdigest()}\n".encode()}
+
+
+def test_forward_wakes_what_traffic_wakes(served, waking):
+    with forward(served, waking.id, f"{ECHO}:0") as (_, where):
+        for level in ("frozen", "hibernated"):
+            waking.pause(level=level)
+            with socket.create_connection(where, 20) as made:
+                made.sendall(b"awake")
+                assert read_exactly(made, 5) == b"awake"
+            assert state(waking) == "running"
+
+
+def test_forward_lasts_longer_than_a_pause(served, staying):
+    with forward(served, staying.id, f"{ECHO}:0") as (process, where):
+        staying.pause()
+        # Perhaps before it is known to be connected.
+        with pytest.raises(ConnectionResetError), socket.create_connection(where, 20) as made:
+            read_all(made)
+        staying.resume()
+        with socket.create_connection(where, 20) as made:
+            made.sendall(b"again")
+            assert read_exactly(made, 5) == b"again"
+        process.send_signal(signal.SIGINT)
+        assert f"sandbox {staying.id} is paused; resume it first" in process.communicate(timeout=20)[1]
+        assert process.returncode == 0
 
 
 def test_forward_of_a_closed_port_goes_on(served, one):

@@ -164,6 +164,13 @@ REMEMBER = {
     "bash": ("kept=42", "echo $kept"), "r": ("kept <- 42", "cat(kept, '\\n', sep='')"),
     "java": ("int kept = 42;", "System.out.println(kept);"),
 }
+# Languages whose random numbers a program can seed.
+SEED_AND_DRAW = {
+    "bash": ("RANDOM=1", "echo $RANDOM $RANDOM $RANDOM"),
+    "r": ("set.seed(1)", "cat(runif(2))"),
+    "java": ('var holder = Class.forName("java.lang.Math$RandomNumberGeneratorHolder").getDeclaredField("randomNumberGenerator"); '
+             "holder.setAccessible(true); ((Random) holder.get(null)).setSeed(1);", "System.out.println(Math.random());"),
+}
 
 
 @every
@@ -226,6 +233,93 @@ def test_assigning_replaces_the_environment(fresh, language):
     context.runner.send("A", {"env": {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/home/user", "FOO": "mine"}})
     context.runner.expect_ready()
     assert context.run(VARIABLE[language]).stdout == "mine\n"
+
+
+@every
+def test_an_image_changes_variables_only(fresh, language):
+    context = fresh(language, env={"FOO": "old"})
+    first, second = REMEMBER[language]
+    context.run(first)
+    context.runner.renew({"FOO": "it's \"b\"\n$x\\ é"})
+    assert context.run(VARIABLE[language]).stdout == "it's \"b\"\n$x\\ é\n"
+    assert context.run(VARIABLE[language], env={"FOO": "cell"}).stdout == "cell\n"
+    assert context.run(second).stdout == "42\n"
+    context.runner.renew()
+    assert context.run(VARIABLE[language]).stdout == "it's \"b\"\n$x\\ é\n"
+
+
+@pytest.mark.parametrize("language", SEED_AND_DRAW)
+def test_an_image_brings_new_randomness(fresh, language):
+    context = fresh(language)
+    seed, draw = SEED_AND_DRAW[language]
+    drawn = []
+    for is_renewed in (False, False, True):
+        assert context.run(seed).error is None
+        if is_renewed:
+            context.runner.renew()
+        drawn.append(context.run(draw).stdout)
+    assert drawn[0] == drawn[1] != "" and drawn[2] not in ("", drawn[0])
+
+
+def test_an_image_brings_new_randomness_to_javascript(tmp_path):
+    """Two of them with the same random numbers, as copies have."""
+    command = ("node", "--random-seed=1", *LANGUAGES["javascript"][0][1:])
+    drawn = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        with Runner(tmp_path / name, command=command) as runner:
+            context = Context(runner)
+            before = context.value("Math.random()")
+            runner.renew()
+            drawn.append((before, context.value("Math.random()")))
+    assert drawn[0][0] == drawn[1][0] and drawn[0][1] != drawn[1][1]
+
+
+def test_js_an_image_while_a_cell_waits(fresh):
+    context = fresh("javascript")
+    context.runner.start("const first = Math.random; console.log('on');\n"
+                         "while (Math.random === first) await new Promise((resolve) => setTimeout(resolve, 5)); 'changed'")
+
+    def look(cell):
+        if "on" in cell.stdout and not sent:
+            sent.append(True)
+            context.runner.announce_renewal()
+            context.runner.send("N", {"env": {}})
+
+    sent = []
+    assert context.runner.finish(seen=look).text == "changed"
+    assert context.runner.receive() == ("n", b"{}")
+
+
+def test_js_random_functions_of_an_image_are_the_kernel_s(fresh):
+    context = fresh("javascript")
+    context.runner.renew()
+    context.runner.renew()
+    code = """
+        const c = require('crypto'), { promisify } = require('util'), assert = require('assert');
+        import { randomInt as imported } from 'crypto';
+        const zero = (bytes) => bytes.every((byte) => byte === 0);
+        assert(imported === c.randomInt);
+        assert(!zero(c.randomBytes(16)) && (await promisify(c.randomBytes)(16)).length === 16);
+        const view = c.randomFillSync(new Uint16Array(40), 4, 32);
+        assert(zero(view.subarray(0, 4)) && zero(view.subarray(36)) && !zero(view.subarray(4, 36)));
+        const buffer = await promisify(c.randomFill)(Buffer.alloc(40), 8);
+        assert(zero(buffer.subarray(0, 8)) && !zero(buffer.subarray(8)));
+        const counts = [0, 0, 0];
+        for (let i = 0; i < 3000; i++) counts[c.randomInt(5, 8) - 5]++;
+        assert(counts.every((count) => count > 800));
+        assert((await promisify(c.randomInt)(2)) < 2);
+        const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+        assert(uuid.test(c.randomUUID()) && uuid.test(crypto.randomUUID()));
+        assert(!zero(crypto.getRandomValues(new Uint8Array(32))));
+        for (const wrong of [() => c.randomBytes(-1), () => c.randomInt(5, 1), () => crypto.getRandomValues(new Float32Array(1)),
+                             () => c.randomFillSync(Buffer.alloc(2), 3)]) assert.throws(wrong);
+        let sum = 0;
+        for (let i = 0; i < 10000; i++) sum += Math.random();
+        assert(sum > 4800 && sum < 5200);
+        'fine'
+    """
+    assert context.value(code) == "fine"
 
 
 @every
@@ -370,10 +464,11 @@ def test_js_errors_nobody_caught_are_text(js):
 
 
 def test_js_timers_print_into_the_next_cell(js):
-    js.run("setTimeout(() => console.log('tick'), 30); 0")
-    assert js.run("await new Promise((done) => setTimeout(done, 100))").stdout == "tick\n"
-    js.run("setTimeout(() => console.log('between'), 1); 0")
-    time.sleep(0.1)
+    js.run("setTimeout(() => console.log('tick'), 500); 0")
+    assert js.run("await new Promise((done) => setTimeout(done, 600))").stdout == "tick\n"
+    path = pathlib.Path(f"/proc/{js.runner.pid}/root/tmp/between")
+    js.run(f"setTimeout(() => {{ console.log('between'); require('fs').writeFileSync('/tmp/{path.name}', '') }}, 500); 0")
+    warren.wait_for(path.exists, 30, "it has printed between two cells")
     assert js.run("console.log('cell')").stdout == "between\ncell\n"
 
 
@@ -492,7 +587,7 @@ def test_bash_cells(bash, code, out):
     ("${unset_variable:?must be set}; echo no", "1"),
 ])
 def test_bash_errors(bash, code, status):
-    cell = bash.run(code, timeout=10)
+    cell = bash.run(code)
     assert (cell.error["name"], cell.error["value"], cell.stdout) == ("ExitStatus", status, "")
     assert bash.run("echo $?").stdout == f"{status}\n"
 

@@ -39,7 +39,7 @@ class FakeServer(warren.Server):
         with open(self.log_path, "ab") as log, open(self.out_path, "ab") as out:
             self.process = subprocess.Popen(self.command(*extra), stdin=subprocess.DEVNULL, stdout=out, stderr=log,
                                             env={**os.environ, **(env or {})}, preexec_fn=preexec, start_new_session=True)
-        warren.wait_for(lambda: self.process.poll() is not None or self.healthy(), 30, "the server answers")
+        warren.wait_for(lambda: self.process.poll() is not None or self.healthy(), 60, "the server answers")
         assert self.process.poll() is None, f"the server ended: {self.log()}"
         return self
 

@@ -26,7 +26,7 @@ FD_CALL = re.compile(
 )
 UNFINISHED = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]) + r")\b")
 SYSTEM_INCLUDE = re.compile(r"^\s*#\s*include\s*<([^>]+)>")
-TYPEDEF = re.compile(r"^\s*typedef\s+(struct|union|enum)\b")
+TYPEDEF = re.compile(r"^\s*typedef\s+(struct|union|enum)\b(?!.*\(\*\w+\)\()")  # a function may return a struct
 IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|/\*.*?\*/|//[^\n]*', re.DOTALL)
 

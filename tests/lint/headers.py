@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compiles every header of src/ alone, to show that it includes what it needs.
+"""Compiles every header of src/ and include/ alone, to show that it includes what it needs.
 
 usage: headers.py ROOT COMPILER [ARGUMENT...]     TAP on stdout
 """
@@ -14,7 +14,8 @@ FLAGS = ["-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax
 def main():
     root = pathlib.Path(sys.argv[1])
     compiler = sys.argv[2:]
-    headers = sorted(path.relative_to(root / "src") for path in (root / "src").rglob("*.h"))
+    folders = [root / "src", root / "include"]
+    headers = sorted(path.relative_to(folder) for folder in folders for path in folder.rglob("*.h"))
     if not headers:
         sys.exit(f"headers.py: no headers below {root}/src")
     print(f"1..{len(headers)}")
@@ -22,7 +23,7 @@ def main():
     for number, header in enumerate(headers, 1):
         # Twice: a header must also bear to be included again.
         source = f'#include "{header}"\n#include "{header}"\n'
-        command = compiler + ["-I", str(root / "src")] + FLAGS
+        command = compiler + [f"-I{folder}" for folder in folders] + FLAGS
         result = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
         failed += result.returncode != 0
         print(f"{'not ok' if result.returncode else 'ok'} {number} - {header}")

@@ -40,6 +40,7 @@ class ConventionsTest(unittest.TestCase):
 
     def test_banned_words(self):
         self.check("typedef struct x y;\n", "typedef int (*y)(struct x *);\n")
+        self.check("typedef struct x *y;\n", "typedef struct x *(*y)(struct z *);\n")
         self.check("int f = atoi(s);\n", "/* atoi(s) */ int f = wr_atoi(s) + x->system(1);\n")
         self.check("sprintf(a, b);\n", 'snprintf(a, 1, "sprintf(");\n')
         self.check("/* TO" + "DO */\n", "/* TO" + "DOS, template-XXXXXX */\n")

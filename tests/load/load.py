@@ -112,7 +112,7 @@ async def run(swarm, pid, sandboxes, streams, seconds):
     during = descriptors(pid)
     await swarm.stop()
     await swarm.kill_all()
-    await until(lambda: descriptors(pid) <= before, 20)
+    await until(lambda: descriptors(pid) <= before, 60)
     third = max(1, len(memory) // 3)
     return {
         "sandboxes": sandboxes, "creation_s": made, "streams": alive, "errors": swarm.errors, "counts": swarm.counts,

@@ -146,4 +146,4 @@ def folder(sandbox, request):
 @pytest.fixture
 def until():
     """until(condition, what): waits for something that must come."""
-    return lambda condition, what="the condition", seconds=20: warren.wait_for(condition, seconds, what)
+    return lambda condition, what="the condition", seconds=60: warren.wait_for(condition, seconds, what)

@@ -80,7 +80,7 @@ class Watch:
 
     def wait(self, condition, what):
         """Until condition(events) is true -> the events."""
-        return warren.wait_for(lambda: condition(self.events()) and self.events(), 20, what)
+        return warren.wait_for(lambda: condition(self.events()) and self.events(), 60, what)
 
 
 class Terminal:
@@ -93,7 +93,7 @@ class Terminal:
 
     def wait(self, text):
         """Until the output holds it -> everything so far."""
-        warren.wait_for(lambda: text.encode() in self.output, 20, f"{text!r} on the terminal")
+        warren.wait_for(lambda: text.encode() in self.output, 60, f"{text!r} on the terminal")
         return self.output.decode(errors="replace")
 
 

@@ -103,11 +103,22 @@ def test_cli_template_list(cli):
     assert code == 0 and "base" in out, (out, err)
 
 
-def test_cli_what_does_not_exist_yet(cli, box):
-    code, out, err = cli("sandbox", "pause", box.sandbox_id)
-    assert code != 0 and "not available yet" in out + err
-    code, out, err = cli("sandbox", "snapshot", "create", box.sandbox_id)
-    assert code != 0 and "not available yet" in out + err
+def test_cli_pause_and_resume(cli, served):
+    with e2b.Sandbox.create(timeout=120) as made:
+        code, out, err = cli("sandbox", "pause", made.sandbox_id)
+        assert code == 0, out + err
+        assert made.is_running() is False
+        code, out, err = cli("sandbox", "resume", made.sandbox_id)
+        assert code == 0, out + err
+        assert made.is_running()
+
+
+def test_cli_snapshots(cli, served):
+    with e2b.Sandbox.create(timeout=120) as made:
+        code, out, err = cli("sandbox", "snapshot", "create", made.sandbox_id)
+        assert code == 0, out + err
+        code, out, err = cli("sandbox", "snapshot", "list")
+        assert code == 0 and ":default" in out, out + err
 
 
 def test_cli_wrong_key(cli):

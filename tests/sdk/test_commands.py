@@ -45,10 +45,10 @@ def test_output_comes_while_the_command_runs(sandbox):
     sandbox.files.remove("/tmp/go-on")
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert seen.wait(20), "no output although the command has written some"
+    assert seen.wait(60), "no output although the command has written some"
     assert not done
     sandbox.files.write("/tmp/go-on", "")
-    thread.join(20)
+    thread.join(60)
     assert done
 
 
@@ -267,10 +267,9 @@ def test_many_commands_at_once(served):
 
 def test_killed_during_run(make):
     sandbox = make(timeout=120)
-    killer = threading.Timer(0.5, sandbox.kill)
-    killer.start()
+    killer = threading.Thread(target=sandbox.kill)
     with pytest.raises(e2b.TimeoutException, match="killed or reached its end of life"):
-        sandbox.commands.run("sleep 600")
+        sandbox.commands.run("echo begun; sleep 600", on_stdout=lambda _: killer.start())
     killer.join()
 
 

@@ -4,6 +4,7 @@ import base64
 import concurrent.futures
 import io
 import json
+import queue
 import threading
 import time
 import zipfile
@@ -87,19 +88,17 @@ def test_output_of_programs_and_c_code(box):
 
 
 def test_output_comes_while_the_cell_runs(box):
-    seen = []
-    moments = []
-
-    def on_stdout(message):
-        seen.append(message.line)
-        moments.append(time.monotonic())
-
-    started = time.monotonic()
-    ran(box.run_code("import time\nfor i in range(4):\n    print(i)\n    time.sleep(0.4)", on_stdout=on_stdout))
-    total = time.monotonic() - started
-    assert seen == ["0\n", "1\n", "2\n", "3\n"]
-    # The first arrives long before the end, and they are apart as the cell's sleeps are.
-    assert moments[0] - started < total / 2 and moments[3] - moments[0] > total / 2
+    """The cell goes on when what it has printed was seen."""
+    seen = queue.Queue()
+    code = ("import os, time\nfor i in range(4):\n    print(i)\n"
+            "    while not os.path.exists(f'/tmp/seen-{i}'): time.sleep(0.01)")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(box.run_code, code, on_stdout=lambda message: seen.put(message.line), timeout=120)
+        for i in range(4):
+            assert seen.get(timeout=60) == f"{i}\n"
+            box.files.write(f"/tmp/seen-{i}", "")
+        ran(running.result(60))
+    assert seen.empty()
 
 
 def test_a_line_that_does_not_end_yet(box):
@@ -111,11 +110,13 @@ def test_a_line_that_does_not_end_yet(box):
             seen.set()
 
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        running = pool.submit(box.run_code, "import os, time\nprint('half', end='')\nwhile not os.path.exists('/tmp/rest'): time.sleep(0.01)\nprint(' done')",
-                              on_stdout=on_stdout)
-        assert seen.wait(20)
+        # Such text is sent at once when none was for a while.
+        code = ("import os, time\ntime.sleep(0.1)\nprint('half', end='')\n"
+                "while not os.path.exists('/tmp/rest'): time.sleep(0.01)\nprint(' done')")
+        running = pool.submit(box.run_code, code, on_stdout=on_stdout)
+        assert seen.wait(60)
         box.files.write("/tmp/rest", "")
-        assert out(ran(running.result(30))) == "half done\n"
+        assert out(ran(running.result(60))) == "half done\n"
 
 
 def test_results_and_errors_come_by_callback(box):
@@ -362,15 +363,17 @@ def test_context_and_language_together(box):
 
 def test_one_context_runs_one_cell_at_a_time(box):
     """In the order of arrival."""
-    ran(box.run_code("import time\norder = []"))
+    ran(box.run_code("import os, time\norder = []"))
     with concurrent.futures.ThreadPoolExecutor(5) as pool:
         running = []
         for i in range(5):
-            running.append(pool.submit(box.run_code, f"order.append({i}); time.sleep(0.2)"))
-            time.sleep(0.1)
+            wait = "\nwhile not os.path.exists('/tmp/all-wait'): time.sleep(0.01)" if i == 0 else ""
+            running.append(pool.submit(box.run_code, f"order.append({i}){wait}\norder.append({i})"))
+            time.sleep(0.5)  # nobody can see a cell that waits: this is long compared with a request
+        box.files.write("/tmp/all-wait", "")
         for one in running:
             ran(one.result(60))
-    assert ran(box.run_code("order")).text == "[0, 1, 2, 3, 4]"
+    assert ran(box.run_code("order")).text == "[0, 0, 1, 1, 2, 2, 3, 3, 4, 4]"
 
 
 def test_contexts_run_in_parallel(box):
@@ -391,13 +394,13 @@ def test_interrupt_by_timeout(box):
     ran(box.run_code("survivor = 5; import time"))
     with pytest.raises(e2b.TimeoutException):
         box.run_code("time.sleep(300)", timeout=2)
-    assert ran(box.run_code("survivor", timeout=20)).text == "5"
+    assert ran(box.run_code("survivor", timeout=60)).text == "5"
     with pytest.raises(e2b.TimeoutException):
         box.run_code("while True: pass", timeout=1)
-    assert ran(box.run_code("survivor + 1", timeout=20)).text == "6"
+    assert ran(box.run_code("survivor + 1", timeout=60)).text == "6"
     with pytest.raises(e2b.TimeoutException):
         box.run_code("!sleep 300", timeout=1)
-    assert ran(box.run_code("survivor + 2", timeout=20)).text == "7"
+    assert ran(box.run_code("survivor + 2", timeout=60)).text == "7"
 
 
 @pytest.mark.parametrize("language,endless,check,expected", [
@@ -406,18 +409,22 @@ def test_interrupt_of_javascript_keeps_its_state(box, language, endless, check, 
     ran(box.run_code("var kept = 5", language=language))
     with pytest.raises(e2b.TimeoutException):
         box.run_code(endless, language=language, timeout=1)
-    assert ran(box.run_code(check, language=language, timeout=20)).text == expected
+    assert ran(box.run_code(check, language=language, timeout=60)).text == expected
 
 
 def test_a_cell_that_waits_and_is_left_never_runs(fresh):
     box = fresh()
-    ran(box.run_code("import time\nran = []"))
+    ran(box.run_code("import os, time\nran = []"))
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        long = pool.submit(box.run_code, "time.sleep(4); ran.append('long')")
-        time.sleep(0.5)
+        code = "print('begun')\nwhile not os.path.exists('/tmp/left'): time.sleep(0.01)\nran.append('long')"
+        begun = threading.Event()
+        long = pool.submit(box.run_code, code, on_stdout=lambda _: begun.set(), timeout=120)
+        assert begun.wait(60)
         with pytest.raises(e2b.TimeoutException):
             box.run_code("ran.append('left')", timeout=1)
-        ran(long.result(30))
+        time.sleep(2)  # until the agent has heard of it, which nobody can see
+        box.files.write("/tmp/left", "")
+        ran(long.result(60))
     assert ran(box.run_code("ran")).text == "['long']"
 
 
@@ -439,9 +446,10 @@ def test_out_of_memory(fresh):
 def test_the_sandbox_is_killed_while_a_cell_runs(fresh):
     box = fresh()
     ran(box.run_code("import time"))
-    threading.Timer(1, box.kill).start()
+    killer = threading.Thread(target=box.kill)
     with pytest.raises(e2b.TimeoutException, match="killed while the request was in progress"):
-        box.run_code("time.sleep(300)", timeout=60)
+        box.run_code("print('begun')\ntime.sleep(300)", on_stdout=lambda _: killer.start(), timeout=120)
+    killer.join()
 
 
 def test_connect(box, interpreter):

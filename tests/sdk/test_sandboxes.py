@@ -235,18 +235,6 @@ def test_two_keys_of_a_team_share_sandboxes(make, sdk, served):
     assert sdk.Sandbox.get_info(sandbox.sandbox_id, api_key=second_key).sandbox_id == sandbox.sandbox_id
 
 
-@pytest.mark.parametrize("call", [
-    pytest.param(lambda sdk, sandbox: sandbox.pause(), id="pause"),
-    pytest.param(lambda sdk, sandbox: sandbox.fork(), id="fork"),
-    pytest.param(lambda sdk, sandbox: sandbox.create_snapshot(), id="create_snapshot"),
-    pytest.param(lambda sdk, sandbox: sandbox.list_snapshots().next_items(), id="list_snapshots"),
-])
-def test_what_does_not_exist_yet_says_so(sdk, sandbox, call):
-    with pytest.raises(e2b.SandboxException, match="501.*not available yet"):
-        call(sdk, sandbox)
-    assert sandbox.is_running()
-
-
 @pytest.mark.parametrize("call,exception", [
     pytest.param(lambda: e2b.Template.build(e2b.Template().from_image("debian:stable"), "name"), Exception, id="template"),
 ])
@@ -256,8 +244,6 @@ def test_other_services_do_not_exist_yet(served, call, exception):
 
 
 @pytest.mark.parametrize("options,field", [
-    pytest.param({"lifecycle": {"on_timeout": "pause"}}, "autoPause", id="pause"),
-    pytest.param({"lifecycle": {"on_timeout": "pause", "auto_resume": True}}, "auto(Pause|Resume)", id="resume"),
     pytest.param({"iam": {"tokens": {"t": {"audience": "a", "token_type": "JWT-SVID"}}}}, "iam", id="iam"),
     pytest.param({"network": {"https_ports": [8443]}}, "network.httpsPorts", id="https_ports"),
 ])

@@ -118,7 +118,7 @@ def assert_blocked(server, sandbox, expression, **wanted):
     since = last(server, sandbox)
     out = talk(sandbox, expression)
     assert "REACHED" not in out, out
-    events = warren.wait_for(lambda: denied(server, sandbox, since, **wanted), 10, f"{expression} is logged as denied")
+    events = warren.wait_for(lambda: denied(server, sandbox, since, **wanted), 30, f"{expression} is logged as denied")
     assert all(event["rule"] for event in events), events
     return out, events
 
@@ -214,7 +214,7 @@ def test_loopback_is_the_sandboxs_own(box, address):
 def test_siblings(running, box, named):
     """Addresses that a neighbour has in its namespace, and those of network groups."""
     service = named.start(["/usr/bin/python3", "-m", "http.server", "8080", "--bind", "::"])
-    warren.wait_for(lambda: "200" in talk(named, "talk('127.0.0.1', 8080)"), 15, "the neighbour's service listens")
+    warren.wait_for(lambda: "200" in talk(named, "talk('127.0.0.1', 8080)"), 30, "the neighbour's service listens")
     assert "ConnectionRefusedError" in talk(box, "talk('192.0.0.2', 8080)")
     assert_blocked(running, box, "talk('198.18.0.1', 8080)", address="198.18.0.1")
     assert "gaierror" in talk(box, f"talk('{named.id}.internal', 8080)")

@@ -141,7 +141,7 @@ for _ in range(120):
         pass
 print(len(kept), flush=True)
 open("/tmp/ready", "w").close()
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -157,8 +157,8 @@ def test_intercepted_connections_leave_descriptors_to_the_api(lab):
     made.start(preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (600, 600)))
     try:
         box = netlab.create(made, {"rules": {"api.test": [{"transform": {"headers": {"X-A": "b"}}}]}})
-        command = box.start(["python3", "-c", MANY])
-        warren.wait_for(lambda: box.run(["test", "-e", "/tmp/ready"]).code == 0, 40, "the sandbox has as many as it gets")
+        command = box.start(["python3", "-c", MANY], timeout=300)
+        warren.wait_for(lambda: box.run(["test", "-e", "/tmp/ready"]).code == 0, 150, "the sandbox has as many as it gets")
         # One sandbox gets half of the places at most; all of them together must fit into 600.
         assert len(warren.descriptors(serving(made))) < 280 and made.list()
         limits = [one for one in netlab.decisions(made, box) if "connection limit of the server" in one["rule"] + one["detail"]]

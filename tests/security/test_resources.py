@@ -26,6 +26,24 @@ libc = ctypes.CDLL(None)
 count = 0
 while count < 5000 and libc.inotify_init1(0) >= 0: count += 1
 """,
+    "inotify instances of many users": """
+import ctypes, os
+libc = ctypes.CDLL(None)
+count = 0
+for start in range(3000, 3300, 60):
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        mine = 0
+        for uid in range(start, start + 60):
+            try:
+                os.seteuid(0), os.seteuid(uid)
+            except OSError: pass  # an ordinary user has one uid only
+            while libc.inotify_init1(0) >= 0: mine += 1
+        os.write(writer, b"%d" % mine)
+        os.close(1)
+        while True: libc.pause()
+    count += int(os.read(reader, 16))
+""",
     "inotify watches": """
 import ctypes, os
 libc = ctypes.CDLL(None)
@@ -128,6 +146,7 @@ while count < 200:
 MODEST = {
     "pipes": "import fcntl, os; r, w = os.pipe(); assert fcntl.fcntl(w, 1032) == 65536, fcntl.fcntl(w, 1032)",
     "inotify instances": "import ctypes; libc = ctypes.CDLL(None)\nfor _ in range(64): assert libc.inotify_init1(0) >= 0",
+    "inotify instances of many users": "import ctypes; libc = ctypes.CDLL(None)\nfor _ in range(64): assert libc.inotify_init1(0) >= 0",
     "inotify watches": """import ctypes, os; libc = ctypes.CDLL(None); fd = libc.inotify_init1(0)
 for i in range(1000):
     name = b"/dev/shm/m%d" % i

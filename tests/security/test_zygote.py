@@ -17,7 +17,7 @@ import array, os, socket, struct
 ADDRESS = "\\0warren-context"
 def request(cwd=b"/", language=1):
     return struct.pack("<5I32I1024s", 0x57524331, language, 1000, 1000, 0, *[0] * 32, cwd)
-def connect(timeout=5):
+def connect(timeout=20):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     sock.settimeout(timeout)
     sock.connect(ADDRESS)
@@ -34,7 +34,7 @@ try:
     print("answer", sock.recv(100))
 except (BrokenPipeError, ConnectionResetError):
     print("answer", b"")
-ours.settimeout(1)
+ours.settimeout(20)
 theirs.close()
 try:
     print("context", ours.recv(100))
@@ -112,7 +112,7 @@ def test_only_pid_1_is_served(box, user):
     before = set(box.pids())
     out = box.python(ASK, user).out
     assert out == "answer b''\ncontext b''\n", out
-    warren.wait_for(lambda: set(box.pids()) <= before, 5, "no further process")
+    warren.wait_for(lambda: set(box.pids()) <= before, 30, "no further process")
 
 
 def test_the_name_cannot_be_taken(box, user):
@@ -238,7 +238,7 @@ def test_a_killed_zygote_is_replaced(server, box, fresh):
     warren.wait_for(lambda: server.full_log().count("a zygote is ready") > ready, 90, "another zygote")
     assert interpreter.value(fresh(), "print('memfd:python' in open('/proc/self/maps').read())") == "True\n"
     box.kill()
-    warren.wait_for(lambda: not box.pids(), 10, "contexts of a dead zygote end with their sandbox")
+    warren.wait_for(lambda: not box.pids(), 30, "contexts of a dead zygote end with their sandbox")
 
 
 def test_templates_say_what_they_have(server, warmed):

@@ -65,7 +65,7 @@ class Names:
         self.stack.callback(self._stop)
         self._replace("/etc/resolv.conf", f"nameserver {address}\noptions attempts:5 timeout:2\n")
         self._replace("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
-        warren.wait_for(self._answers, 10, "dnsmasq answers")
+        warren.wait_for(self._answers, 30, "dnsmasq answers")
 
     def _replace(self, target, text):
         source = self.directory / pathlib.Path(target).name

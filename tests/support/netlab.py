@@ -5,7 +5,6 @@ and, as bait, those that no sandbox may ever reach: private ranges and the metad
 that a connection to them succeeds unless somebody refuses it.
 """
 
-import atexit
 import contextlib
 import ctypes
 import itertools
@@ -18,6 +17,7 @@ import subprocess
 import tempfile
 import threading
 
+import spare_data
 import warren
 
 CLONE_NEWNET = 0x40000000
@@ -29,19 +29,10 @@ BAIT = ("169.254.169.254", "10.20.30.40", "172.16.5.5", "192.168.77.1", "100.64.
 HOST, HOST6 = "198.51.100.2", "2001:db8:1::2"
 GATEWAY, GATEWAY6 = "198.51.100.1", "2001:db8:1::1"
 _numbers = itertools.count()
-_spare_data = []  # copies of the data directory that no lab uses at the moment: making one takes seconds
 
 
 def run(*command, **options):
     return subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, **options).stdout
-
-
-def _copy_data():
-    source = pathlib.Path(warren.data_dir())
-    made = tempfile.mkdtemp(prefix=f"{source.name}.", dir=source.parent)
-    atexit.register(subprocess.run, ["rm", "-rf", "--one-file-system", made], check=False)
-    run("cp", "-al", str(source / "layers"), str(source / "templates"), made)
-    return made
 
 
 class Namespace:
@@ -239,7 +230,7 @@ class Lab:
                 [*self.world.wrapper(), program, "--keep-in-foreground", f"--conf-file={configuration}", "--pid-file", "--no-resolv",
                  "--no-hosts", "--bind-interfaces", f"--listen-address={RESOLVER}", "--user=root", "--log-queries",
                  "--log-facility=-", "--local=/test/"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        warren.wait_for(self._resolves, 10, "the lab's resolver answers")
+        warren.wait_for(self._resolves, 30, "the lab's resolver answers")
 
     def _resolves(self):
         assert self.resolver.poll() is None, (self.directory / "dnsmasq.log").read_text()
@@ -282,9 +273,7 @@ class Lab:
 
     def data(self):
         """A copy of the data directory for the lab's servers: another one may run in the original."""
-        made = _spare_data.pop() if _spare_data else _copy_data()
-        self.stack.callback(_spare_data.append, made)
-        return made
+        return self.stack.enter_context(spare_data.borrowed())
 
     def server(self, *arguments, data=None):
         """A server in the host's namespace, not started yet, that asks the lab's resolver and trusts the lab's authority."""

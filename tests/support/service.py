@@ -3,21 +3,29 @@
 import contextlib
 import http.client
 import pathlib
+import random
 import re
 import socket
 import subprocess
 import tempfile
 
+import spare_data
 import warren
 
 
 def free_ports(count):
-    """Ports of 127.0.0.1 that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    """Ports of 127.0.0.1 that nobody listens on. No connection is given one of them by the kernel either, so that they stay
+    free until a server comes, and while one is started again."""
+    lowest, highest = map(int, pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    candidates = [port for port in range(10000, 65536) if not lowest <= port <= highest] or range(lowest, highest + 1)
+    found = []
+    for port in random.sample(candidates, len(candidates)):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            found.append(port)
+            if len(found) == count:
+                break
+    return found
 
 
 def make_certificates(domain, directory):
@@ -81,11 +89,9 @@ class Service(warren.Server):
 @contextlib.contextmanager
 def in_domain(domain):
     """A service with every listener, on a copy of the data directory, because the session's server has the original."""
-    source = pathlib.Path(warren.data_dir())
-    with tempfile.TemporaryDirectory(prefix=f"{source.name}.", dir=source.parent) as data:
-        subprocess.run(["cp", "-al", source / "layers", source / "templates", data], check=True)
-        authority = make_certificates(domain, f"{data}/tls")
-        running = Service(domain, f"{data}/tls")
+    with spare_data.borrowed() as data, tempfile.TemporaryDirectory(prefix="warren-tls-") as certificates:
+        authority = make_certificates(domain, certificates)
+        running = Service(domain, certificates)
         running.data, running.host, running.certificate = data, warren.Host(data, running.run_dir), authority
         running.start()
         try:

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -42,7 +43,7 @@ class Terminal:
             return bool(data)
         return False
 
-    def expect(self, text, seconds=30):
+    def expect(self, text, seconds=60):
         """Waits until `text` appears behind what was expected before; returns what stood between."""
         end = time.monotonic() + seconds
         while text not in self.output[self.seen:]:
@@ -52,13 +53,21 @@ class Terminal:
         before, self.seen = self.output[self.seen:at], at + len(text)
         return before
 
+    def expect_match(self, pattern, seconds=60):
+        """Waits until the pattern, which does not match a part of itself, matches behind what was expected before."""
+        end = time.monotonic() + seconds
+        while not (found := re.search(pattern, self.output[self.seen:])):
+            assert time.monotonic() < end, f"no {pattern!r} in {self.output[self.seen:]!r}"
+            assert self._read(0.1), f"it ended without {pattern!r}: {self.output!r}"
+        self.seen += found.end()
+
     def send(self, text):
         os.write(self.fd, text.encode())
 
     def line(self, text):
         self.send(text + "\n")
 
-    def finish(self, seconds=30):
+    def finish(self, seconds=60):
         """Reads to the end -> exit status."""
         end = time.monotonic() + seconds
         while self._read(0.1):

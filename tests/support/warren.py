@@ -19,6 +19,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import urllib.parse
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 AGENT_PORT = 49983
@@ -43,7 +44,7 @@ def data_dir():
     return os.environ.get("WARREN_TEST_DATA", "/var/lib/warren")
 
 
-def wait_for(condition, seconds=20, what="the condition"):
+def wait_for(condition, seconds=60, what="the condition"):
     """Polls until `condition()` is true and returns its value; a bound against hanging, not a measurement."""
     end = time.monotonic() + seconds
     while True:
@@ -207,6 +208,20 @@ class Sandbox:
     def kill(self):
         self.server.request("DELETE", f"/sandboxes/{self.id}", expect=204)
 
+    def pause(self, **options):
+        """options: memory, level."""
+        self.server.request("POST", f"/sandboxes/{self.id}/pause", options, expect=204, timeout=300)
+
+    def resume(self, timeout=300, **options):
+        self.server.request("POST", f"/sandboxes/{self.id}/connect", {"timeout": timeout, **options}, timeout=300)
+
+    def snapshot(self, **options):
+        """options: name, memory -> its id."""
+        return self.server.request("POST", f"/sandboxes/{self.id}/snapshots", options, expect=201, timeout=300)["snapshotID"]
+
+    def detail(self):
+        return self.server.request("GET", f"/sandboxes/{self.id}")
+
     def metrics(self):
         return self.server.request("GET", f"/sandboxes/{self.id}/metrics?live=true")[-1]
 
@@ -251,7 +266,7 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(*extra), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             preexec_fn=preexec, start_new_session=True)
-        wait_for(lambda: self.process.poll() is not None or self.healthy(), 30, "the server answers")
+        wait_for(lambda: self.process.poll() is not None or self.healthy(), 60, "the server answers")
         assert self.process.poll() is None, f"the server ended: {self.log()}"
         return self
 
@@ -274,7 +289,7 @@ class Server:
     def terminate(self):
         """SIGTERM: sandboxes live on."""
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(60)
 
     def kill9(self):
         self.process.kill()
@@ -284,8 +299,7 @@ class Server:
     def shut_down(self):
         """Ends everything through the server's own way: an idle server ends its engine and its nests."""
         if self.process.poll() is None:
-            for entry in self.list():
-                self.request("DELETE", f"/sandboxes/{entry['sandboxID']}", expect=(204, 404))
+            self.clear()
             self.terminate()
         self.host.wait_engine_gone()
         with open(self.log_path, "ab") as log:
@@ -294,8 +308,7 @@ class Server:
             while idle.poll() is None:
                 # what a crash of an earlier server left; without this it would live until its deadline
                 with contextlib.suppress(OSError, http.client.HTTPException, ApiError):
-                    for entry in self.list():
-                        self.request("DELETE", f"/sandboxes/{entry['sandboxID']}", expect=(204, 404))
+                    self.clear()
                 assert time.monotonic() < end, f"the idle server does not end: {self.log()}"
                 time.sleep(0.5)
         self.host.wait_engine_gone()
@@ -311,17 +324,44 @@ class Server:
         return value
 
     def raw(self, method, path, text=None, timeout=60):
+        status, _, value = self.whole(method, path, text, timeout)
+        return status, value
+
+    def whole(self, method, path, text=None, timeout=60):
+        """-> status, headers, value"""
         connection = UnixConnection(self.socket, timeout)
         try:
             connection.request(method, path, text, {"Content-Type": "application/json"} if text is not None else {})
             response = connection.getresponse()
             data = response.read()
-            return response.status, json.loads(data) if data else None
+            return response.status, response.headers, json.loads(data) if data else None
         finally:
             connection.close()
 
     def list(self):
+        """Those that run."""
         return self.request("GET", "/sandboxes")
+
+    def all(self, state="running,paused"):
+        """Up to 100 of them, paused ones too."""
+        return self.request("GET", f"/v2/sandboxes?state={state}")
+
+    def snapshots(self):
+        return self.request("GET", "/snapshots")
+
+    def remove_snapshot(self, snapshot):
+        self.request("DELETE", f"/templates/{urllib.parse.quote(snapshot, safe='')}", expect=(204, 404))
+
+    def clear(self):
+        """Ends every sandbox and removes every snapshot that the operator can."""
+        while entries := self.all():
+            for entry in entries:
+                self.request("DELETE", f"/sandboxes/{entry['sandboxID']}", expect=(204, 404))
+        seen = set()
+        while entries := [one for one in self.snapshots() if one["snapshotID"] not in seen]:
+            for entry in entries:
+                seen.add(entry["snapshotID"])
+                self.remove_snapshot(entry["snapshotID"])
 
     def create(self, template=TEMPLATE, timeout=300, env=None, **limits):
         body = {"templateID": template, "timeout": timeout}
@@ -411,6 +451,11 @@ def descriptors(pid):
             with contextlib.suppress(OSError):
                 found[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
     return found
+
+
+def below(top):
+    """Paths of everything below a directory that others change meanwhile."""
+    return [os.path.join(directory, name) for directory, folders, files in os.walk(top) for name in folders + files]
 
 
 def is_zygote(leaf):
@@ -514,6 +559,12 @@ class Host:
                     found.append(path.parts[3])
         return found
 
+    def has_simple_quotas(self):
+        """Whether a copy on the volume is charged with what is written into it only."""
+        modes = [path.parent.parent / "qgroups/mode" for device in self.loop_devices()
+                 for path in pathlib.Path("/sys/fs/btrfs").glob(f"*/devices/{device}")]
+        return any(mode.read_text().strip() == "squota" for mode in modes)
+
     def snapshot(self, *ids):
         """Everything that could be left behind by these sandboxes: {kind: set}, all empty once they are gone."""
         wanted = set(ids)
@@ -522,10 +573,10 @@ class Host:
             "processes": set().union(set(), *[self.members(one) for one in wanted]),
             "uppers": self.uppers() & wanted,
             "mounts": {line for line in proc_read("self", "mountinfo").splitlines() if any(one in line for one in wanted)},
-            "files": {str(path) for path in self.run_dir.rglob("*") if any(one in path.name for one in wanted)},
+            "files": {path for path in below(self.run_dir) if any(one in os.path.basename(path) for one in wanted)},
         }
 
-    def assert_gone(self, *ids, inodes=(), seconds=20):
+    def assert_gone(self, *ids, inodes=(), seconds=60):
         """Nothing of these sandboxes is left: processes, mounts, control groups, files, namespaces."""
         def left():
             found = {kind: value for kind, value in self.snapshot(*ids).items() if value}
@@ -534,8 +585,8 @@ class Host:
                 found["namespaces"] = processes
             return found
         end = time.monotonic() + seconds
-        while left():
-            assert time.monotonic() < end, f"left behind: {left()}"
+        while found := left():
+            assert time.monotonic() < end, f"left behind: {found}"
             time.sleep(0.05)
 
     def totals(self):
@@ -553,7 +604,7 @@ class Host:
             "loop devices": len(self.loop_devices()),
         }
 
-    def settled(self, seconds=20):
+    def settled(self, seconds=60):
         """totals() once they stopped changing."""
         end = time.monotonic() + seconds
         last, since = None, time.monotonic()
@@ -561,7 +612,14 @@ class Host:
             now = self.totals()
             if now != last:
                 last, since = now, time.monotonic()
-            elif time.monotonic() - since > 0.5:
+            elif time.monotonic() - since > 1:
                 return now
             time.sleep(0.1)
         return last
+
+    def assert_settled(self, wanted, seconds=60):
+        """These of totals() are as they were: what is removed or refilled behind an answer may take its time."""
+        end = time.monotonic() + seconds
+        while (found := {name: value for name, value in self.totals().items() if name in wanted}) != wanted:
+            assert time.monotonic() < end, f"{found} instead of {wanted}"
+            time.sleep(0.1)

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 
-import { Sandbox, directory, e2b, shared, sleep, until, withSandbox } from './support.mjs'
+import { Sandbox, directory, e2b, shared, until, withSandbox } from './support.mjs'
 
 const sandbox = await shared()
 
@@ -96,14 +96,14 @@ test('many at once', async () => {
 
 test('killed during run', async () => {
   const one = await Sandbox.create({ timeoutMs: 60_000 })
-  const running = one.commands.run('sleep 600')
+  let begun = false
+  const running = one.commands.run('echo begun; sleep 600', { onStdout: () => { begun = true } })
   const rejected = assert.rejects(running, (error) => {
     assert.ok(error instanceof e2b.TimeoutError, `${error}`)
     assert.match(error.message, /killed or reached its end of life/)
     return true
   })
-  await until(async () => (await one.commands.list()).length > 0, 'the command runs')
-  await sleep(100)
+  await until(() => begun, 'the command runs')
   await one.kill()
   await rejected
 })

@@ -122,12 +122,6 @@ test('environment of the sandbox', async () => {
   })
 })
 
-test('pause, fork and snapshots say that they do not exist yet', async () => {
-  for (const call of [() => sandbox.pause(), () => sandbox.fork(), () => sandbox.createSnapshot()]) {
-    await assert.rejects(call(), (error) => error instanceof e2b.SandboxError && /501.*not available yet/.test(error.message))
-  }
-})
-
 test('building templates says that it does not exist yet', async () => {
   await assert.rejects(e2b.Template.build(e2b.Template().fromImage('debian:stable'), 'name'), /501.*not available yet/)
 })

@@ -15,7 +15,7 @@ export const { Sandbox } = e2b
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 // Polls until condition() gives something; a bound against hanging, not a measurement.
-export async function until(condition, what, seconds = 20) {
+export async function until(condition, what, seconds = 60) {
   const end = Date.now() + seconds * 1000
   for (;;) {
     const value = await condition()

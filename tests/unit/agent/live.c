@@ -1,6 +1,7 @@
 #include "live.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -30,6 +31,21 @@ static void write_file(const char *path, const char *text)
     CHECK_INT(wr_write_all(fd, text, strlen(text)), 0);
 }
 
+/* The host's files stay as they are, whatever the agent writes. */
+static void cover_etc(void)
+{
+    CHECK_INT(mkdir("/mnt/etc", 0755), 0);
+    CHECK_INT(mkdir("/mnt/work", 0755), 0);
+    CHECK_INT(
+        mount("overlay", "/etc", "overlay", 0, "lowerdir=/etc,upperdir=/mnt/etc,workdir=/mnt/work"),
+        0);
+    /* Other than the one that was there, which may be a mount or read-only. */
+    CHECK(unlink("/etc/machine-id") == 0 || errno == ENOENT);
+    write_file("/etc/machine-id", "");
+    CHECK(unlink("/etc/hosts") == 0 || errno == ENOENT);
+    write_file("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1\t" LIVE_ID " x" LIVE_ID "\n");
+}
+
 /* What the nest does for a real sandbox, as far as the agent can tell. */
 static void enter_sandbox(void)
 {
@@ -43,6 +59,7 @@ static void enter_sandbox(void)
     write_file("/mnt/passwd", passwd);
     write_file("/mnt/group", group);
     CHECK_INT(mount("tmpfs", "/run", "tmpfs", 0, "mode=0755"), 0);
+    cover_etc();
     CHECK_INT(mount("/mnt/passwd", "/etc/passwd", NULL, MS_BIND, NULL), 0);
     CHECK_INT(mount("/mnt/group", "/etc/group", NULL, MS_BIND, NULL), 0);
     CHECK_INT(mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL), 0);
@@ -51,20 +68,27 @@ static void enter_sandbox(void)
               0);
 }
 
-static void run_agent(int listen_fd, const char *access_token, bool blank)
+struct start_opts {
+    const char *access_token;
+    bool blank, without_control;
+};
+
+static void run_agent(int listen_fd, const struct start_opts *opts)
 {
     json_t *env = json_pack("{s:s}", "GLOBAL", "from the sandbox");
-    const struct wr_agent_config config = {.sandbox_id = "aaaaaaaaaaaaaaaaaaaa",
+    const struct wr_agent_config config = {.sandbox_id = LIVE_ID,
                                            .template_name = "base",
                                            .default_user = "user",
                                            .default_workdir = "",
                                            .env = env,
                                            .listen_fd = listen_fd,
                                            .interpreter_fd = -1,
-                                           .blank = blank,
+                                           .blank = opts->blank,
                                            .content_root = LIVE_SMALL_FS,
                                            .log_max_bytes = LIVE_LOG_MAX,
-                                           .access_token = access_token};
+                                           .access_token = opts->access_token,
+                                           .control_token =
+                                               opts->without_control ? NULL : LIVE_CONTROL};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(0);
     wr_signals_reset(); /* as the nest does */
@@ -73,7 +97,7 @@ static void run_agent(int listen_fd, const char *access_token, bool blank)
     _exit(wr_agent_run(&config));
 }
 
-static void start(struct live *live, const char *access_token, bool blank)
+static void start(struct live *live, const struct start_opts *opts)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t addr_len = sizeof(addr);
@@ -92,23 +116,28 @@ static void start(struct live *live, const char *access_token, bool blank)
     live->agent = wr_clone3(&args);
     CHECK(live->agent >= 0);
     if (live->agent == 0)
-        run_agent(wr_steal_fd(&fd), access_token, blank);
+        run_agent(wr_steal_fd(&fd), opts);
     CHECK_INT(wr_loop_new(&live->loop, &err), 0);
 }
 
 void live_start(struct live *live)
 {
-    start(live, NULL, false);
+    start(live, &(struct start_opts){0});
 }
 
 void live_start_with(struct live *live, const char *access_token)
 {
-    start(live, access_token, false);
+    start(live, &(struct start_opts){.access_token = access_token});
 }
 
 void live_start_blank(struct live *live, const char *access_token)
 {
-    start(live, access_token, true);
+    start(live, &(struct start_opts){.access_token = access_token, .blank = true});
+}
+
+void live_start_without_control(struct live *live)
+{
+    start(live, &(struct start_opts){.without_control = true});
 }
 
 void live_stop(struct live *live)

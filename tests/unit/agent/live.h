@@ -10,6 +10,8 @@
 #include "http/client.h"
 #include "loop/loop.h"
 
+#define LIVE_ID       "aaaaaaaaaaaaaaaaaaaa"
+#define LIVE_CONTROL  "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define LIVE_LOG_MAX  (64 * 1024)
 #define LIVE_SMALL_FS "/mnt/small" /* a tmpfs of 1 MiB, inside; also the content of a volume */
 #define LIVE_BODY_MAX ((size_t)256 * 1024 * 1024)
@@ -27,6 +29,8 @@ void live_start(struct live *live);
 void live_start_with(struct live *live, const char *access_token);
 /* The same, waiting for its user. */
 void live_start_blank(struct live *live, const char *access_token);
+/* The same, with nobody who may ask for /init. */
+void live_start_without_control(struct live *live);
 /* Kills the agent and with it everything that it started. Accepts a zeroed struct. */
 void live_stop(struct live *live);
 #define auto_live WR_CLEANUP(live_stop) struct live

@@ -47,7 +47,7 @@ TEST(small_routes)
              "from the sandbox true aaaaaaaaaaaaaaaaaaaa base\n");
     live_run(&live, "cat /run/e2b/.E2B_SANDBOX_ID; echo; cat /run/e2b/.E2B_TEMPLATE_ID", 0,
              "aaaaaaaaaaaaaaaaaaaa\nbase");
-    put(&live, "/init", "{}", 2, 409, "{\"code\":409,"); /* this is no blank sandbox */
+    put(&live, "/init", "{}", 2, 401, "{\"code\":401,"); /* nobody of the clients */
     get(&live, "/nothing", 404, "{\"code\":404,");
     put(&live, "/health", "", 0, 405, "{\"code\":405,");
     get(&live, "/process.Process/List", 405, NULL);

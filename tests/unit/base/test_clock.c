@@ -21,6 +21,16 @@ TEST(rfc3339)
     CHECK_STR(format(UINT64_MAX), "9999-12-31T23:59:59.999Z");
 }
 
+TEST(ends_do_not_wrap)
+{
+    uint64_t now = wr_mono_ms();
+
+    CHECK(wr_mono_end_ms(1000) - now >= 1000 && wr_mono_end_ms(1000) - now < 61000);
+    CHECK(wr_mono_end_ms(0) >= now);
+    CHECK_INT(wr_mono_end_ms(UINT64_MAX), UINT64_MAX);
+    CHECK(wr_mono_end_ms(UINT64_MAX - 1) == UINT64_MAX);
+}
+
 TEST(clocks_run)
 {
     uint64_t us = wr_mono_us(), ms = wr_mono_ms();

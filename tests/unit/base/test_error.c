@@ -38,6 +38,24 @@ TEST(long_text_is_cut_and_terminated)
     CHECK_INT(strlen(err.msg), sizeof(err.msg) - 1);
     (void)wr_wrap(&err, "%s", text);
     CHECK_INT(strlen(err.msg), sizeof(err.msg) - 1);
+    /* Between two characters. */
+    memcpy(text + sizeof(err.msg) - 3, "\xe2\x82\xac", 3);
+    (void)wr_fail(&err, WR_E_INTERNAL, 0, "%s", text);
+    CHECK_INT(strlen(err.msg), sizeof(err.msg) - 3);
+    (void)wr_wrap(&err, "%s", text + 1);
+    CHECK_INT(strlen(err.msg), sizeof(err.msg) - 1);
+}
+
+/* What others have said is quoted: cut by a precision, over several lines, for a terminal. */
+TEST(a_message_is_a_line_of_text)
+{
+    struct wr_error err;
+
+    (void)wr_fail(&err, WR_E_INTERNAL, 0, "pip: %.3s|%s", "a\xc3\xa9\xc3\xa9",
+                  "x\ny\x1b[2J\x7f\xc2\x9b\xff");
+    CHECK_STR(err.msg, "pip: a\xc3\xa9|x y [2J   ?");
+    (void)wr_wrap(&err, "%.1s\r", "\xc3\xa9");
+    CHECK_STR(err.msg, "? : pip: a\xc3\xa9|x y [2J   ?");
 }
 
 TEST(code_table)
@@ -80,4 +98,36 @@ TEST(received)
     err.code = WR_E_MAX_;
     CHECK_INT(wr_error_received(&err), -WR_E_INTERNAL);
     CHECK_INT(err.code, WR_E_INTERNAL);
+}
+
+TEST(an_older_time_to_wait_is_not_kept)
+{
+    struct wr_error err = {.retry_after_ms = 5};
+    CHECK_INT(wr_fail(&err, WR_E_UNAVAILABLE, 0, "gone"), -WR_E_UNAVAILABLE);
+    CHECK_INT(err.retry_after_ms, 0);
+    err.retry_after_ms = 5;
+    CHECK_INT(wr_wrap(&err, "server"), -WR_E_UNAVAILABLE);
+    CHECK_INT(err.retry_after_ms, 5);
+}
+
+TEST(every_code_has_a_class_with_a_name)
+{
+    struct wr_error err = {0};
+
+    CHECK_INT(wr_error_classify(&err), WR_CLASS_NONE);
+    CHECK_STR(wr_error_class_name(WR_CLASS_NONE), "none");
+    for (err.code = 1; err.code < WR_E_MAX_; err.code++) {
+        enum wr_error_class its = wr_error_classify(&err);
+        CHECK(its != WR_CLASS_NONE && its != WR_CLASS_CODE);
+        CHECK(strcmp(wr_error_class_name(its), "none") != 0);
+    }
+    err.code = WR_E_DEADLINE_EXCEEDED;
+    CHECK_STR(wr_error_class_name(wr_error_classify(&err)), "timeout");
+    err.code = WR_E_ABORTED;
+    CHECK_STR(wr_error_class_name(wr_error_classify(&err)), "service");
+    err.code = WR_E_RESOURCE_EXHAUSTED;
+    CHECK_STR(wr_error_class_name(wr_error_classify(&err)), "rate_limit");
+    err.code = 1000;
+    CHECK_INT(wr_error_classify(&err), WR_CLASS_SERVICE);
+    CHECK_STR(wr_error_class_name(WR_CLASS_CODE), "code");
 }

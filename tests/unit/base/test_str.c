@@ -99,3 +99,13 @@ TEST(ids_and_names)
     name[64] = '\0';
     CHECK(!wr_template_name_valid(name));
 }
+
+TEST(prefix_between_characters)
+{
+    CHECK_INT(wr_utf8_prefix("", 0), 0);
+    CHECK_INT(wr_utf8_prefix("abc", 3), 3);
+    CHECK_INT(wr_utf8_prefix("abcd", 3), 3);
+    CHECK_INT(wr_utf8_prefix("ab\xc3\xa4", 3), 2);
+    CHECK_INT(wr_utf8_prefix("ab\xc3\xa4", 4), 4);
+    CHECK_INT(wr_utf8_prefix("\xf0\x9f\x90\x87", 3), 0);
+}

@@ -11,7 +11,7 @@ static int one(const struct wr_invocation *in, struct wr_error *err)
     return 3;
 }
 
-static int never(const struct wr_invocation *in, struct wr_client *client, struct wr_error *err)
+static int never(const struct wr_invocation *in, struct wr_transport *client, struct wr_error *err)
 {
     (void)client;
     return one(in, err);

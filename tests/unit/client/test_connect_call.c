@@ -62,23 +62,23 @@ static int outcome(const char *answer, size_t len)
     const struct wr_rpc_request request = {
         .sandbox_id = "x", .path = "/p", .message = "{}", .message_len = 2};
     char dir[] = "/tmp/wr-rpc-XXXXXX", path[64];
-    struct wr_client *client = NULL;
+    struct wr_transport *client = NULL;
     struct wr_rpc *rpc = NULL;
     struct wr_error err = {0};
 
     CHECK(mkdtemp(dir) && wr_strformat(path, sizeof path, "%s/s", dir));
     pid_t pid = start_server(path, answer, len);
     memset(&seen, 0, sizeof seen);
-    CHECK_INT(wr_client_open(path, &client, &err), 0);
+    CHECK_INT(wr_transport_open_socket(path, &client, &err), 0);
     CHECK_INT(wr_rpc_stream(client, &request, &ops, NULL, &rpc, &err), 0);
     uint64_t end_ms = wr_mono_ms() + 300;
     while (seen.ends == 0 && wr_mono_ms() < end_ms)
-        CHECK_INT(wr_client_step(client, 50, &err), 0);
+        CHECK_INT(wr_transport_step(client, 50, &err), 0);
     int code = seen.error.code;
     CHECK_INT(seen.ends, code ? 1 : 0);
     if (seen.ends == 0)
         wr_rpc_cancel(rpc);
-    wr_client_free(client);
+    wr_transport_free(client);
     kill(pid, SIGKILL);
     CHECK(waitpid(pid, NULL, 0) == pid);
     unlink(path);

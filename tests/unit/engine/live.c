@@ -202,7 +202,7 @@ void live_run(void (*test)(void))
     bool mounts = has_mounts(), groups = group_is_left(), attached = false;
     size_t processes = count_processes(
         NULL, status != 0 ? SIGKILL : 0); /* of a test that failed: they would stay for ever */
-    for (int i = 0; i < 200 && (attached = image_is_attached()); i++)
+    for (int i = 0; i < 3000 && (attached = image_is_attached()); i++)
         usleep(10000);
     clean();
     CHECK_INT(status, 0);
@@ -253,7 +253,7 @@ bool live_agent_answers(int fd)
     bool ok =
         connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
         send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(request) - 1 &&
-        poll(&p, 1, 5000) == 1 && read(fd, text, sizeof(text) - 1) > 0 &&
+        poll(&p, 1, 40000) == 1 && read(fd, text, sizeof(text) - 1) > 0 &&
         wr_starts_with(text, "HTTP/1.1 204");
     close(fd);
     return ok;

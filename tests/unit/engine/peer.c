@@ -7,7 +7,7 @@
 #include "sys/message.h"
 #include "test.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 40000
 
 static struct {
     struct wr_action_header header;

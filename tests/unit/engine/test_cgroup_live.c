@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/str.h"
 #include "engine/cgroup/root.h"
 #include "engine/storage/mountinfo.h"
 #include "sys/syscall.h"
@@ -36,7 +38,7 @@ static void clean_up(void)
         wr_cgroup_free(cgroup);
         while (waitpid(-1, NULL, WNOHANG) > 0)
             ;
-        for (int t = 0; t < 200 && wr_cgroup_remove(root, names[i], &err) < 0; t++)
+        for (int t = 0; t < 4000 && wr_cgroup_remove(root, names[i], &err) < 0; t++)
             usleep(5000);
     }
     wr_cgroup_root_remove(root);
@@ -161,7 +163,7 @@ static void check_members(void)
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     CHECK(!populated(again));
     int r = -1;
-    for (int i = 0; i < 100 && r < 0; i++, usleep(2000))
+    for (int i = 0; i < 10000 && r < 0; i++, usleep(2000))
         r = wr_cgroup_remove(root, "leaf", &err);
     CHECK_INT(r, 0);
     CHECK_INT(wr_cgroup_open(root, "leaf", &again, &err), -WR_E_NOT_FOUND);
@@ -170,6 +172,33 @@ static void check_members(void)
 TEST(members_join_freeze_and_die)
 {
     with_instance(check_members);
+}
+
+static void check_expelled(void)
+{
+    struct wr_cgroup *home = make_home(), *leaf = NULL;
+    wr_auto_buf ours = WR_BUF(65536);
+    wr_auto_buf its = WR_BUF(65536);
+    char path[32];
+
+    CHECK_INT(wr_file_read(AT_FDCWD, "/proc/self/cgroup", &ours), 0);
+    CHECK_INT(wr_cgroup_new(root, "leaf", &limits, &leaf, &err), 0);
+    const pid_t pid = spawn(home, leaf, wait_forever);
+    CHECK_INT(wr_cgroup_expel(leaf, pid, &err), 0);
+    CHECK(!populated(leaf));
+    CHECK(wr_strformat(path, sizeof path, "/proc/%d/cgroup", pid));
+    CHECK_INT(wr_file_read(AT_FDCWD, path, &its), 0);
+    const char *our_v2 = strstr(wr_buf_cstr(&ours), "0::"),
+               *its_v2 = strstr(wr_buf_cstr(&its), "0::");
+    CHECK(our_v2 && its_v2);
+    CHECK_STR(its_v2, our_v2);
+    CHECK_INT(kill(pid, SIGKILL), 0);
+    CHECK_INT(waitpid(pid, NULL, 0), pid);
+    CHECK_INT(wr_cgroup_expel(leaf, pid, &err), -WR_E_NOT_FOUND);
+}
+TEST(one_that_does_not_belong_is_put_back)
+{
+    with_instance(check_expelled);
 }
 
 static void check_pids(void)
@@ -336,7 +365,7 @@ TEST(a_private_v2_mount_replaces_a_missing_one)
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
     CHECK(populated(leaf));
     CHECK_INT(wr_cgroup_kill(leaf, &err), 0);
-    for (int i = 0; i < 200 && populated(leaf); i++)
+    for (int i = 0; i < 10000 && populated(leaf); i++)
         usleep(2000);
     CHECK(!populated(leaf));
     wr_cgroup_free(leaf);

@@ -122,6 +122,26 @@ TEST(no_limit_is_max_on_a_leaf_that_exists)
     wr_cgroup_root_free(root);
 }
 
+/* As v1 does when a sandbox uses more memory than it shall have. */
+TEST(a_refused_limit_leaves_no_other_loose)
+{
+    struct wr_cgroup_root *root = NULL;
+    struct wr_cgroup *cgroup = NULL;
+    char path[128];
+    make_tree("cpu memory pids\n");
+    CHECK_INT(attach("i", &root), 0);
+    CHECK_INT(wr_cgroup_new(root, "leaf", &(struct wr_cgroup_limits){0}, &cgroup, &err), 0);
+    snprintf(path, sizeof(path), "%s/warren-i/leaf/memory.max", top);
+    CHECK(unlink(path) == 0);
+    make_dir("warren-i/leaf/memory.max");
+    CHECK(wr_cgroup_set_limits(cgroup, &limits, &err) < 0);
+    CHECK(strstr(err.msg, "memory.max"));
+    CHECK_STR(get("warren-i/leaf/cpu.max"), "30000 20000");
+    CHECK_STR(get("warren-i/leaf/pids.max"), "256");
+    wr_cgroup_free(cgroup);
+    wr_cgroup_root_free(root);
+}
+
 TEST(a_kernel_without_swap_is_fine)
 {
     struct wr_cgroup_root *root = NULL;

@@ -158,13 +158,35 @@ TEST(made_once_per_program)
     done();
 }
 
+/* The one that a sandbox needs, by the name that `data` points to. */
+static bool is_needed(const char *name, void *data)
+{
+    return strcmp(name, data) == 0;
+}
+
+/* The name of the layer that is open. */
+static void name_of(int fd, char *out, size_t cap)
+{
+    char path[64], target[512];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(path, target, sizeof(target) - 1);
+    CHECK(len > 0);
+    target[len] = '\0';
+    CHECK(wr_strcopy(out, cap, strrchr(target, '/') + 1));
+}
+
 TEST(layers_of_other_versions_are_removed)
 {
+    char needed[128] = "";
     start();
     int old = make("an older program"), now = make("the program");
     CHECK(mkdirat(top_fd, "layers/0123", 0755) == 0); /* a template's */
     CHECK_INT(entries(top_fd, "layers"), 3);
-    wr_device_layer_collect(top_fd, now);
+    name_of(old, needed, sizeof(needed));
+    wr_device_layer_collect(top_fd, now, is_needed, needed);
+    CHECK_INT(entries(top_fd, "layers"), 3);
+    needed[0] = '\0';
+    wr_device_layer_collect(top_fd, now, is_needed, needed);
     CHECK_INT(entries(top_fd, "layers"), 2);
     check_node(now, "dev/null", 1, 3);
     CHECK(faccessat(old, "dev/null", F_OK, 0) < 0);

@@ -8,43 +8,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
-#include "peer.h"
 #include "sys/message.h"
+#include "talk.h"
 #include "test.h"
 
-#define TOKEN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define ID(c) c c c c c c c c c c c c c c c c c c c c
+#define TOKEN TALK_TOKEN
+#define ID(c) TALK_ID(c)
 
 static int sock = -1;
 static pid_t engine = -1;
+static struct talk talk;
 
-/* An engine in a process of its own, without supervisor. */
 static void start(void)
 {
-    int pair[2];
-    struct peer_reply ready;
-    CHECK_INT(wr_message_pair(pair), 0);
-    engine = fork();
-    if (engine == 0) {
-        const struct wr_engine_opts opts = {.data_dir = "/", .run_dir = "/", .fake = true};
-        close(pair[0]);
-        (void)signal(SIGPIPE, SIG_IGN);
-        _exit(wr_engine_run(&opts, pair[1], -1));
-    }
-    close(pair[1]);
-    sock = pair[0];
-    peer_recv(sock, &ready);
-    CHECK_INT(ready.header.kind, WR_EVENT_READY | WR_ACTION_EVENT);
-    CHECK_INT(ready.header.sequence, 0);
-    CHECK_INT(json_integer_value(json_object_get(ready.json, "pid")), engine);
+    talk = talk_start(NULL);
+    sock = talk.sock;
+    engine = talk.engine;
 }
 
 static int ended(void)
 {
-    int status = -1;
-    CHECK(waitpid(engine, &status, 0) == engine);
-    return status;
+    return talk_ended(&talk);
 }
 
 static void create(const char *id)
@@ -109,7 +93,10 @@ TEST(ping_and_unknown_action)
     CHECK_INT(json_integer_value(json_object_get(reply.json, "pid")), engine);
     CHECK_STR(peer_str(&reply, "version"), WR_VERSION);
     CHECK_INT(peer_code(sock, 0, "{}"), WR_E_UNIMPLEMENTED);
-    CHECK_INT(peer_code(sock, 99, "{}"), WR_E_UNIMPLEMENTED);
+    CHECK_INT(peer_code(sock, WR_ACTION_CHECKPOINT + 1, "{}"), WR_E_UNIMPLEMENTED);
+    CHECK_INT(peer_code(sock, 0x3fff, "{}"), WR_E_UNIMPLEMENTED);
+    CHECK_INT(peer_code(sock, WR_ACTION_PING, "{\"x\":1}"), WR_E_INVALID_ARGUMENT);
+    CHECK_INT(peer_code(sock, WR_ACTION_SHUTDOWN, "{\"x\":1}"), WR_E_INVALID_ARGUMENT);
     CHECK_INT(peer_code(sock, WR_ACTION_PING, "{"), WR_E_INVALID_ARGUMENT);
     CHECK_INT(peer_code(sock, WR_ACTION_PING, "[]"), WR_E_INVALID_ARGUMENT);
     CHECK_INT(peer_code(sock, WR_ACTION_PING, "{}{}"), WR_E_INVALID_ARGUMENT);
@@ -128,6 +115,8 @@ TEST(create)
     CHECK_INT(json_integer_value(json_object_get(reply.json, "memoryBytes")),
               WR_MEMORY_BYTES_DEFAULT);
     CHECK(json_integer_value(json_object_get(reply.json, "createdMs")) > 0);
+    CHECK_STR(peer_str(&reply, "level"), "running");
+    CHECK(json_is_true(json_object_get(reply.json, "booted")));
     CHECK_INT(reply.fd_count, 3);
     CHECK_INT(fcntl(reply.fds[2], F_GETFD), FD_CLOEXEC);
     CHECK(fcntl(reply.fds[2], F_GETFL) & O_NONBLOCK);
@@ -185,11 +174,11 @@ TEST(assign)
 {
     struct peer_reply reply;
     start();
-    peer_call(
-        sock, WR_ACTION_CREATE,
-        "{\"template\":\"base\",\"id\":\"" ID(
-            "a") "\",\"blank\":true,\"pids\":99,\"accessToken\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}",
-        &reply);
+    peer_call(sock, WR_ACTION_CREATE,
+              "{\"template\":\"base\",\"id\":\"" ID(
+                  "a") "\",\"blank\":true,\"pids\":99,\"accessToken\":\"" TOKEN
+                       "\",\"controlToken\":\"" TOKEN "\"}",
+              &reply);
     CHECK_INT(reply.header.flags, 0);
     json_int_t made_ms = number_of(&reply, "createdMs");
     create(ID("b"));

@@ -7,6 +7,7 @@
 
 #define TOKEN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define ID    "abcdefghij0123456789"
+#define OTHER "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
 
 static struct wr_error err;
 
@@ -26,7 +27,7 @@ static void check_refused(const char *json, const char *word)
     if (!strstr(err.msg, word))
         wr_test_fail(__FILE__, __LINE__, "\"%s\" does not name %s", err.msg, word);
     CHECK_INT(spec.pids, 7); /* untouched */
-    CHECK(!spec.env && !spec.access_token[0]);
+    CHECK(!spec.env && !spec.access_token[0] && !spec.control_token[0]);
 }
 
 TEST(every_field_is_read)
@@ -35,7 +36,8 @@ TEST(every_field_is_read)
     CHECK_INT(read_text("{\"id\":\"" ID
                         "\",\"template\":\"base\",\"cpuMillis\":100,\"memoryBytes\":2,"
                         "\"diskBytes\":3,\"pids\":4,\"openFiles\":5,\"envVars\":{\"A\":\"b=c\"},"
-                        "\"accessToken\":\"" TOKEN "\",\"sockets\":6,\"blank\":true}",
+                        "\"accessToken\":\"" TOKEN "\",\"controlToken\":\"" OTHER
+                        "\",\"sockets\":6,\"egress\":true,\"blank\":true}",
                         &spec),
               0);
     CHECK_STR(spec.id, ID);
@@ -47,7 +49,10 @@ TEST(every_field_is_read)
     CHECK_INT(spec.open_files, 5);
     CHECK_INT(spec.sockets, 6);
     CHECK(spec.blank);
+    CHECK(spec.egress);
     CHECK_STR(spec.access_token, TOKEN);
+    CHECK_STR(spec.control_token, OTHER);
+    CHECK_STR(spec.snapshot, "");
     CHECK_STR(json_string_value(json_object_get(spec.env, "A")), "b=c");
 }
 
@@ -57,6 +62,7 @@ TEST(only_the_template_is_required)
     CHECK_INT(read_text("{\"template\":\"base\"}", &spec), 0);
     CHECK_STR(spec.id, "");
     CHECK_STR(spec.access_token, "");
+    CHECK_STR(spec.control_token, "");
     CHECK_INT(json_object_size(spec.env), 0);
     CHECK_INT(spec.memory_bytes, 0);
     CHECK(!spec.blank);
@@ -67,6 +73,14 @@ TEST(wrong_fields_are_refused)
 {
     check_refused("{\"template\":\"base\",\"colour\":1}", "colour");
     check_refused("{\"template\":\"base\",\"blank\":true}", "accessToken");
+    check_refused("{\"template\":\"base\",\"blank\":true,\"accessToken\":\"" TOKEN "\"}",
+                  "controlToken");
+    check_refused("{\"template\":\"base\",\"blank\":true,\"controlToken\":\"" TOKEN "\"}",
+                  "accessToken");
+    check_refused("{\"template\":\"base\",\"controlToken\":\"" TOKEN "0\"}", "controlToken");
+    check_refused("{\"template\":\"base\",\"controlToken\":\"\"}", "controlToken");
+    check_refused("{\"template\":\"base\",\"controlToken\":7}", "controlToken");
+    check_refused("{\"template\":\"base\",\"level\":\"frozen\"}", "level");
     check_refused("{\"template\":\"base\",\"id\":\"ABCDEFGHIJ0123456789\"}",
                   "ABCDEFGHIJ0123456789");
     check_refused("{\"template\":\"base\",\"id\":\"abcdefghij012345678\"}", "id");
@@ -87,6 +101,51 @@ TEST(wrong_fields_are_refused)
     check_refused("{\"template\":\"base\",\"accessToken\":\"\"}", "token");
     check_refused("{\"template\":\"base\",\"accessToken\":\"" TOKEN "0\"}", "token");
     check_refused("{\"template\":\"base\",\"accessToken\":\"g23456789" TOKEN "\"}", "token");
+}
+
+TEST(from_a_snapshot)
+{
+    WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0};
+    CHECK_INT(read_text("{\"snapshot\":\"" ID "\",\"pids\":9,\"envVars\":{\"A\":\"b\"}}", &spec),
+              0);
+    CHECK_STR(spec.snapshot, ID);
+    CHECK_STR(spec.template_name, "");
+    CHECK_INT(spec.pids, 9);
+    check_refused("{\"snapshot\":\"" ID "\",\"template\":\"base\"}", "either");
+    check_refused("{\"snapshot\":\"abc\"}", "abc");
+    check_refused("{\"snapshot\":\"../../../etc/passwd0\"}", "id");
+    check_refused("{\"snapshot\":\"" ID "\",\"volumes\":[]}", "volumes");
+    check_refused("{\"snapshot\":\"" ID "\",\"content\":true}", "volumes");
+    check_refused("{\"snapshot\":\"" ID "\",\"blank\":true}", "blank");
+}
+
+TEST(levels_have_names)
+{
+    static const char *const names[] = {"running", "frozen", "paged", "hibernated"};
+    enum wr_level level = WR_LEVEL_PAGED;
+    CHECK_INT(wr_level_read("Frozen", &level, &err), -WR_E_INVALID_ARGUMENT);
+    CHECK_INT(wr_level_read("", &level, &err), -WR_E_INVALID_ARGUMENT);
+    CHECK_INT(level, WR_LEVEL_PAGED);
+    for (size_t i = 0; i < WR_ARRAY_SIZE(names); i++) {
+        CHECK_INT(wr_level_read(names[i], &level, &err), 0);
+        CHECK_INT(level, i);
+        CHECK_STR(wr_level_name(level), names[i]);
+    }
+}
+
+TEST(a_copy_shares_the_environment)
+{
+    struct wr_spec spec = {0}, copy;
+    CHECK_INT(read_text("{\"template\":\"base\",\"envVars\":{\"A\":\"b\"},\"accessToken\":\"" TOKEN
+                        "\"}",
+                        &spec),
+              0);
+    wr_spec_copy(&spec, &copy);
+    wr_spec_done(&spec);
+    CHECK(!spec.env && !spec.access_token[0]);
+    CHECK_STR(json_string_value(json_object_get(copy.env, "A")), "b");
+    CHECK_STR(copy.access_token, TOKEN);
+    wr_spec_done(&copy);
 }
 
 /* One variable "A" whose value makes the environment `total` bytes long. */
@@ -165,18 +224,33 @@ TEST(record_round_trip)
     CHECK_INT(read_text("{\"id\":\"" ID
                         "\",\"template\":\"a.b-c\",\"cpuMillis\":100,\"memoryBytes\":200,"
                         "\"diskBytes\":300,\"pids\":400,\"openFiles\":500,"
-                        "\"envVars\":{\"SECRET\":\"xyzzy\"},\"accessToken\":\"" TOKEN "\"}",
+                        "\"envVars\":{\"SECRET\":\"xyzzy\"},\"accessToken\":\"" TOKEN
+                        "\",\"controlToken\":\"" OTHER "\"}",
                         &spec),
               0);
+    spec.generation = 12345678901;
+    spec.level = WR_LEVEL_PAGED;
+    spec.paused_ms = 1763767507999;
+    memset(spec.pause_reason, 'r', WR_SPEC_MAX_REASON);
+    spec.restored = true;
+    spec.redirect = 2;
     spec.slot = 4095;
     spec.created_ms = 1763767507123;
     CHECK_INT(wr_spec_write_record(&spec, &text), 0);
     const char *record = wr_buf_cstr(&text);
-    CHECK(record && !strstr(record, "xyzzy") && !strstr(record, TOKEN)); /* secrets are not kept */
+    CHECK(record && !strstr(record, "xyzzy") && !strstr(record, TOKEN) &&
+          !strstr(record, OTHER)); /* secrets are not kept */
     CHECK_INT(read_record(record, &back), 0);
     CHECK_STR(back.id, ID);
     CHECK_STR(back.template_name, "a.b-c");
     CHECK_STR(back.access_token, "");
+    CHECK_STR(back.control_token, "");
+    CHECK_INT(back.generation, 12345678901);
+    CHECK_INT(back.level, WR_LEVEL_PAGED);
+    CHECK_INT(back.paused_ms, 1763767507999);
+    CHECK_STR(back.pause_reason, spec.pause_reason);
+    CHECK(back.restored);
+    CHECK_INT(back.redirect, 2);
     CHECK_INT(back.cpu_millis, 100);
     CHECK_INT(back.memory_bytes, 200);
     CHECK_INT(back.disk_bytes, 300);
@@ -193,7 +267,7 @@ TEST(the_record_of_a_blank)
     wr_auto_buf text = WR_BUF(4096);
 
     CHECK_INT(read_text("{\"id\":\"" ID "\",\"template\":\"base\",\"accessToken\":\"" TOKEN
-                        "\",\"blank\":true}",
+                        "\",\"controlToken\":\"" OTHER "\",\"blank\":true}",
                         &spec),
               0);
     CHECK_INT(wr_spec_write_record(&spec, &text), 0);
@@ -227,10 +301,28 @@ TEST(limits_of_an_assignment)
 TEST(records_of_another_kind_are_refused)
 {
     WR_CLEANUP(wr_spec_done) struct wr_spec spec = {0}, none = {0};
-    CHECK_INT(read_record(RECORD("2", "1"), &spec), 0);
+    CHECK_INT(read_record(RECORD("2", "1"), &spec), 0); /* of an earlier Warren */
+    CHECK(spec.level == WR_LEVEL_RUNNING && spec.generation == 0 && !spec.restored);
+    wr_spec_done(&spec);
+    CHECK_INT(read_record(RECORD("3", "1"), &spec), 0);
     CHECK(read_record(RECORD("1", "1"), &none) < 0);
     CHECK(strstr(err.msg, "format"));
-    CHECK(read_record(RECORD("3", "1"), &none) < 0);
+    CHECK(read_record(RECORD("4", "1"), &none) < 0);
+    CHECK(read_record(RECORD("3", "1,\"level\":\"asleep\""), &none) < 0);
+    CHECK(strstr(err.msg, "asleep"));
+    char text[512];
+    snprintf(text, sizeof text, RECORD("3", "1,\"pauseReason\":\"%0*d\""), WR_SPEC_MAX_REASON + 1,
+             0);
+    CHECK(read_record(text, &none) < 0);
+    CHECK(strstr(err.msg, "pauseReason"));
+    CHECK(read_record(RECORD("3", "1,\"redirect\":3"), &none) < 0);
+    CHECK(strstr(err.msg, "redirect"));
+    CHECK(read_record(RECORD("3", "1,\"generation\":-1"), &none) < 0);
+    CHECK(strstr(err.msg, "generation"));
+    CHECK(read_record(RECORD("3", "1,\"accessToken\":\"" TOKEN "\""), &none) < 0);
+    CHECK(strstr(err.msg, "accessToken"));
+    CHECK(read_record(RECORD("3", "1,\"snapshot\":\"" ID "\""), &none) < 0);
+    CHECK(strstr(err.msg, "snapshot"));
     CHECK(read_record(RECORD("2", "4096"), &none) < 0);
     CHECK(strstr(err.msg, "slot"));
     CHECK(read_record("{\"format\":2,\"template\":\"base\",\"createdMs\":1,\"slot\":1}", &none) <

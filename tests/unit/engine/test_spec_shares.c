@@ -135,9 +135,11 @@ TEST(a_blank_has_none)
 {
     struct wr_spec spec = {0};
     CHECK_INT(read_volumes("[{\"volume\":\"" A "\",\"path\":\"/a\"}]",
-                           ",\"blank\":true,\"accessToken\":\"" TOKEN "\"", &spec),
+                           ",\"blank\":true,\"accessToken\":\"" TOKEN "\",\"controlToken\":\"" TOKEN
+                           "\"",
+                           &spec),
               -WR_E_INVALID_ARGUMENT);
-    CHECK(strstr(err.msg, "blank"));
+    CHECK(strstr(err.msg, "a blank sandbox has no volumes"));
 }
 
 TEST(content_needs_a_volume_and_a_token)

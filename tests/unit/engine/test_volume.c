@@ -87,7 +87,7 @@ static void with_data_dir(void (*test)(void))
     int unmounted = wr_volume_unmount(top, &err);
     bool attached = false;
     /* The device goes when the last reference to the file system does. */
-    for (int i = 0; made && i < 100 && (attached = image_is_attached(&image)); i++)
+    for (int i = 0; made && i < 3000 && (attached = image_is_attached(&image)); i++)
         usleep(10000);
     if (unmounted == 0)
         CHECK_INT(wr_remove_tree(AT_FDCWD, top), 0);
@@ -150,6 +150,38 @@ static void check_limit(void)
 TEST(limit_is_kept)
 {
     with_data_dir(check_limit);
+}
+
+/* What is full is named, in the message as well as by the code. */
+static void check_explanation(void)
+{
+    static const struct {
+        int os_errno;
+        enum wr_code code;
+    } rows[] = {{ENOSPC, WR_E_RESOURCE_EXHAUSTED},
+                {EDQUOT, WR_E_RESOURCE_EXHAUSTED},
+                {EIO, WR_E_INTERNAL},
+                {0, WR_E_INTERNAL}};
+    struct wr_volume *volume = open_volume();
+    uint64_t written = 0;
+    int a = -1;
+    for (size_t i = 0; i < WR_ARRAY_SIZE(rows); i++) {
+        (void)wr_fail(&err, WR_E_INTERNAL, rows[i].os_errno, "write");
+        CHECK_INT(wr_volume_explain(volume, &err), -(int)rows[i].code);
+        CHECK_INT(err.code, rows[i].code);
+        CHECK((strstr(err.msg, "perhaps the volume") != NULL) == (rows[i].os_errno == ENOSPC));
+    }
+    CHECK_INT(wr_volume_upper_new(volume, "a", 4096 * WR_MIB, &a, &err), 0);
+    CHECK_INT(fill(a, "u/file", 4096 * WR_MIB, &written), ENOSPC);
+    (void)wr_fail(&err, WR_E_INTERNAL, ENOSPC, "write");
+    CHECK_INT(wr_volume_explain(volume, &err), -WR_E_RESOURCE_EXHAUSTED);
+    CHECK(strstr(err.msg, "the volume is full (") && strstr(err.msg, ": write: No space"));
+    wr_close(a);
+    wr_volume_free(volume);
+}
+TEST(what_is_full_is_named)
+{
+    with_data_dir(check_explanation);
 }
 
 /* Many tiny files are bytes too. */
@@ -590,7 +622,7 @@ static void check_collect(void)
     int fd = -1;
     CHECK_INT(wr_volume_upper_new(volume, "kept", 4 * WR_MIB, &fd, &err), 0);
     size_t left = 0;
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 1200; i++) {
         CHECK_INT(ioctl(volume_fd, BTRFS_IOC_SYNC),
                   0); /* wakes the kernel's cleaner, otherwise 30 s */
         for (int j = 0; j < 10 && wr_volume_collect(volume); j++)

@@ -22,9 +22,18 @@ def receive():
     return chr(kind), json.loads(agent.recv(length, socket.MSG_WAITALL) if length else b"{}")
 
 
+signals = 0  # SIGURG that came
+
+
+def on_urgent(*_):
+    global signals
+    signals += 1
+
+
 def main():
     count = 0
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGURG, on_urgent)
     while True:
         kind, message = receive()
         if kind in "IA":
@@ -33,6 +42,11 @@ def main():
             if "STARTS_WITH" in os.environ and kind == "I":
                 exec(os.environ["STARTS_WITH"])
             send("R", json.dumps({"pid": os.getpid()}).encode())
+            continue
+        if kind == "N":
+            os.environ.update(message["env"])
+            if "MUTE" not in os.environ:
+                send("n")
             continue
         try:
             if not message["silent"]:

@@ -1,4 +1,5 @@
 /* The table of contexts, without runners. */
+#include "base/alloc.h"
 #include "base/str.h"
 #include "interpreter/context.h"
 #include "interpreter/limits.h"
@@ -100,5 +101,67 @@ TEST(the_queue_has_a_maximum)
     interpreter.queued_bytes = WR_INTERPRETER_QUEUED - 100;
     CHECK_INT(wr_context_admit(context, 100, &err), 0);
     CHECK_INT(wr_context_admit(context, 101, &err), -WR_E_RESOURCE_EXHAUSTED);
+    end();
+}
+
+/* One that waits, whose connection is gone. */
+static struct wr_execution *wait_in(struct wr_context *context)
+{
+    struct wr_execution *e = wr_calloc(1, sizeof(*e));
+
+    CHECK(e != NULL);
+    e->interpreter = &interpreter;
+    e->context = context;
+    wr_life_now(&e->life);
+    wr_list_append(&context->queue, &e->link);
+    context->queue_count++;
+    return e;
+}
+
+TEST(who_is_cut_off_by_a_pause_waits_on)
+{
+    begin();
+    struct wr_context *context = make("python", NULL);
+    struct wr_execution *left = wait_in(context);
+    CHECK(!wr_context_left(context, left));
+    wr_execution_free(left);
+    CHECK_INT(context->queue_count, 0);
+
+    struct wr_execution *kept = wait_in(context);
+    wr_context_keep(context);
+    CHECK(wr_context_left(context, kept));
+    CHECK_INT(context->queue_count, 1);
+    /* It is about those that were there. */
+    struct wr_execution *later = wait_in(context);
+    CHECK(!wr_context_left(context, later));
+    wr_execution_free(later);
+
+    struct wr_execution *restored = wait_in(context);
+    CHECK(wr_strformat(restored->life.offsets, WR_LIFE_LEN, "monotonic 1 2"));
+    CHECK(wr_context_left(context, restored));
+    CHECK_INT(context->queue_count, 2);
+    end();
+}
+
+TEST(who_is_cut_off_by_a_pause_is_not_interrupted)
+{
+    begin();
+    struct wr_context *context = make("python", NULL);
+    struct wr_runner runner = {.state = WR_RUNNER_BUSY};
+    struct wr_execution *e = wait_in(context);
+    context->running = e;
+    context->runner = &runner;
+    wr_list_remove(&e->link);
+    wr_context_keep(context);
+    /* It does not stay: what the cell says from now on is dropped. */
+    CHECK(!wr_context_left(context, e));
+    CHECK(context->running == NULL && !runner.interrupt);
+    e->kept = false;
+    context->running = e;
+    CHECK(!wr_context_left(context, e));
+    CHECK(context->running == NULL && runner.interrupt);
+    wr_execution_free(e);
+    context->runner = NULL;
+    context->queue_count = 0;
     end();
 }

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "interpreter/fork_request.h"
 #include "nest/zygote_protocol.h"
+#include "outside.h"
 #include "sys/message.h"
 #include "test.h"
 
@@ -24,8 +25,10 @@ static void on_fork(int r, void *data)
     result = r;
 }
 
+enum listener { NOBODY, NEST, SOMEBODY_INSIDE };
+
 /* A network namespace of its own, in which the address is free. */
-static void begin(bool with_nest)
+static void begin(enum listener listener)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t len = strlen(WR_CONTEXT_SOCKET);
@@ -37,7 +40,7 @@ static void begin(bool with_nest)
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     CHECK(null_fd >= 0);
     request.fn = on_fork;
-    if (!with_nest)
+    if (listener == NOBODY)
         return;
     memcpy(address.sun_path + 1, WR_CONTEXT_SOCKET, len);
     listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -46,6 +49,8 @@ static void begin(bool with_nest)
                    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)),
               0);
     CHECK_INT(listen(listen_fd, 4), 0);
+    if (listener == NEST)
+        go_inside(listen_fd);
 }
 
 static int ask(struct wr_fork_request *r)
@@ -84,7 +89,7 @@ static int answered(const void *reply, size_t len)
 {
     struct wr_context_request got;
 
-    begin(true);
+    begin(NEST);
     CHECK_INT(ask(&request), 0);
     int fd = accept_request(&got);
     CHECK_INT(got.magic, WR_CONTEXT_MAGIC);
@@ -127,7 +132,7 @@ TEST(a_nest_without_time_closes_without_an_answer)
 
 TEST(or_without_a_look_at_the_request)
 {
-    begin(true);
+    begin(NEST);
     CHECK_INT(ask(&request), 0);
     (void)wr_close(accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC));
     CHECK_INT(wait_result(), -EAGAIN);
@@ -138,7 +143,7 @@ TEST(or_takes_no_more_connections)
     struct wr_fork_request many[16];
     int rc = 0;
 
-    begin(true);
+    begin(NEST);
     for (size_t i = 0; i < 16 && rc == 0; i++) {
         many[i] = (struct wr_fork_request){.fd = -1, .fn = on_fork};
         rc = ask(&many[i]);
@@ -146,8 +151,18 @@ TEST(or_takes_no_more_connections)
     CHECK_INT(rc, -EAGAIN);
 }
 
+/* As in a sandbox that was restored from disk, where the address is free. */
+TEST(somebody_inside_is_not_asked)
+{
+    struct wr_fork_request r = {.fd = -1};
+
+    begin(SOMEBODY_INSIDE);
+    CHECK_INT(ask(&r), -ECONNREFUSED);
+    CHECK_INT(r.fd, -1);
+}
+
 TEST(nobody_listens)
 {
-    begin(false);
+    begin(NOBODY);
     CHECK_INT(ask(&request), -ECONNREFUSED);
 }

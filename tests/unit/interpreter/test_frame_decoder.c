@@ -45,7 +45,7 @@ TEST(what_no_runner_sends_is_refused)
     char bytes[16];
 
     for (int kind = 0; kind < 256; kind++) {
-        bool known = kind != 0 && strchr("RCoeLD", kind) != NULL;
+        bool known = kind != 0 && strchr("RCoeLDn", kind) != NULL;
         put(bytes, (char)kind, NULL, 0);
         CHECK((decode(bytes, 8) < 0) == !known);
         decoder = (struct wr_frame_decoder){0};

@@ -57,6 +57,21 @@ TEST(execute_has_code_and_its_own_variables)
     CHECK(json_is_false(json_object_get(plain, "silent")));
 }
 
+TEST(renew_has_variables)
+{
+    wr_auto_buf frame = WR_BUF(4096);
+    wr_auto_json *env = json_pack("{s:s}", "E2B_SANDBOX_ID", "x");
+
+    CHECK_INT(wr_frame_renew(&frame, env), 0);
+    wr_auto_json *json = payload(&frame, 'N');
+    CHECK_STR(json_string_value(json_object_get(json_object_get(json, "env"), "E2B_SANDBOX_ID")),
+              "x");
+    wr_buf_clear(&frame);
+    CHECK_INT(wr_frame_renew(&frame, NULL), 0);
+    wr_auto_json *plain = payload(&frame, 'N');
+    CHECK_INT(json_object_size(json_object_get(plain, "env")), 0);
+}
+
 TEST(what_does_not_fit_leaves_nothing)
 {
     wr_auto_buf frame = WR_BUF(64);

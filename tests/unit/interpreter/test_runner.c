@@ -7,6 +7,7 @@
 #include "interpreter/frame_writer.h"
 #include "interpreter/limits.h"
 #include "interpreter/runner.h"
+#include "json/jread.h"
 #include "test.h"
 
 #define WAIT_MS  20000
@@ -14,7 +15,7 @@
 
 static struct wr_loop *loop;
 static struct wr_runner *runner;
-static unsigned ready, done, gone;
+static unsigned ready, done, renewed, gone;
 static uint64_t count;
 static struct wr_error why;
 static struct wr_buf out, err_text, line;
@@ -57,6 +58,12 @@ static void on_done(void *owner)
     done++;
 }
 
+static void on_renewed(void *owner)
+{
+    (void)owner;
+    renewed++;
+}
+
 static void on_gone(void *owner, const struct wr_error *reason)
 {
     (void)owner;
@@ -88,6 +95,7 @@ static void start(const char *starts_with)
                                              .text = on_text,
                                              .line = on_line,
                                              .done = on_done,
+                                             .renewed = on_renewed,
                                              .gone = on_gone};
     static const struct wr_language language = {.name = "fake",
                                                 .argv = {"python3", "-I", FAKE_RUNNER}};
@@ -374,5 +382,84 @@ TEST(a_line_that_is_none_is_told)
     run("send('L', b'{\"type\":\"result\",\"text\":\"\\n\"}')");
     CHECK_INT(bad_lines, 1);
     CHECK_INT(line.len, 0);
+    finish();
+}
+
+static void renew(const char *name, const char *value)
+{
+    wr_auto_json *env = json_pack("{s:s}", name, value);
+    struct wr_error err;
+    CHECK_INT(wr_runner_renew(runner, env, &err), 0);
+}
+
+TEST(an_idle_runner_is_renewed)
+{
+    begin();
+    renew("MINE", "1");
+    CHECK(step_until(&renewed, 1));
+    CHECK_INT(runner->state, WR_RUNNER_IDLE);
+    run("send('o', f'{os.environ[\"FIRST\"]} {os.environ[\"MINE\"]} {signals}'.encode())");
+    CHECK_STR(text_of(&out), "1 1 1");
+    finish();
+}
+
+TEST(a_cell_goes_on_while_its_runner_is_renewed)
+{
+    begin();
+    /* It ends by the signal only; the frame is read afterwards. */
+    execute("import time\nwhile not signals: time.sleep(0.01)\n"
+            "send('o', repr('MINE' in os.environ).encode())",
+            false);
+    for (uint64_t end = wr_mono_ms() + WAIT_MS; count == 0 && wr_mono_ms() < end;)
+        step_for(5);
+    renew("MINE", "1");
+    CHECK(step_until(&done, 1));
+    CHECK_STR(text_of(&out), "False");
+    /* The next cell begins before the answer was read. */
+    wr_buf_clear(&out);
+    run("send('o', os.environ['MINE'].encode())");
+    CHECK_STR(text_of(&out), "1");
+    CHECK_INT(renewed, 1);
+    CHECK_INT(runner->renew_open, 0);
+    finish();
+}
+
+TEST(a_runner_that_starts_is_renewed)
+{
+    start(NULL);
+    renew("MINE", "1");
+    CHECK(step_until(&ready, 1));
+    CHECK(step_until(&renewed, 1));
+    run("send('o', os.environ['MINE'].encode())");
+    CHECK_STR(text_of(&out), "1");
+    finish();
+}
+
+TEST(two_renewals_are_told_once)
+{
+    begin();
+    renew("MINE", "1");
+    renew("MINE", "2");
+    CHECK(step_until(&renewed, 1));
+    CHECK_INT(runner->renew_open, 0);
+    run("send('o', os.environ['MINE'].encode())");
+    CHECK_STR(text_of(&out), "2");
+    CHECK_INT(renewed, 1);
+    finish();
+}
+
+TEST(renewed_without_a_reason_ends_it)
+{
+    breaks("send('n')", "out of order");
+}
+
+TEST(one_that_ends_is_not_renewed)
+{
+    struct wr_error err;
+
+    begin();
+    wr_runner_end(runner);
+    CHECK_INT(wr_runner_renew(runner, NULL, &err), 0);
+    CHECK_INT(runner->renew_open, 0);
     finish();
 }

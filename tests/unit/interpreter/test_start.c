@@ -10,6 +10,7 @@
 #include "interpreter/limits.h"
 #include "interpreter/start.h"
 #include "nest/zygote_protocol.h"
+#include "outside.h"
 #include "sys/message.h"
 #include "test.h"
 
@@ -90,6 +91,7 @@ static void begin_all(void)
                    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)),
               0);
     CHECK_INT(listen(listen_fd, STARTS), 0);
+    go_inside(listen_fd);
     wr_list_init(&queue.waiting);
     const struct wr_start_opts opts = {.loop = loop,
                                        .language = &language,
@@ -154,4 +156,19 @@ TEST(one_that_is_to_come_later_keeps_its_turn)
     accept_all();
     CHECK_INT(forked, 1);
     CHECK_INT(order[0], 0);
+}
+
+/* A sandbox that came from an image has no nest: whoever waits for another try is not kept. */
+TEST(the_nest_goes_while_one_waits)
+{
+    begin_all();
+    answer(0, -EAGAIN);
+    listen_fd = wr_close(listen_fd);
+    for (int i = 1; i < WR_FORKS; i++)
+        nest_fds[i] = wr_close(nest_fds[i]);
+    for (int i = 0; i < 200 && plain < STARTS; i++)
+        step();
+    CHECK_INT(plain, STARTS);
+    CHECK_INT(forked, 0);
+    CHECK_INT(queue.open, 0);
 }

@@ -29,6 +29,8 @@ TEST(nested_values)
     wr_jw_double(&w, 1.5, 2);
     wr_jw_double(&w, NAN, 2);
     wr_jw_double(&w, -INFINITY, 2);
+    wr_jw_number(&w, 0.1);
+    wr_jw_number(&w, NAN);
     wr_jw_object(&w);
     wr_jw_end(&w);
     wr_jw_array(&w);
@@ -36,10 +38,14 @@ TEST(nested_values)
     wr_jw_end(&w);
     wr_jw_key(&w, "d");
     wr_jw_base64(&w, "\0\xff", 2);
+    wr_jw_key(&w, "r");
+    wr_jw_raw(&w, "{\"x\":1}", 7);
+    wr_jw_kbool(&w, "z", true);
     wr_jw_end(&w);
     CHECK_STR(finish(&w),
               "{\"s\":\"x\",\"u\":18446744073709551615,\"i\":-9223372036854775808,\"b\":false,"
-              "\"a\":[null,true,1.50,null,null,{},[]],\"d\":\"AP8=\"}");
+              "\"a\":[null,true,1.50,null,null,0.1,null,{},[]],\"d\":\"AP8=\","
+              "\"r\":{\"x\":1},\"z\":true}");
 }
 
 static void check_string(const char *in, size_t len, bool ascii, const char *expected)

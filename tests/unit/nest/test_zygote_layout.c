@@ -1,10 +1,13 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "nest/zygote/layout.h"
+#include "nest/zygote/zygote.h"
 #include "test.h"
 
 #define PAGE 4096
@@ -69,7 +72,8 @@ TEST(only_the_sealed_file_is_left_and_the_program_still_works)
     CHECK_INT(wr_zygote_layout_apply(), 0);
     CHECK(count_mappings("memfd:python") > 0);
     CHECK_INT(count_mappings(""), count_mappings("memfd:python"));
-    CHECK_INT(count_mappings("rw-"), 0);
+    CHECK(count_mappings("rw-p") > 0);
+    CHECK_INT(count_mappings("rw-s"), 0);
 
     CHECK_INT(written, 8);
     written = 9;
@@ -125,16 +129,126 @@ TEST(the_file_cannot_be_changed)
     CHECK_INT(errno, EPERM);
 }
 
-TEST(memory_that_was_written_keeps_its_content)
+/* Is what is at this address the file's? */
+static bool is_in_file(const void *where)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[4200];
+    unsigned long start = 0, end = 0;
+    bool found = false;
+
+    CHECK(maps);
+    while (!found && fgets(line, sizeof(line), maps))
+        found = sscanf(line, "%lx-%lx", &start, &end) == 2 && (uintptr_t)where >= start &&
+                (uintptr_t)where < end && strstr(line, "memfd:python");
+    CHECK_INT(fclose(maps), 0);
+    return found;
+}
+
+static void fill(unsigned char *memory, size_t size)
+{
+    CHECK(memory && memory != MAP_FAILED);
+    for (size_t i = 0; i < size; i += PAGE)
+        memory[i] = (unsigned char)(i / PAGE + 1);
+}
+
+static bool is_filled(const unsigned char *memory, size_t size)
+{
+    for (size_t i = 0; i < size; i += PAGE)
+        if (memory[i] != (unsigned char)(i / PAGE + 1))
+            return false;
+    return true;
+}
+
+static unsigned char *map_anonymous(size_t size)
+{
+    return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void *arena_alloc(void *context, size_t size)
+{
+    (void)context;
+    return map_anonymous(size);
+}
+
+static void arena_free(void *context, void *arena, size_t size)
+{
+    (void)context;
+    CHECK_INT(munmap(arena, size), 0);
+}
+
+#define ARENA ((size_t)1 << 20)
+
+/* A library's allocator that gives memory back and takes it for zeros when it uses it again. */
+TEST(memory_of_other_allocators_stays_what_it_was)
 {
     const size_t size = (size_t)8 << 20;
-    unsigned char *memory =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *memory = map_anonymous(size);
 
-    CHECK(memory != MAP_FAILED);
-    for (size_t i = 0; i < size; i += PAGE)
-        memory[i] = (unsigned char)(i / PAGE);
+    fill(memory, size);
     CHECK_INT(wr_zygote_layout_apply(), 0);
-    for (size_t i = 0; i < size; i += PAGE)
-        CHECK_INT(memory[i], (unsigned char)(i / PAGE));
+    CHECK(is_filled(memory, size) && !is_in_file(memory));
+    CHECK_INT(madvise(memory, size, MADV_DONTNEED), 0);
+    CHECK_INT(memory[0], 0);
+    memory = mremap(memory, size, 2 * size, MREMAP_MAYMOVE);
+    CHECK(memory != MAP_FAILED);
+    CHECK_INT(memory[2 * size - 1], 0);
+}
+
+TEST(arenas_move_into_the_file)
+{
+    struct wr_arena_allocator allocator = {NULL, arena_alloc, arena_free};
+
+    wr_zygote_watch_arenas(&allocator);
+    unsigned char *before = map_anonymous(ARENA);
+    unsigned char *gone = allocator.alloc(allocator.context, ARENA);
+    unsigned char *arena = allocator.alloc(allocator.context, ARENA);
+    allocator.free(allocator.context, gone, ARENA);
+    unsigned char *other =
+        mmap(gone, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    fill(before, ARENA);
+    fill(arena, ARENA);
+    fill(other, ARENA);
+    CHECK_INT(wr_zygote_layout_apply(), 0);
+    CHECK(is_in_file(arena) && is_in_file(arena + ARENA - 1) && is_filled(arena, ARENA));
+    CHECK(!is_in_file(before) && is_filled(before, ARENA));
+    CHECK(!is_in_file(other) && is_filled(other, ARENA));
+    arena[5] = 9;
+    pid_t pid = fork();
+    if (pid == 0) {
+        arena[5] = 10;
+        arena_free(NULL, arena, ARENA);
+        _exit(0);
+    }
+    wait_ok(pid);
+    CHECK_INT(arena[5], 9);
+}
+
+TEST(the_heap_moves_into_the_file_and_goes_on)
+{
+    enum { COUNT = 64, SIZE = 64 * 1024 };
+    unsigned char *parts[COUNT];
+
+    for (size_t i = 0; i < COUNT; i++)
+        fill(parts[i] = malloc(SIZE), SIZE);
+    CHECK_INT(wr_zygote_layout_apply(), 0);
+    for (size_t i = 0; i < COUNT; i++)
+        CHECK(is_filled(parts[i], SIZE));
+#ifndef __SANITIZE_ADDRESS__ /* which has a heap of its own elsewhere */
+    CHECK(is_in_file(parts[0]));
+#endif
+    const void *end = sbrk(0);
+    CHECK(sbrk((intptr_t)ARENA) == end);
+    fill((unsigned char *)(uintptr_t)end, ARENA);
+    CHECK(sbrk(-(intptr_t)ARENA) == (char *)(uintptr_t)end + ARENA);
+    for (size_t i = 1; i < COUNT; i += 2)
+        free(parts[i]);
+    (void)malloc_trim(0);
+    for (size_t i = 1; i < COUNT; i += 2) {
+        parts[i] = calloc(1, SIZE);
+        for (size_t at = 0; at < SIZE; at++)
+            CHECK_INT(parts[i][at], 0);
+    }
+    for (size_t i = 0; i < COUNT; i += 2)
+        CHECK(is_filled(parts[i], SIZE));
 }

@@ -14,7 +14,7 @@ __errno_location _exit chdir close closedir dirfd dup3 fchmod fcntl getpid getso
 madvise munmap open opendir prctl read readdir readlink recvmsg sbrk sendmsg setitimer setsid sigaction sigemptyset
 sigprocmask snprintf socketpair strchr strlen strnlen strrchr syscall umask vfork waitpid write
 """.split())
-EXPORTED = {"wr_zygote_prepare", "wr_zygote_report", "wr_zygote_serve"}
+EXPORTED = {"wr_zygote_prepare", "wr_zygote_report", "wr_zygote_serve", "wr_zygote_watch_arenas"}
 
 
 def output(*command):

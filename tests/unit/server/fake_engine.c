@@ -16,16 +16,29 @@
 
 #define MAX_SANDBOXES 64
 #define MAX_VOLUMES   120
+#define MAX_SNAPSHOTS 64
 #define VOLUME_ID_LEN 36
 
 struct record {
     char id[WR_ID_LEN + 1];
+    char template[64];
     bool undying, blank, stale;
+    bool memory;                    /* of a paused one */
+    unsigned level;                 /* of levels[] */
     char volume[VOLUME_ID_LEN + 1]; /* the first one that it has mounted */
 };
 
 /* "" is a free place. */
 static char volumes[MAX_VOLUMES][VOLUME_ID_LEN + 1];
+
+/* "" is a free place. */
+static struct saved {
+    char id[WR_ID_LEN + 1], of[WR_ID_LEN + 1], template[64];
+    bool memory;
+} snapshots[MAX_SNAPSHOTS];
+
+static const char *const levels[] = {"running", "frozen", "paged", "hibernated"};
+static unsigned preset_paused;
 
 static struct record records[MAX_SANDBOXES];
 static size_t record_count;
@@ -74,6 +87,8 @@ static struct record *add(const char *id, bool undying)
     r->undying = undying;
     r->blank = r->stale = false;
     r->volume[0] = '\0';
+    r->level = 0;
+    memcpy(r->template, "base", sizeof "base");
     return r;
 }
 
@@ -86,6 +101,99 @@ static json_t *describe(const char *id, const char *template)
                      template ? template : "base", "cpuMillis", 1500, "memoryBytes",
                      (json_int_t)(512 * WR_MIB), "diskBytes", (json_int_t)WR_GIB, "pids", 64,
                      "openFiles", 1024, "createdMs", ms);
+}
+
+static void refuse(unsigned kind, uint32_t sequence, int code, const char *message);
+
+/* ---- pausing ---- */
+
+static void add_level(json_t *json, const struct record *record)
+{
+    json_object_set_new(json, "level", json_string(levels[record->level]));
+    if (record->level == 0)
+        return;
+    json_object_set_new(json, "memory", json_boolean(record->memory));
+    json_object_set_new(json, "pausedMs", json_integer(1700000500000));
+    json_object_set_new(json, "bytes", json_integer(record->level == 3 ? 4096 : 0));
+    if (wr_streq(record->template, "undumpable"))
+        json_object_set_new(json, "reason", json_string("it uses io_uring"));
+}
+
+static void on_pause(const json_t *request, uint32_t sequence)
+{
+    struct record *record = find(json_string_value(json_object_get(request, "id")));
+    const char *level = json_string_value(json_object_get(request, "level"));
+    unsigned wanted = 3;
+
+    if (!record) {
+        refuse(WR_ACTION_PAUSE, sequence, 5, "no such sandbox");
+        return;
+    }
+    while (wanted > 0 && !wr_streq(levels[wanted], level))
+        wanted--;
+    if (wanted == 0)
+        _exit(10);
+    if (wr_streq(record->template, "lasting"))
+        (void)poll(NULL, 0, 1000);
+    if (wr_streq(record->template, "full")) {
+        refuse(WR_ACTION_PAUSE, sequence, 8, "the disk is full");
+        return;
+    }
+    if (wr_streq(record->template, "undumpable"))
+        wanted = 1;
+    record->level = wanted > record->level ? wanted : record->level;
+    record->memory = json_is_true(json_object_get(request, "memory"));
+    if (wr_streq(record->template, "frail")) {
+        send_json(WR_EVENT_READY | WR_ACTION_EVENT, 0, 0, json_object(), 0);
+        return;
+    }
+    json_t *reply = json_object();
+    add_level(reply, record);
+    send_json(WR_ACTION_PAUSE | WR_ACTION_REPLY, 0, sequence, reply, 0);
+}
+
+/* A boot needs what the engine has forgotten. */
+static void check_boot(const struct record *record, const json_t *request)
+{
+    const json_t *env = json_object_get(request, "envVars");
+
+    if (!json_is_object(env) || !json_object_get(request, "controlToken"))
+        _exit(11);
+    if (wr_streq(record->template, "secure") && !json_object_get(request, "accessToken"))
+        _exit(12);
+    if (wr_streq(record->template, "secure") &&
+        !wr_streq(json_string_value(json_object_get(env, "K")), "v"))
+        _exit(13);
+}
+
+static void on_resume(const json_t *request, uint32_t sequence)
+{
+    struct record *record = find(json_string_value(json_object_get(request, "id")));
+    bool memory = json_is_true(json_object_get(request, "memory"));
+
+    if (!record) {
+        refuse(WR_ACTION_RESUME, sequence, 5, "no such sandbox");
+        return;
+    }
+    if (wr_streq(record->template, "damaged") && memory) {
+        refuse(WR_ACTION_RESUME, sequence, 15, "the image is damaged");
+        return;
+    }
+    if (wr_streq(record->template, "lasting"))
+        (void)poll(NULL, 0, 1000);
+    bool boots = record->level > 0 && !(memory && record->memory);
+    if (boots)
+        check_boot(record, request);
+    record->level = 0;
+    if (wr_streq(record->template, "frail")) {
+        send_json(WR_EVENT_READY | WR_ACTION_EVENT, 0, 0, json_object(), 0);
+        return;
+    }
+    json_t *reply = describe(record->id, record->template);
+    add_level(reply, record);
+    json_object_set_new(reply, "booted", json_boolean(boots));
+    send_json(WR_ACTION_RESUME | WR_ACTION_REPLY, 0, sequence, reply,
+              (size_t)json_integer_value(json_object_get(request, "sockets")));
 }
 
 /* ---- volumes ---- */
@@ -170,6 +278,108 @@ static void on_volumes(const json_t *request, uint32_t sequence)
               json_pack("{s:o, s:b}", "volumes", list, "more", left > 1), 0);
 }
 
+/* ---- snapshots ---- */
+
+static struct saved *find_saved(const char *id)
+{
+    for (size_t i = 0; i < MAX_SNAPSHOTS; i++)
+        if (wr_streq(snapshots[i].id, id))
+            return &snapshots[i];
+    return NULL;
+}
+
+static json_t *describe_saved(const struct saved *saved)
+{
+    return json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:I}", "snapshot", saved->id, "id", saved->of,
+                     "template", saved->template, "memory", saved->memory, "bytes", 4711,
+                     "frozenUs", 1234, "createdMs", (json_int_t)1700000000000);
+}
+
+static void on_snapshot(const json_t *request, uint32_t sequence)
+{
+    const struct record *record = find(json_string_value(json_object_get(request, "id")));
+    const char *id = json_string_value(json_object_get(request, "snapshot"));
+    struct saved *place = find_saved("");
+
+    if (!record) {
+        refuse(WR_ACTION_SNAPSHOT, sequence, 5, "no such sandbox");
+        return;
+    }
+    if (!place || !id || wr_streq(record->template, "full")) {
+        refuse(WR_ACTION_SNAPSHOT, sequence, 8, "there is no room for the snapshot");
+        return;
+    }
+    if (wr_streq(record->template, "lasting"))
+        (void)poll(NULL, 0, 1000);
+    *place = (struct saved){.memory = json_is_true(json_object_get(request, "memory"))};
+    memcpy(place->id, id, sizeof place->id);
+    memcpy(place->of, record->id, sizeof place->of);
+    memcpy(place->template, record->template, sizeof place->template);
+    if (wr_streq(record->template, "frail"))
+        send_json(WR_EVENT_READY | WR_ACTION_EVENT, 0, 0, json_object(), 0);
+    else
+        send_json(WR_ACTION_SNAPSHOT | WR_ACTION_REPLY, 0, sequence, describe_saved(place), 0);
+}
+
+static void on_snapshot_remove(const json_t *request, uint32_t sequence)
+{
+    struct saved *saved = find_saved(json_string_value(json_object_get(request, "snapshot")));
+
+    if (!saved) {
+        refuse(WR_ACTION_SNAPSHOT_REMOVE, sequence, 5, "there is no such snapshot");
+        return;
+    }
+    saved->id[0] = '\0';
+    send_json(WR_ACTION_SNAPSHOT_REMOVE | WR_ACTION_REPLY, 0, sequence, json_object(), 0);
+}
+
+/* One per page, so that paging is used. */
+static void on_snapshots(const json_t *request, uint32_t sequence)
+{
+    const char *after = json_string_value(json_object_get(request, "after"));
+    const struct saved *next = NULL;
+    json_t *list = json_array();
+    size_t left = 0;
+
+    for (size_t i = 0; i < MAX_SNAPSHOTS; i++) {
+        if (strcmp(snapshots[i].id, after) <= 0)
+            continue;
+        left++;
+        if (!next || strcmp(snapshots[i].id, next->id) < 0)
+            next = &snapshots[i];
+    }
+    if (next)
+        json_array_append_new(list, describe_saved(next));
+    send_json(WR_ACTION_SNAPSHOTS | WR_ACTION_REPLY, 0, sequence,
+              json_pack("{s:o, s:b}", "snapshots", list, "more", left > 1), 0);
+}
+
+static void add_from(const struct saved *saved, const char *id, size_t sockets, uint32_t sequence)
+{
+    json_t *reply = describe(id, saved->template);
+    struct record *record = add(id, false);
+
+    memcpy(record->template, saved->template, sizeof record->template);
+    json_object_set_new(reply, "booted", json_boolean(!saved->memory));
+    send_json(WR_ACTION_CREATE | WR_ACTION_REPLY, 0, sequence, reply, sockets);
+}
+
+static void on_rollback(const json_t *request, uint32_t sequence)
+{
+    struct record *record = find(json_string_value(json_object_get(request, "id")));
+    const struct saved *saved = find_saved(json_string_value(json_object_get(request, "snapshot")));
+
+    if (!record || !saved) {
+        refuse(WR_ACTION_ROLLBACK, sequence, 5, "no such sandbox or snapshot");
+        return;
+    }
+    record->level = 0;
+    json_t *reply = describe(record->id, record->template);
+    json_object_set_new(reply, "booted", json_boolean(!saved->memory));
+    send_json(WR_ACTION_ROLLBACK | WR_ACTION_REPLY, 0, sequence, reply,
+              (size_t)json_integer_value(json_object_get(request, "sockets")));
+}
+
 /* The sandbox that was made last. */
 static void lose_last(const char *id)
 {
@@ -192,6 +402,15 @@ static void on_create(const json_t *request, uint32_t sequence)
     if (!id) {
         wr_random_id(own_id, WR_ID_LEN);
         id = own_id;
+    }
+    const char *snapshot = json_string_value(json_object_get(request, "snapshot"));
+    if (snapshot) {
+        const struct saved *saved = find_saved(snapshot);
+        if (saved)
+            add_from(saved, id, sockets, sequence);
+        else
+            refuse(WR_ACTION_CREATE, sequence, 5, "there is no such snapshot");
+        return;
     }
     if (wr_streq(template, "silent"))
         return;
@@ -217,6 +436,8 @@ static void on_create(const json_t *request, uint32_t sequence)
     if (dry)
         sockets = 1;
     struct record *record = add(id, wr_streq(template, "undying"));
+    if (!wr_strcopy(record->template, sizeof record->template, template))
+        _exit(9);
     record->blank = json_is_true(json_object_get(request, "blank"));
     record->stale = wr_streq(template, "stale");
     if (volume && !find_volume(volume))
@@ -266,7 +487,9 @@ static void on_list(const json_t *request, uint32_t sequence)
             more = true;
             break;
         }
-        json_array_append_new(list, describe(next->id, NULL));
+        json_t *item = describe(next->id, NULL);
+        add_level(item, next);
+        json_array_append_new(list, item);
         after = next->id;
     }
     send_json(WR_ACTION_LIST | WR_ACTION_REPLY, 0, sequence,
@@ -362,12 +585,29 @@ static void serve(void)
             on_volume_remove(request, header.sequence);
         else if (header.kind == WR_ACTION_VOLUMES)
             on_volumes(request, header.sequence);
+        else if (header.kind == WR_ACTION_PAUSE)
+            on_pause(request, header.sequence);
+        else if (header.kind == WR_ACTION_RESUME)
+            on_resume(request, header.sequence);
+        else if (header.kind == WR_ACTION_SNAPSHOT)
+            on_snapshot(request, header.sequence);
+        else if (header.kind == WR_ACTION_SNAPSHOT_REMOVE)
+            on_snapshot_remove(request, header.sequence);
+        else if (header.kind == WR_ACTION_SNAPSHOTS)
+            on_snapshots(request, header.sequence);
+        else if (header.kind == WR_ACTION_ROLLBACK)
+            on_rollback(request, header.sequence);
         else
             answer(header.kind, header.sequence, request);
         json_decref(request);
         if (header.kind == WR_ACTION_SHUTDOWN)
             _exit(42);
     }
+}
+
+void fake_engine_pause_first(unsigned count)
+{
+    preset_paused = count;
 }
 
 pid_t fake_engine_start(int *ret_sock, unsigned preset)
@@ -384,7 +624,9 @@ pid_t fake_engine_start(int *ret_sock, unsigned preset)
         for (unsigned i = 0; i < preset; i++) {
             char id[WR_ID_LEN + 1] = "";
             memset(id, 'a' + (int)i, WR_ID_LEN);
-            add(id, false);
+            struct record *record = add(id, false);
+            record->level = i < preset_paused ? 3 : 0;
+            record->memory = true;
         }
         send_json(WR_EVENT_READY | WR_ACTION_EVENT, 0, 0, json_object(), 0);
         serve();

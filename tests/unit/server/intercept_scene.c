@@ -13,8 +13,8 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "json/jread.h"
-#include "server/tls/certificate.h"
 #include "test.h"
+#include "tls/certificate.h"
 
 #define SCENE_MS    20000
 #define CLIENT_FAIL 77

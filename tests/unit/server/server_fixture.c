@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
-#include "client/sandbox.h"
+#include "client/api_sandbox.h"
 #include "fake_engine.h"
 #include "server/api/sandboxes.h"
 #include "server/auth/key.h"
@@ -76,6 +76,8 @@ static void fill_store(struct fixture *f, const struct start_opts *opts)
             .deadline_ms = wr_wall_ms() + opts->lifetime_ms,
             .settings = opts->settings};
         CHECK_INT(wr_store_sandbox_add(store, &row, &err), 0);
+        if (opts->resume_at_start)
+            CHECK_INT(wr_store_sandbox_resume_at_start(store, id, true, &err), 0);
     }
     wr_store_free(store);
 }
@@ -100,6 +102,7 @@ struct fixture start_with(const struct start_opts *opts)
     CHECK(mkdtemp(f.dir) && pipe(ready) == 0);
     CHECK(wr_strformat(f.path, sizeof f.path, "%s/s", f.dir));
     fill_store(&f, opts);
+    fake_engine_pause_first(opts->paused);
     f.engine = fake_engine_start(&engine_fd, opts->preset);
     struct wr_server_config config = {.state_dir = f.dir,
                                       .timeout_max_s = opts->timeout_max_s ? opts->timeout_max_s
@@ -107,6 +110,11 @@ struct fixture start_with(const struct start_opts *opts)
                                       .lenient = opts->lenient,
                                       .public_domain = opts->domain,
                                       .limits = opts->limits,
+                                      .max_snapshots = opts->max_snapshots,
+                                      .max_paused = opts->max_paused,
+                                      .max_stored_bytes = opts->max_stored_bytes,
+
+                                      .pause = opts->pause,
                                       .max_connections_per_sandbox = opts->max_connections};
     if (opts->blank_template) {
         CHECK(wr_strcopy(config.blank_pools[0].template_name,
@@ -145,7 +153,7 @@ struct fixture start_with(const struct start_opts *opts)
     CHECK_INT(wr_read_full(ready[0], &byte, 1), 1);
     CHECK_INT(byte, 'R');
     close(ready[0]);
-    CHECK_INT(wr_client_open(f.path, &f.client, &err), 0);
+    CHECK_INT(wr_transport_open_socket(f.path, &f.client, &err), 0);
     return f;
 }
 
@@ -164,7 +172,7 @@ int exit_of(pid_t pid)
 
 void clean(struct fixture *f)
 {
-    wr_client_free(f->client);
+    wr_transport_free(f->client);
     DIR *dir = opendir(f->dir);
     CHECK(dir);
     for (const struct dirent *entry; (entry = readdir(dir));)
@@ -185,12 +193,12 @@ int create(struct fixture *f, const char *template, uint64_t timeout_s, char id[
            struct wr_error *err)
 {
     static const char *const metadata[] = {"k=v"};
-    struct wr_sandbox_opts opts = {.template_name = template,
-                                   .timeout_s = timeout_s,
-                                   .metadata = metadata,
-                                   .metadata_count = 1};
+    struct wr_api_sandbox_opts opts = {.template_name = template,
+                                       .timeout_s = timeout_s,
+                                       .metadata = metadata,
+                                       .metadata_count = 1};
     *err = (struct wr_error){0};
-    int r = wr_sandbox_create(f->client, &opts, id, NULL, err);
+    int r = wr_api_sandbox_create(f->client, &opts, id, NULL, err);
     if (r < 0)
         printf("# create %s: %s\n", template, err->msg);
     return r;
@@ -200,7 +208,7 @@ size_t count(struct fixture *f)
 {
     struct wr_error err = {0};
     json_t *list = NULL;
-    CHECK_INT(wr_sandbox_list(f->client, &list, &err), 0);
+    CHECK_INT(wr_api_sandbox_list(f->client, &list, &err), 0);
     size_t n = json_array_size(list);
     json_decref(list);
     return n;

@@ -4,13 +4,13 @@
 #include <jansson.h>
 
 #include "base/error.h"
-#include "client/client.h"
+#include "client/transport.h"
 #include "server/config.h"
 
 struct fixture {
     char dir[64], path[96];
     pid_t engine, server;
-    struct wr_client *client;
+    struct wr_transport *client;
     uint16_t api_port; /* of the listener for keys; 0 without */
     uint16_t ingress_port;
     char keys[2][64];   /* with it: a key of the default team, and one of another team */
@@ -19,6 +19,7 @@ struct fixture {
 
 struct start_opts {
     unsigned preset;           /* sandboxes that exist, see fake_engine.h */
+    unsigned paused;           /* of these, from the first on, are hibernated */
     const char *settings;      /* of a row for each of them; NULL: they have none */
     unsigned more_rows;        /* with `settings`: rows without a sandbox */
     uint64_t lifetime_ms;      /* until the deadline in these rows */
@@ -31,6 +32,10 @@ struct start_opts {
     const char *domain;        /* public_domain */
     uint32_t timeout_max_s;    /* 0: 24 hours */
     struct wr_rate_limits limits;
+    uint32_t max_snapshots, max_paused;
+    uint64_t max_stored_bytes;
+    struct wr_pause_config pause;
+    bool resume_at_start;       /* of the rows */
     const char *blank_template; /* NULL: no blanks */
     uint32_t blank_count;
 };

@@ -137,7 +137,7 @@ TEST(a_sandbox_that_is_being_killed_is_gone_for_clients)
     snprintf(request, sizeof request, "DELETE /sandboxes/%s HTTP/1.1\r\nHost: x\r\n\r\n", id);
     int fd = connect_raw(&f);
     CHECK_INT(wr_write_all(fd, request, strlen(request)), 0);
-    for (int i = 0; i < 100 && count(&f) > 0; i++)
+    for (int i = 0; i < 3000 && count(&f) > 0; i++)
         (void)poll(NULL, 0, 10);
     CHECK_INT(count(&f), 0);
     snprintf(target, sizeof target, "/sandboxes/%s", id);

@@ -102,6 +102,19 @@ TEST(a_bucket_gives_its_rate)
     CHECK_INT(taken, 10);
 }
 
+TEST(many_are_taken_at_once)
+{
+    struct wr_bucket bucket = {0};
+    uint64_t wait_ms = 0;
+
+    /* More than there ever are: what is missing is waited for afterwards. */
+    CHECK(wr_bucket_take_many(&bucket, 5, 2, 1000000, &wait_ms));
+    CHECK(!wr_bucket_take(&bucket, 2, 2000000, &wait_ms));
+    CHECK(!wr_bucket_take_many(&bucket, 2, 2, 2999999, &wait_ms));
+    CHECK(wr_bucket_take_many(&bucket, 1, 2, 3000000, &wait_ms));
+    CHECK(wr_bucket_take_many(&bucket, 1000, 0, 3000000, &wait_ms));
+}
+
 TEST(a_bucket_without_a_limit)
 {
     struct wr_bucket bucket = {0};

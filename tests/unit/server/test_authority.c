@@ -6,8 +6,8 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "server/egress/authority.h"
-#include "server/tls/certificate.h"
 #include "test.h"
+#include "tls/certificate.h"
 
 #define FILE_IN_DIR "/" WR_AUTHORITY_FILE
 

@@ -19,22 +19,25 @@
 
 /* Shared with the agent's processes. */
 struct script {
-    int init_status;   /* what POST /init is answered with */
-    int not_ready;     /* GET /init says "not yet" so often */
-    int broken;        /* GET /init says that preparing has failed */
-    int asked, posted; /* GET and POST /init that came */
-    char body[4096];   /* of the last POST */
-    char token[256];   /* that it came with */
+    int init_status;      /* what POST /init is answered with */
+    int not_ready;        /* GET /init says "not yet" so often */
+    int broken;           /* GET /init says that preparing has failed */
+    int asked, posted;    /* GET and POST /init that came */
+    char body[4096];      /* of the last POST */
+    char token[256];      /* that it came with */
+    char control[256];    /* the same, control token */
+    char asked_with[256]; /* control token of the last GET */
 };
 static struct script *script;
 
-static void find_token(const char *request, char *out, size_t cap)
+static void find_field(const char *request, const char *name, char out[static 256])
 {
-    const char *field = strstr(request, "X-Access-Token: ");
-    size_t len = field ? strcspn(field + 16, "\r") : 0;
+    const char *field = strstr(request, name);
+    const char *value = field ? field + strlen(name) : "";
+    size_t len = strcspn(value, "\r");
 
-    CHECK(len < cap);
-    memcpy(out, field ? field + 16 : "", len);
+    CHECK(len < 256);
+    memcpy(out, value, len);
     out[len] = '\0';
 }
 
@@ -43,6 +46,7 @@ static void answer(const char *request, char *out, size_t cap)
     const char *body = strstr(request, "\r\n\r\n");
 
     if (strstr(request, "GET /init ") == request) {
+        find_field(request, "X-Warren-Control: ", script->asked_with);
         script->asked++;
         const char *text = script->broken
                                ? "{\"blank\":true,\"ready\":false,\"error\":\"no python\"}"
@@ -55,7 +59,8 @@ static void answer(const char *request, char *out, size_t cap)
     CHECK(strstr(request, "POST /init ") == request);
     script->posted++;
     CHECK(wr_strcopy(script->body, sizeof script->body, body + 4));
-    find_token(request, script->token, sizeof script->token);
+    find_field(request, "X-Access-Token: ", script->token);
+    find_field(request, "X-Warren-Control: ", script->control);
     CHECK(wr_strformat(out, cap, "HTTP/1.1 %d X\r\n%s\r\n", script->init_status,
                        script->init_status == 204 ? "" : "Content-Length: 0\r\n"));
 }
@@ -137,7 +142,7 @@ static struct fixture start_blanks(const char *template_name, uint32_t count)
 /* The answer to the last GET is in the server's hands a moment after it was sent. */
 static void settle(void)
 {
-    (void)poll(NULL, 0, 100);
+    (void)poll(NULL, 0, 400);
 }
 
 /* ---- tests ---- */
@@ -169,6 +174,15 @@ TEST(a_blank_becomes_what_was_asked_for)
     CHECK_INT(strlen(script->token), 64);
     CHECK(strcmp(script->token, token) != 0);
     CHECK_INT(strlen(text_of(body, "timestamp")), 24);
+    /* The same of the control token, which no client sees. */
+    const char *control = text_of(body, "controlToken");
+    char *shown_text = json_dumps(made, 0);
+    CHECK_INT(strlen(control), 64);
+    CHECK_INT(strlen(script->control), 64);
+    CHECK_STR(script->asked_with, script->control);
+    CHECK(strcmp(script->control, script->token) != 0 && strcmp(script->control, control) != 0);
+    CHECK(!strstr(shown_text, control) && !strstr(shown_text, script->control));
+    free(shown_text);
     json_decref(body);
     json_decref(made);
 
@@ -201,6 +215,7 @@ TEST(without_secure_the_token_goes)
     json_decref(made);
     CHECK_INT(script->posted, 1);
     CHECK(!strstr(script->body, "accessToken") && !strstr(script->body, "envVars"));
+    CHECK(strstr(script->body, "controlToken") != NULL);
     stop(&f);
     stop_agent(agent);
 }
@@ -317,7 +332,7 @@ TEST(an_idle_server_ends_with_blanks)
     struct fixture f = start_with(
         &(struct start_opts){.blank_template = "base", .blank_count = 2, .idle_ms = 300});
 
-    f.client = wr_client_free(f.client);
+    f.client = wr_transport_free(f.client);
     CHECK_INT(exit_of(f.server), 0);
     CHECK_INT(exit_of(f.engine), 42);
     clean(&f);

@@ -133,12 +133,35 @@ TEST(trap_7_snake_case)
 
 TEST(what_is_not_there_yet_is_named)
 {
-    refused_field("\"autoPause\":true", "autoPause is not available yet");
-    refused_field("\"autoPauseMemory\":false", "autoPauseMemory is not available yet");
-    refused_field("\"autoResume\":{\"enabled\":true}", "autoResume.enabled is not available yet");
     refused_field("\"iam\":{\"tokens\":{\"a\":{\"audience\":\"x\",\"tokenType\":\"JWT-SVID\"}}}",
                   "iam.tokens is not available yet");
     refused_field("\"network\":{\"httpsPorts\":[443]}", "httpsPorts is not available yet");
+}
+
+static void lives(const char *members, const char *lifecycle)
+{
+    char text[512];
+    struct wr_create_request request;
+    struct wr_error err;
+    snprintf(text, sizeof text, "{\"templateID\":\"base\",%s}", members);
+    CHECK_INT(parse(text, &v1, &request, &err), 0);
+    char *seen = json_dumps(json_object_get(request.settings, "lifecycle"), JSON_COMPACT);
+    CHECK_STR(seen, lifecycle);
+    free(seen);
+    wr_create_request_done(&request);
+}
+
+TEST(what_happens_at_the_deadline)
+{
+    lives("\"autoPause\":true", "{\"autoResume\":false,\"onTimeout\":\"pause\"}");
+    lives("\"autoPause\":true,\"autoResume\":{\"enabled\":true}",
+          "{\"autoResume\":true,\"onTimeout\":\"pause\"}");
+    lives("\"autoResume\":{\"enabled\":true}", "{\"autoResume\":true,\"onTimeout\":\"kill\"}");
+    lives("\"autoPause\":true,\"autoPauseMemory\":false",
+          "{\"autoResume\":false,\"onTimeout\":\"pause\",\"keepMemory\":false}");
+    refused_field("\"autoPauseMemory\":false", "autoPause: true");
+    refused_field("\"autoPause\":true,\"autoPauseMemory\":false,\"autoResume\":{\"enabled\":true}",
+                  "autoResume");
 }
 
 TEST(timeouts)
@@ -173,7 +196,10 @@ TEST(lenient_ignores_what_is_unknown)
               0);
     CHECK(!json_object_get(json_object_get(request.settings, "network"), "frob"));
     wr_create_request_done(&request);
-    refused_by(&lenient, "{\"templateID\":\"base\",\"timeout\":9,\"autoPause\":true}", "autoPause");
+    refused_by(&lenient,
+               "{\"templateID\":\"base\",\"timeout\":9,\"iam\":{\"tokens\":{\"a\":{\"audience\":"
+               "\"x\",\"tokenType\":\"JWT-SVID\"}}}}",
+               "iam.tokens");
 }
 
 TEST(size_of_mcp_from_both_sides)

@@ -85,24 +85,24 @@ TEST(ingress_echoes_a_large_body_both_ways)
     for (size_t i = 0; i < len; i++)
         body[i] = (char)(i * 31 + i / 4096);
     CHECK_INT(create(&f, "base", 0, id, &err), 0);
-    struct wr_client_request request = {.method = "POST",
-                                        .target = "/x",
-                                        .sandbox_id = id,
-                                        .port = port,
-                                        .content_type = "application/octet-stream"};
+    struct wr_transport_request request = {.method = "POST",
+                                           .target = "/x",
+                                           .sandbox_id = id,
+                                           .port = port,
+                                           .content_type = "application/octet-stream"};
     /* Small ones, more than there are spare sockets, then a large one on the kept connection. */
     for (int i = 0; i < 10; i++) {
         request.body = "hello";
         request.body_len = 5;
         wr_buf_clear(&answer);
-        CHECK_INT(wr_client_request(f.client, &request, 0, &answer, &err), 0);
+        CHECK_INT(wr_transport_request(f.client, &request, 0, &answer, &err), 0);
         CHECK_STR(wr_buf_cstr(&answer), "hello");
     }
-    struct wr_client_request stream = request;
+    struct wr_transport_request stream = request;
     stream.body = body;
     stream.body_len = 900 * 1024;
     wr_buf_clear(&answer);
-    CHECK_INT(wr_client_request(f.client, &stream, 0, &answer, &err), 0);
+    CHECK_INT(wr_transport_request(f.client, &stream, 0, &answer, &err), 0);
     CHECK_INT(answer.len, stream.body_len);
     CHECK(memcmp(wr_buf_ptr(&answer), body, stream.body_len) == 0);
     free(body);
@@ -261,14 +261,14 @@ static int ask(const struct raw_fixture *r, const char *start_line, const char *
     return fd;
 }
 
-/* What comes until the end of the stream, or until nothing has come for half a second. */
+/* What comes until the end of the stream, or until nothing more has come for a second. */
 static const char *answer(int fd)
 {
     static char text[8192];
     size_t len = 0;
     struct pollfd pfd = {.fd = fd, .events = POLLIN};
 
-    while (len < sizeof text - 1 && poll(&pfd, 1, 500) > 0) {
+    while (len < sizeof text - 1 && poll(&pfd, 1, len > 0 ? 1000 : 20000) > 0) {
         ssize_t n = read(fd, text + len, sizeof text - 1 - len);
         if (n <= 0)
             break;
@@ -349,7 +349,7 @@ TEST(request_during_the_end_of_its_sandbox_is_answered)
     struct raw_fixture r = start_raw("dry");
     struct wr_error err = {0};
     char target[64];
-    struct wr_client_request metrics = {.method = "GET", .target = target};
+    struct wr_transport_request metrics = {.method = "GET", .target = target};
 
     int fd = ask(&r, "GET /quick", "Connection: close\r\n\r\n");
     CHECK(strstr(answer(fd), "HTTP/1.1 200 "));
@@ -357,7 +357,7 @@ TEST(request_during_the_end_of_its_sandbox_is_answered)
     fd = ask(&r, "GET /hold", "Connection: close\r\n\r\n");
     (void)poll(NULL, 0, 50);
     snprintf(target, sizeof target, "/sandboxes/%s/metrics?live=true", r.id);
-    CHECK_INT(wr_client_request(r.server.client, &metrics, 0, NULL, &err), -WR_E_NOT_FOUND);
+    CHECK_INT(wr_transport_request(r.server.client, &metrics, 0, NULL, &err), -WR_E_NOT_FOUND);
     CHECK(strstr(answer(fd), "The sandbox was not found"));
     close(fd);
     CHECK_INT(count(&r.server), 0);

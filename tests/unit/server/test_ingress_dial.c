@@ -86,7 +86,7 @@ static void serve_one(int listener)
     struct pollfd pfd = {.fd = listener, .events = POLLIN};
     char request[1024];
 
-    CHECK_INT(poll(&pfd, 1, 5000), 1);
+    CHECK_INT(poll(&pfd, 1, 20000), 1);
     int fd = accept(listener, NULL, NULL);
     CHECK(read(fd, request, sizeof request) > 0);
     CHECK_INT(wr_write_all(fd, ok, sizeof ok - 1), 0);
@@ -180,7 +180,7 @@ TEST(connections_into_a_sandbox_are_limited)
     CHECK(strstr(text, "HTTP/1.1 429 ") && strstr(text, "\"connectionLimit\":3"));
     /* A place that becomes free is one. */
     serve_one(listener);
-    (void)poll(NULL, 0, 50);
+    (void)poll(NULL, 0, 500);
     int fd = ask(&f, port, CLOSE);
     for (size_t i = 0; i < WR_ARRAY_SIZE(fds); i++)
         serve_one(listener);
@@ -256,7 +256,7 @@ TEST(a_client_that_leaves_ends_the_upstream)
         struct pollfd pfd = {.fd = service, .events = POLLIN};
         CHECK_INT(poll(&pfd, 1, 100), 0);
         close(fd);
-        CHECK_INT(poll(&pfd, 1, 5000), 1);
+        CHECK_INT(poll(&pfd, 1, 20000), 1);
         CHECK(read(service, text, sizeof text) <= 0);
         close(service);
     }

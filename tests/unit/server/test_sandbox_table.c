@@ -37,6 +37,35 @@ TEST(add_find_remove)
     wr_sandbox_table_free(table);
 }
 
+TEST(paused_ones_are_counted_apart)
+{
+    struct wr_error err = {0};
+    struct wr_sandbox *a = NULL, *b = NULL;
+    struct wr_sandbox_table *table = wr_sandbox_table_new();
+    CHECK(table);
+    CHECK_INT(wr_sandbox_table_add(table, ID_A, TEAM, &a, &err), 0);
+    CHECK_INT(wr_sandbox_record_new(ID_B, &b, &err), 0);
+    b->state = WR_SANDBOX_PAUSED;
+    CHECK_INT(wr_sandbox_table_insert(table, b, TEAM, &err), 0);
+    const struct wr_team_use *use = a->use;
+    CHECK(use->sandboxes == 1 && use->paused == 1 && wr_sandbox_table_paused(table) == 1);
+    wr_sandbox_set_state(table, a, WR_SANDBOX_PAUSING);
+    CHECK(use->sandboxes == 1 && use->paused == 1);
+    wr_sandbox_set_state(table, a, WR_SANDBOX_PAUSED);
+    CHECK(use->sandboxes == 0 && use->paused == 2 && wr_sandbox_table_paused(table) == 2);
+    wr_sandbox_set_state(table, b, WR_SANDBOX_RESUMING);
+    CHECK(use->sandboxes == 1 && use->paused == 1);
+    /* What it was until it is gone. */
+    wr_sandbox_set_state(table, a, WR_SANDBOX_KILLING);
+    CHECK(use->sandboxes == 1 && use->paused == 1);
+    wr_sandbox_table_remove(table, a);
+    CHECK(use->sandboxes == 1 && use->paused == 0 && wr_sandbox_table_paused(table) == 0);
+    wr_sandbox_table_remove(table, b);
+    CHECK_INT(use->sandboxes, 0);
+    CHECK_INT(wr_sandbox_table_count(table), 0);
+    wr_sandbox_table_free(table);
+}
+
 TEST(spare_sockets_are_bounded_and_closed)
 {
     struct wr_error err = {0};
@@ -72,7 +101,7 @@ TEST(descriptors_of_a_creation)
         struct wr_sandbox *a = NULL;
         struct wr_error err = {0};
         int fds[7], last[7];
-        CHECK_INT(wr_sandbox_new(ID_A, &a, &err), 0);
+        CHECK_INT(wr_sandbox_record_new(ID_A, &a, &err), 0);
         for (size_t i = 0; i < rows[row].fds; i++)
             last[i] = fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
         wr_record_keep_fds(a, &seen, fds, rows[row].fds);
@@ -80,7 +109,7 @@ TEST(descriptors_of_a_creation)
         for (size_t i = 0; i < WR_ACTION_EGRESS_SOCKETS; i++)
             CHECK_INT(a->egress_fds[i],
                       i < rows[row].egress_kept ? last[rows[row].sockets_kept + i] : -1);
-        wr_sandbox_free(a);
+        wr_sandbox_record_free(a);
         for (size_t i = 0; i < rows[row].fds; i++)
             CHECK((fcntl(last[i], F_GETFD) < 0) == (fds[i] < 0));
         for (size_t i = 0; i < rows[row].fds; i++)

@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "client/api_sandbox.h"
 #include "client/request.h"
-#include "client/sandbox.h"
 #include "server/store/store.h"
 #include "server_fixture.h"
 #include "test.h"
@@ -21,7 +21,7 @@ TEST(create_list_kill)
     CHECK_INT(count(&f), 0);
     CHECK_INT(create(&f, "base", 0, id, &err), 0);
     CHECK_INT(create(&f, "base", 0, other, &err), 0);
-    CHECK_INT(wr_sandbox_list(f.client, &list, &err), 0);
+    CHECK_INT(wr_api_sandbox_list(f.client, &list, &err), 0);
     CHECK_INT(json_array_size(list), 2);
     const json_t *one = json_array_get(list, 0);
     CHECK_STR(json_string_value(json_object_get(one, "state")), "running");
@@ -29,8 +29,8 @@ TEST(create_list_kill)
     CHECK_INT(json_integer_value(json_object_get(one, "cpuCount")), 2);
     CHECK_STR(json_string_value(json_object_get(json_object_get(one, "metadata"), "k")), "v");
     json_decref(list);
-    CHECK_INT(wr_sandbox_kill(f.client, id, &err), 0);
-    CHECK_INT(wr_sandbox_kill(f.client, id, &err), -WR_E_NOT_FOUND);
+    CHECK_INT(wr_api_sandbox_kill(f.client, id, &err), 0);
+    CHECK_INT(wr_api_sandbox_kill(f.client, id, &err), -WR_E_NOT_FOUND);
     CHECK_INT(count(&f), 1);
     stop(&f);
 }
@@ -70,6 +70,13 @@ TEST(create_whose_answer_nobody_gets)
     stop(&f);
 }
 
+static void wait_for_count(struct fixture *f, size_t wanted)
+{
+    for (int i = 0; i < 3000 && count(f) != wanted; i++)
+        (void)poll(NULL, 0, 10);
+    CHECK_INT(count(f), wanted);
+}
+
 TEST(gone_sandboxes_disappear)
 {
     struct fixture f = start(0, NULL, 0);
@@ -77,9 +84,7 @@ TEST(gone_sandboxes_disappear)
     char id[21];
 
     CHECK_INT(create(&f, "dies", 0, id, &err), 0);
-    for (int i = 0; i < 100 && count(&f) > 0; i++)
-        (void)poll(NULL, 0, 10);
-    CHECK_INT(count(&f), 0);
+    wait_for_count(&f, 0);
     stop(&f);
 }
 
@@ -91,8 +96,7 @@ TEST(deadline_kills)
 
     CHECK_INT(create(&f, "base", 1, id, &err), 0);
     CHECK_INT(count(&f), 1);
-    (void)poll(NULL, 0, 1300);
-    CHECK_INT(count(&f), 0);
+    wait_for_count(&f, 0);
     stop(&f);
 }
 
@@ -101,43 +105,42 @@ TEST(timeout_moves_the_deadline)
     struct fixture f = start(0, NULL, 0);
     struct wr_error err = {0};
     char id[21], target[64];
-    struct wr_client_request request = {.method = "POST",
-                                        .target = target,
-                                        .content_type = "application/json",
-                                        .body = "{\"timeout\":60}",
-                                        .body_len = 14};
+    struct wr_transport_request request = {.method = "POST",
+                                           .target = target,
+                                           .content_type = "application/json",
+                                           .body = "{\"timeout\":60}",
+                                           .body_len = 14};
 
     CHECK_INT(create(&f, "base", 1, id, &err), 0);
     snprintf(target, sizeof target, "/sandboxes/%s/timeout", id);
-    CHECK_INT(wr_client_request(f.client, &request, 0, NULL, &err), 0);
+    CHECK_INT(wr_transport_request(f.client, &request, 0, NULL, &err), 0);
     (void)poll(NULL, 0, 1300);
     CHECK_INT(count(&f), 1);
     request.body = "{\"timeout\":0}";
     request.body_len = 13;
-    CHECK_INT(wr_client_request(f.client, &request, 0, NULL, &err), 0);
+    CHECK_INT(wr_transport_request(f.client, &request, 0, NULL, &err), 0);
     CHECK_INT(count(&f), 0);
-    CHECK_INT(wr_client_request(f.client, &request, 0, NULL, &err), -WR_E_NOT_FOUND);
+    CHECK_INT(wr_transport_request(f.client, &request, 0, NULL, &err), -WR_E_NOT_FOUND);
     stop(&f);
 }
 
 TEST(new_server_finds_old_sandboxes)
 {
     struct fixture f = start_with(&(struct start_opts){
-        .preset = 5, .settings = "{\"metadata\":{\"who\":\"me\"}}", .lifetime_ms = 1500});
+        .preset = 5, .settings = "{\"metadata\":{\"who\":\"me\"}}", .lifetime_ms = 3000});
     struct wr_error err = {0};
     json_t *list = NULL, *one = NULL;
 
-    CHECK_INT(wr_sandbox_list(f.client, &list, &err), 0);
+    CHECK_INT(wr_api_sandbox_list(f.client, &list, &err), 0);
     CHECK_INT(json_array_size(list), 5);
     CHECK_STR(text_of(json_object_get(json_array_get(list, 0), "metadata"), "who"), "me");
     json_decref(list);
     CHECK_INT(api(&f, -1, "GET", "/sandboxes/aaaaaaaaaaaaaaaaaaaa", NULL, &one), 200);
     CHECK_INT(strlen(text_of(one, "envdAccessToken")), 64);
     json_decref(one);
-    CHECK_INT(wr_sandbox_kill(f.client, "cccccccccccccccccccc", &err), 0);
+    CHECK_INT(wr_api_sandbox_kill(f.client, "cccccccccccccccccccc", &err), 0);
     CHECK_INT(count(&f), 4);
-    (void)poll(NULL, 0, 1900);
-    CHECK_INT(count(&f), 0);
+    wait_for_count(&f, 0);
     stop(&f);
 }
 
@@ -184,11 +187,9 @@ TEST(rows_go_with_their_sandboxes)
     json_decref(created(&f, -1, "/sandboxes", "{\"templateID\":\"base\"}", id));
     CHECK_INT(create(&f, "dies", 60, id, &err), 0);
     CHECK_INT(create(&f, "fail", 60, id, &err), -WR_E_INVALID_ARGUMENT);
-    for (int i = 0; i < 100 && count(&f) > 3; i++)
-        (void)poll(NULL, 0, 10);
-    CHECK_INT(count(&f), 3);
+    wait_for_count(&f, 3);
     CHECK_INT(rows_in(&f), 3);
-    CHECK_INT(wr_sandbox_kill(f.client, "aaaaaaaaaaaaaaaaaaaa", &err), 0);
+    CHECK_INT(wr_api_sandbox_kill(f.client, "aaaaaaaaaaaaaaaaaaaa", &err), 0);
     CHECK_INT(rows_in(&f), 2);
     kill(f.server, SIGKILL);
     CHECK_INT(exit_of(f.server), 1000 + SIGKILL);
@@ -207,7 +208,7 @@ TEST(unreadable_settings_do_not_hide_a_sandbox)
 TEST(idle_server_ends_with_its_engine)
 {
     struct fixture f = start(0, NULL, 300);
-    f.client = wr_client_free(f.client);
+    f.client = wr_transport_free(f.client);
     CHECK_INT(exit_of(f.server), 0);
     CHECK_INT(exit_of(f.engine), 42); /* it was told to shut down */
     clean(&f);

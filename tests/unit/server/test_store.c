@@ -1,5 +1,7 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -157,7 +159,8 @@ TEST(sandboxes)
     store_id(1, id);
     CHECK_INT(store_add_sandbox(f.store, id, &err), 0);
     CHECK_INT(store_add_sandbox(f.store, id, &err), -WR_E_ALREADY_EXISTS);
-    const struct wr_store_sandbox orphan = {"x", "nobody", "", "", 0, "{}"};
+    const struct wr_store_sandbox orphan = {
+        .id = "x", .team_id = "nobody", .envd_token = "", .traffic_token = "", .settings = "{}"};
     CHECK_INT(wr_store_sandbox_add(f.store, &orphan, &err), -WR_E_NOT_FOUND);
     CHECK_INT(wr_store_sandbox_set_deadline(f.store, id, 2000, &err), 0);
     CHECK_INT(wr_store_sandbox_set_settings(f.store, id, "{}", &err), 0);
@@ -174,7 +177,102 @@ TEST(sandboxes)
     store_stop(&f);
 }
 
+static void copy_row(const struct wr_store_sandbox *row, void *data)
+{
+    struct wr_store_sandbox *copy = data;
+
+    CHECK_STR(row->control_token, "c");
+    CHECK_STR(row->env, "{\"K\":\"v\"}");
+    CHECK_STR(row->parent_snapshot, "p");
+    CHECK_STR(row->snapshot_template, "st");
+    CHECK_STR(row->snapshot_name, "sn");
+    *copy = *row;
+}
+
+/* What a pause and a resume change, and what they keep. */
+TEST(sandboxes_that_are_paused)
+{
+    struct store_fixture f = store_start();
+    struct wr_error err = {0};
+    struct wr_team team;
+    struct wr_store_sandbox seen;
+    char id[21];
+
+    store_id(1, id);
+    CHECK_INT(wr_store_default_team(f.store, &team, &err), 0);
+    const struct wr_store_sandbox row = {.id = id,
+                                         .team_id = team.id,
+                                         .envd_token = "e",
+                                         .traffic_token = "t",
+                                         .control_token = "c",
+                                         .deadline_ms = 1000,
+                                         .timeout_ms = 700,
+                                         .settings = "{}",
+                                         .env = "{\"K\":\"v\"}",
+                                         .parent_snapshot = "p",
+                                         .snapshot_template = "st",
+                                         .snapshot_name = "sn"};
+    CHECK_INT(wr_store_sandbox_add(f.store, &row, &err), 0);
+    CHECK_INT(wr_store_sandbox_paused(f.store, id, true, &err), 0);
+    CHECK_INT(wr_store_sandbox_resume_at_start(f.store, id, true, &err), 0);
+    store_reopen(&f);
+    CHECK_INT(wr_store_sandbox_get(f.store, id, copy_row, &seen, &err), 0);
+    CHECK(seen.paused && seen.unresponsive && seen.resume_at_start);
+    CHECK(seen.timeout_ms == 700 && seen.deadline_ms == 1000 && seen.started_ms == 0);
+    CHECK_INT(wr_store_sandbox_resumed(f.store, id, 5000, 9000, &err), 0);
+    CHECK_INT(wr_store_sandbox_get(f.store, id, copy_row, &seen, &err), 0);
+    CHECK(!seen.paused && !seen.unresponsive && !seen.resume_at_start);
+    CHECK(seen.timeout_ms == 700 && seen.deadline_ms == 9000 && seen.started_ms == 5000);
+    CHECK_INT(wr_store_sandbox_paused(f.store, "x", false, &err), -WR_E_NOT_FOUND);
+    CHECK_INT(wr_store_sandbox_resumed(f.store, "x", 1, 1, &err), -WR_E_NOT_FOUND);
+    CHECK_INT(wr_store_sandbox_resume_at_start(f.store, "x", true, &err), -WR_E_NOT_FOUND);
+    store_stop(&f);
+}
+
+TEST(what_was_synced_is_said)
+{
+    struct store_fixture f = store_start();
+    struct pollfd news = {.fd = wr_store_sync_fd(f.store), .events = POLLIN};
+    uint64_t first = wr_store_sync(f.store), second = wr_store_sync(f.store);
+    eventfd_t count;
+    int r;
+
+    CHECK(second > first);
+    while ((r = wr_store_synced(f.store, second)) == 0) {
+        CHECK_INT(poll(&news, 1, 20000), 1);
+        CHECK_INT(eventfd_read(news.fd, &count), 0);
+    }
+    CHECK_INT(r, 1);
+    CHECK_INT(wr_store_synced(f.store, first), 1);
+    CHECK_INT(wr_store_synced(f.store, second + 1), 0);
+    store_stop(&f);
+}
+
 /* ---- versions ---- */
+
+/* As the first version did it. */
+static void add_old_sandbox(struct wr_store *store, const char *team_id, const char *id)
+{
+    char sql[256];
+    struct wr_error err = {0};
+
+    CHECK(wr_strformat(sql, sizeof sql,
+                       "INSERT INTO sandboxes (id, team_id, envd_token, traffic_token, "
+                       "deadline_ms, settings) VALUES ('%s', '%s', 'e', 't', 1000, '{}')",
+                       id, team_id));
+    CHECK_INT(wr_db_script(store, sql, &err), 0);
+}
+
+static void look_at_old(const struct wr_store_sandbox *row, void *data)
+{
+    int *seen = data;
+
+    CHECK_STR(row->envd_token, "e");
+    CHECK_STR(row->control_token, "");
+    CHECK_STR(row->env, "{}");
+    CHECK(row->started_ms == 0 && !row->unresponsive && !row->resume_at_start);
+    ++*seen;
+}
 
 /* What each version can hold is still there after the steps to the newest. */
 TEST(every_version_becomes_the_newest)
@@ -193,8 +291,8 @@ TEST(every_version_becomes_the_newest)
         CHECK_INT(wr_db_open(&old, &err), 0);
         CHECK_INT(wr_schema_migrate(&old, version, &err), 0);
         store_id(1, id);
-        CHECK_INT(store_add_sandbox(&old, id, &err), 0);
         CHECK_INT(wr_store_default_team(&old, &team, &err), 0);
+        add_old_sandbox(&old, team.id, id);
         struct wr_api_key key = key_of(team.id, 1);
         CHECK_INT(wr_store_key_add(&old, &key, &err), 0);
         wr_db_close(&old);
@@ -206,6 +304,8 @@ TEST(every_version_becomes_the_newest)
         CHECK_INT(wr_store_key_find(f.store, key.hash, &key, &err), 0);
         CHECK_INT(wr_store_sandbox_each_id(f.store, count_id, &count, &err), 0);
         CHECK_INT(count, 1);
+        CHECK_INT(wr_store_sandbox_get(f.store, id, look_at_old, &count, &err), 0);
+        CHECK_INT(count, 2);
         store_stop(&f);
     }
 }

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "server/tls/terminator.h"
 #include "test.h"
+#include "tls/context.h"
 
 #define MAX_CONNECTIONS      8
 #define HANDSHAKE_TIMEOUT_MS 300
@@ -297,7 +298,7 @@ static enum end end_of(SSL *ssl, size_t *ret_len)
 /* Waits until the server has seen that many exchanges end early. */
 static void expect_aborted(const struct service *service, char count)
 {
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 1000; i++) {
         SSL *ssl = dial(service);
         ask(ssl, "GET", "/aborted", "");
         const char *text = until(ssl, "\r\n\r\n");
@@ -534,7 +535,7 @@ TEST(connections_are_limited_and_come_free)
         CHECK(!shake(connect_to(&service), TLS1_3_VERSION, NULL));
         for (size_t i = 0; i < MAX_CONNECTIONS; i++)
             hang_up(all[i]);
-        (void)poll(NULL, 0, 100);
+        (void)poll(NULL, 0, 500);
     }
     stop(&service);
 }

@@ -11,7 +11,7 @@
 static int read_text(const char *text, struct wr_error *err)
 {
     wr_auto_template t = {0};
-    return wr_manifest_read(text, strlen(text), "base", &t, err);
+    return wr_template_manifest_read(text, strlen(text), "base", &t, err);
 }
 
 TEST(reads_every_field)
@@ -19,7 +19,7 @@ TEST(reads_every_field)
     struct wr_error err = {0};
     wr_auto_template t = {0};
     const char *text = START "\"cpuMillis\":500,\"memoryBytes\":7,\"diskBytes\":8," END;
-    CHECK_INT(wr_manifest_read(text, strlen(text), "base", &t, &err), 0);
+    CHECK_INT(wr_template_manifest_read(text, strlen(text), "base", &t, &err), 0);
     CHECK_STR(t.name, "base");
     CHECK_INT(t.layer_count, 1);
     CHECK_STR(t.layers[0], HASH);
@@ -92,12 +92,12 @@ TEST(base_without_aliases_has_the_default_ones)
     const char *text = START END, *empty = START "\"aliases\":[]," END,
                *name = "{\"format\":1,\"name\":\"x\",\"layers\":[\"" HASH
                        "\"],\"user\":\"u\",\"workdir\":\"\"," END;
-    CHECK_INT(wr_manifest_read(text, strlen(text), "base", &base, &err), 0);
+    CHECK_INT(wr_template_manifest_read(text, strlen(text), "base", &base, &err), 0);
     CHECK_INT(base.alias_count, 1);
     CHECK_STR(base.aliases[0], "code-interpreter-v1");
-    CHECK_INT(wr_manifest_read(empty, strlen(empty), "base", &none, &err), 0);
+    CHECK_INT(wr_template_manifest_read(empty, strlen(empty), "base", &none, &err), 0);
     CHECK_INT(none.alias_count, 0);
-    CHECK_INT(wr_manifest_read(name, strlen(name), "x", &other, &err), 0);
+    CHECK_INT(wr_template_manifest_read(name, strlen(name), "x", &other, &err), 0);
     CHECK_INT(other.alias_count, 0);
 }
 
@@ -112,9 +112,9 @@ TEST(writes_what_it_reads)
     CHECK(wr_strcopy(t.aliases[0], sizeof(t.aliases[0]), "y") &&
           wr_strcopy(t.aliases[1], sizeof(t.aliases[1]), "z.1"));
     wr_auto_buf out = WR_BUF(WR_MANIFEST_MAX);
-    CHECK_INT(wr_manifest_write(&t, &out, &err), 0);
+    CHECK_INT(wr_template_manifest_write(&t, &out, &err), 0);
     wr_auto_template back = {0};
-    CHECK_INT(wr_manifest_read(wr_buf_ptr(&out), out.len, "x", &back, &err), 0);
+    CHECK_INT(wr_template_manifest_read(wr_buf_ptr(&out), out.len, "x", &back, &err), 0);
     CHECK_STR(back.workdir, "/srv");
     CHECK_STR(back.env_json, t.env_json);
     CHECK_INT(back.alias_count, 2);
@@ -127,5 +127,5 @@ TEST(does_not_write_what_it_would_refuse)
     wr_auto_template t = {.name = "x", .layers = {"short"}, .layer_count = 1, .user = "root"};
     t.env_json = wr_strdup("{}");
     wr_auto_buf out = WR_BUF(WR_MANIFEST_MAX);
-    CHECK_INT(wr_manifest_write(&t, &out, &err), -WR_E_DATA_LOSS);
+    CHECK_INT(wr_template_manifest_write(&t, &out, &err), -WR_E_DATA_LOSS);
 }
