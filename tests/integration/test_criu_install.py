@@ -190,3 +190,27 @@ def test_it_may_be_where_a_restore_works(built):
                 assert made.check("cat /tmp/here") == "here\n"
         finally:
             running.shut_down()
+
+
+def test_it_may_come_while_the_server_runs(built):
+    """What cannot be written to the disk yet is frozen, and written when criu is there: the engine tests it again."""
+    with tempfile.TemporaryDirectory(prefix="warren-criu-", dir="/run") as top, spare_data.borrowed() as data:
+        later = pathlib.Path(top, "criu")
+        running = warren.Server(data=data, arguments=["--criu", str(later)]).start()
+
+        def paused(sandbox):
+            sandbox.pause(level="hibernated")
+            return sandbox.detail()["pause"]
+
+        try:
+            with running.sandbox() as made:
+                made.check("echo here >/tmp/here")
+                early = paused(made)
+                assert early["level"] == "frozen" and str(later) in early["reason"], early
+                shutil.copy(built, top + "/new")
+                os.rename(top + "/new", later)
+                warren.wait_for(lambda: paused(made)["level"] == "hibernated", 120, "it is written to the disk")
+                made.resume()
+                assert made.check("cat /tmp/here") == "here\n"
+        finally:
+            running.shut_down()

@@ -16,7 +16,7 @@
 #define BEGIN_MS   300
 #define TIMEOUT_MS 300000
 /* A host that was too busy is not for ever; and one gets what it lacked: `warren criu install`. */
-#define RETRY_MS   60000
+#define RETRY_MS   15000
 #define WORK_NAME  "selftest"
 
 int wr_native_checkpoint_init(struct wr_native_checkpoint *checkpoint, const char *criu,
