@@ -197,6 +197,11 @@ static int forget(struct wr_sessions *sessions, const struct wr_session_row *row
                            row->id);
 }
 
+static int fail_unmade(const char *id, struct wr_error *err)
+{
+    return wr_fail(err, WR_E_UNAVAILABLE, 0, "session %.128s is still being made", id);
+}
+
 /* One that has a sandbox. */
 static int get_made(struct wr_sessions *sessions, const char *id, struct wr_session_row *ret,
                     struct wr_error *err)
@@ -206,20 +211,25 @@ static int get_made(struct wr_sessions *sessions, const char *id, struct wr_sess
     if (r == 0)
         r = wr_session_store_get(sessions->store, id, ret, err);
     if (r == 0 && ret->state == WR_SESSION_CREATING)
-        r = wr_fail(err, WR_E_UNAVAILABLE, 0, "session %.128s is still being made", ret->id);
+        r = fail_unmade(id, err);
     return r;
 }
 
-int wr_sessions_resume(struct wr_sessions *sessions, const char *id, const struct wr_wait *wait,
-                       struct wr_sandbox **ret, struct wr_error *err)
+int wr_sessions_resume_made(struct wr_sessions *sessions, const char *id,
+                            const struct wr_wait *wait, struct wr_sandbox **ret,
+                            struct wr_error *err)
 {
     struct wr_session_row row;
     struct wr_sandbox *sandbox = NULL;
     bool there = false;
 
-    int r = get_made(sessions, id, &row, err);
+    int r = check_id(id, err);
+    if (r == 0)
+        r = wr_session_store_get(sessions->store, id, &row, err);
     if (r < 0)
         return r;
+    if (row.state == WR_SESSION_CREATING)
+        return 1;
     r = wr_sandbox_connect(sessions->client, row.sandbox_id, sessions->idle_timeout_s, wait,
                            &sandbox, err);
     if (r < 0)
@@ -232,6 +242,14 @@ int wr_sessions_resume(struct wr_sessions *sessions, const char *id, const struc
     else
         wr_sandbox_free(sandbox);
     return r;
+}
+
+int wr_sessions_resume(struct wr_sessions *sessions, const char *id, const struct wr_wait *wait,
+                       struct wr_sandbox **ret, struct wr_error *err)
+{
+    int r = wr_sessions_resume_made(sessions, id, wait, ret, err);
+
+    return r > 0 ? fail_unmade(id, err) : r;
 }
 
 int wr_sessions_pause(struct wr_sessions *sessions, const char *id, const struct wr_wait *wait,

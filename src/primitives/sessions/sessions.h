@@ -28,6 +28,10 @@ int wr_sessions_reconcile(struct wr_sessions *sessions, const struct wr_wait *wa
                           struct wr_error *err) WR_MUST_CHECK;
 /* The same once, and again after it has failed; what goes wrong is left to the next call. */
 void wr_sessions_reconcile_once(struct wr_sessions *sessions, const struct wr_wait *wait);
+/* wr_sessions_resume(), but 1 when somebody is still making it; `err` is then untouched. */
+int wr_sessions_resume_made(struct wr_sessions *sessions, const char *id,
+                            const struct wr_wait *wait, struct wr_sandbox **ret,
+                            struct wr_error *err) WR_MUST_CHECK;
 /* Kills the sandboxes with that tag, if its server knows any. */
 int wr_sessions_kill_tag(struct wr_sessions *sessions, const char *tag, const struct wr_wait *wait,
                          struct wr_error *err) WR_MUST_CHECK;

@@ -29,36 +29,22 @@ struct held {
     struct wr_sandbox *sandbox;
 };
 
-/* True when somebody else is making it, and asking again will tell. */
-static bool is_being_made(int r, const struct wr_error *err, const struct wr_session_row *row)
-{
-    return r < 0 && err->code == WR_E_UNAVAILABLE && row->state == WR_SESSION_CREATING;
-}
-
 /* Once: resumed, or made. 1: to be tried again. */
 static int get_once(struct named *supply, const struct wr_wait *wait, struct wr_sandbox **ret,
                     bool *ret_fresh, struct wr_error *err)
 {
-    struct wr_session_row row = {.state = WR_SESSION_RUNNING};
-    struct wr_error tried = {0}, ignored = {0};
-    bool fresh = false;
+    struct wr_error tried = {0};
 
-    int r = wr_sessions_resume(supply->sessions, supply->id, wait, ret, &tried);
-    if (r < 0 && tried.code == WR_E_NOT_FOUND) {
+    int r = wr_sessions_resume_made(supply->sessions, supply->id, wait, ret, &tried);
+    *ret_fresh = r == -WR_E_NOT_FOUND;
+    if (*ret_fresh)
         r = wr_sessions_create(supply->sessions, supply->id, wait, ret, &tried);
-        if (r < 0 && tried.code == WR_E_ALREADY_EXISTS)
-            return 1;
-        fresh = true;
-    } else if (r < 0 &&
-               wr_session_store_get(supply->sessions->store, supply->id, &row, &ignored) == 0 &&
-               is_being_made(r, &tried, &row)) {
-        r = wr_sessions_reconcile(supply->sessions, wait, &tried);
-        if (r == 0)
-            return 1;
-    }
-    if (r == 0)
-        *ret_fresh = fresh;
-    else
+    if (r == -WR_E_ALREADY_EXISTS)
+        return 1;
+    /* Whoever is making it may be gone. */
+    if (r > 0 && wr_sessions_reconcile(supply->sessions, wait, &tried) < 0)
+        r = -tried.code;
+    if (r < 0)
         *err = tried;
     return r;
 }
