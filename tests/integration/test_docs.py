@@ -194,6 +194,14 @@ def test_reference_of_commands_is_the_help():
     assert (warren.REPOSITORY / "docs/cli.md").read_text() == done.stdout, "write docs/cli.md anew: warren help --markdown"
 
 
+def test_the_readme_names_every_command():
+    shown = (warren.REPOSITORY / "docs/cli.md").read_text().partition("commands:\n")[2].partition("\n\n")[0]
+    commands = {line.split()[0] for line in shown.splitlines()}
+    paragraph = (warren.REPOSITORY / "README.md").read_text().partition("## Commands")[2].partition("## ")[0]
+    named = {text.removeprefix("warren ") for text in re.findall(r"`([^`]+)`", paragraph)}
+    assert len(commands) > 30 and commands - {"help"} <= named
+
+
 # ---- what pages name ----
 
 
