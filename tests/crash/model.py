@@ -183,13 +183,17 @@ class Lane:
         except (*LOST, warren.ApiError) as error:
             self.fail(f"{error!r:.300}")
 
+    def ended_with_nest(self):
+        """Whether it is gone, and may be."""
+        return self.nest_born and self.world.nest_ended and self.id not in self.world.states()
+
     def check(self, states):
         """states: {id: what the list says} of the whole server."""
         if self.id is None:
             return
         found = states.get(self.id)
         if found is None:
-            if self.ending or (self.nest_born and self.world.nest_ended):
+            if self.ending or self.ended_with_nest():
                 self.forget()
                 return
             self.fail("it is lost")
@@ -203,11 +207,21 @@ class Lane:
 
         def wake_and_read():
             # What became of a pause whose answer was lost may come out only now: a server asks its new engine in its own time.
-            if not told_to_run:
-                self.request("POST", f"/sandboxes/{self.id}/connect", {"timeout": 3600})
-            return self.read()
+            # So does the end of a nest.
+            try:
+                if not told_to_run:
+                    self.request("POST", f"/sandboxes/{self.id}/connect", {"timeout": 3600})
+                return self.read()
+            except warren.ApiError:
+                if self.ended_with_nest():
+                    return None
+                raise
 
-        value, count = self.answered(wake_and_read)
+        seen = self.answered(wake_and_read)
+        if not seen:
+            self.forget()
+            return
+        value, count = seen
         self.note("looked at by the check")
         self.paused = False
         self.check_memory(value, count)
