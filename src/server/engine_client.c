@@ -135,7 +135,7 @@ static struct pending *find_pending(struct wr_engine_client *client, uint32_t se
 }
 
 /* The error object of a reply: {"code", "message"}; whatever it holds becomes a valid struct
- * wr_error. */
+ * wr_error. What the engine has too little of, the host has: limits of teams it does not know. */
 static void read_error(const json_t *json, struct wr_error *error)
 {
     int64_t code = 0;
@@ -151,6 +151,8 @@ static void read_error(const json_t *json, struct wr_error *error)
         (void)wr_fail(error, WR_E_INTERNAL, 0, "the engine failed without saying why");
     else
         (void)wr_fail(error, (enum wr_code)code, 0, "%s", message);
+    if (error->code == WR_E_RESOURCE_EXHAUSTED)
+        error->os_errno = ENOSPC;
 }
 
 static void handle_event(struct wr_engine_client *client, unsigned kind, const json_t *json)

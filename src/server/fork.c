@@ -88,7 +88,6 @@ static void on_created(struct wr_sandbox *sandbox, const struct wr_error *error,
         memcpy(copy->result->id, sandbox->id, sizeof copy->result->id);
     else
         copy->result->error = *error;
-    copy->result->full = error && error->code == WR_E_RESOURCE_EXHAUSTED;
     copy->op->ended++;
     begin_copies(copy->op);
 }

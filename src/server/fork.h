@@ -19,7 +19,6 @@ struct wr_fork_wish {
 struct wr_fork_result {
     char id[WR_ID_LEN + 1]; /* "" when it failed */
     struct wr_error error;
-    bool full; /* the host has no room for it */
 };
 
 /* `error` NULL: `results` has one entry for each copy, borrowed. */

@@ -1,5 +1,6 @@
 #include "server/saved_limits.h"
 
+#include "server/api/errors.h"
 #include "server/server.h"
 #include "server/settings.h"
 #include "server/snapshot_take.h"
@@ -89,7 +90,7 @@ static int get_use(struct wr_server *server, const char *team_id, struct wr_save
 {
     int r = wr_saved_use(server, team_id, ret, err);
 
-    return r < 0 ? wr_code_http_status((enum wr_code)err->code) : 0;
+    return r < 0 ? wr_api_status(err) : 0;
 }
 
 int wr_saved_check_pause(struct wr_server *server, const struct wr_sandbox *sandbox,

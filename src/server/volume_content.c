@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "json/jwrite.h"
 #include "log/log.h"
+#include "server/api/errors.h"
 #include "server/create_action.h"
 #include "server/ingress/dial.h"
 #include "server/ingress/forward.h"
@@ -68,9 +69,8 @@ void wr_volume_content_refuse(struct wr_exchange *ex, int status, const char *co
 
 void wr_volume_content_fail(struct wr_exchange *ex, const struct wr_error *error)
 {
-    enum wr_code code = (enum wr_code)error->code;
-
-    wr_volume_content_refuse(ex, wr_code_http_status(code), wr_code_name(code), error->msg);
+    wr_volume_content_refuse(ex, wr_api_status(error), wr_code_name((enum wr_code)error->code),
+                             error->msg);
 }
 
 static void refuse(struct wr_exchange *ex, const char *text)

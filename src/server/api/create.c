@@ -61,8 +61,9 @@ static void failed(struct wr_exchange *ex, const struct wr_error *error)
         {500, "sandbox_create_failed"},
         {503, "sandbox_capacity_unavailable"},
         {504, "sandbox_placement_timeout"},
+        {507, "sandbox_capacity_unavailable"},
     };
-    int status = wr_code_http_status((enum wr_code)error->code);
+    int status = wr_api_status(error);
     char text[300];
 
     for (size_t i = 0; i < WR_ARRAY_SIZE(slugs); i++) {
@@ -74,16 +75,6 @@ static void failed(struct wr_exchange *ex, const struct wr_error *error)
         return;
     }
     wr_api_fail(ex, error);
-}
-
-/* The host has none: 429 would be for the client to mend. */
-static void no_room(struct wr_exchange *ex, const struct wr_error *error)
-{
-    char text[300];
-
-    if (!wr_strformat(text, sizeof text, "Failed to place sandbox: %s", error->msg))
-        text[0] = '\0';
-    wr_api_error_code(ex, 507, text, "sandbox_capacity_unavailable");
 }
 
 /* ---- the engine ---- */
@@ -102,8 +93,6 @@ static void on_created(struct wr_sandbox *sandbox, const struct wr_error *error,
         wr_templates_forget(op->server);
     if (op->ex && error && error->code == WR_E_NOT_FOUND && !no_volume)
         no_template(op->ex, op->template_name);
-    else if (op->ex && error && error->code == WR_E_RESOURCE_EXHAUSTED)
-        no_room(op->ex, error);
     else if (op->ex && error)
         failed(op->ex, error);
     else if (op->ex) {

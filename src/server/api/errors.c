@@ -23,17 +23,16 @@ void wr_api_error(struct wr_exchange *ex, int status, const char *message)
     wr_api_error_code(ex, status, message, NULL);
 }
 
-void wr_api_fail(struct wr_exchange *ex, const struct wr_error *error)
+int wr_api_status(const struct wr_error *error)
 {
-    wr_api_error(ex, wr_code_http_status((enum wr_code)error->code), error->msg);
+    if (error->code == WR_E_RESOURCE_EXHAUSTED && error->os_errno)
+        return 507;
+    return wr_code_http_status((enum wr_code)error->code);
 }
 
-void wr_api_fail_host(struct wr_exchange *ex, const struct wr_error *error)
+void wr_api_fail(struct wr_exchange *ex, const struct wr_error *error)
 {
-    if (error->code == WR_E_RESOURCE_EXHAUSTED)
-        wr_api_error(ex, 507, error->msg);
-    else
-        wr_api_fail(ex, error);
+    wr_api_error(ex, wr_api_status(error), error->msg);
 }
 
 void wr_api_no_sandbox(struct wr_exchange *ex, const char *id)

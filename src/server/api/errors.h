@@ -3,11 +3,12 @@
 
 #include "http/server.h"
 
-/* The error's own status and text. */
+/* The HTTP status of an error. RESOURCE_EXHAUSTED is 429 where it is about a limit, which asking
+ * less often or ending something mends, and 507 where the host lacks something (os_errno): clients
+ * that see 429 try again without a word, and a full disk stays full. */
+int wr_api_status(const struct wr_error *error);
+/* That status, and the error's text. */
 void wr_api_fail(struct wr_exchange *ex, const struct wr_error *error);
-/* The same for what the engine did, where RESOURCE_EXHAUSTED is the host's business: 507, as 429
- * makes clients try again, and a full disk stays full. */
-void wr_api_fail_host(struct wr_exchange *ex, const struct wr_error *error);
 void wr_api_error(struct wr_exchange *ex, int status, const char *message);
 /* With a third member "error_code", a word for programs; NULL: without. */
 void wr_api_error_code(struct wr_exchange *ex, int status, const char *message,

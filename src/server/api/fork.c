@@ -49,8 +49,7 @@ static void write_result(struct wr_jw *w, const struct wr_server *server,
     } else if (result->id[0]) {
         write_failure(w, 500, "the sandbox ended while others were made");
     } else {
-        int status = wr_code_http_status((enum wr_code)result->error.code);
-        write_failure(w, result->full ? 507 : status, result->error.msg);
+        write_failure(w, wr_api_status(&result->error), result->error.msg);
     }
     wr_jw_end(w);
 }
@@ -75,7 +74,7 @@ static void on_forked(const struct wr_fork_result *results, size_t count,
 
     wr_server_touch(op->server);
     if (op->ex && error)
-        wr_api_fail_host(op->ex, error);
+        wr_api_fail(op->ex, error);
     else if (op->ex)
         reply(op, results, count);
     else

@@ -33,7 +33,7 @@ static void fail_pause(const struct wr_api_op *op, const struct wr_sandbox *sand
     else if (error->code == WR_E_ABORTED)
         wr_api_error(op->ex, 503, error->msg);
     else
-        wr_api_fail_host(op->ex, error);
+        wr_api_fail(op->ex, error);
 }
 
 static void on_paused(const struct wr_error *error, void *data)

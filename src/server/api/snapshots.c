@@ -32,7 +32,7 @@ static void on_taken(const struct wr_store_snapshot *snapshot, const struct wr_e
 
     wr_server_touch(op->server);
     if (op->ex && error) {
-        wr_api_fail_host(op->ex, error);
+        wr_api_fail(op->ex, error);
     } else if (op->ex) {
         wr_jw_init(&w, &body);
         wr_api_write_snapshot(&w, snapshot);

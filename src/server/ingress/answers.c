@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "json/jwrite.h"
+#include "server/api/errors.h"
 #include "server/ingress/browser.h"
 #include "server/ingress/page.h"
 
@@ -172,7 +173,7 @@ void wr_ingress_changing(struct wr_exchange *ex, const char *id)
 void wr_ingress_failed(struct wr_exchange *ex, const char *id, const struct wr_error *error)
 {
     send_answer(ex, &(struct answer){
-                        .status = wr_code_http_status((enum wr_code)error->code),
+                        .status = wr_api_status(error),
                         .message = error->msg,
                         .title = "The Sandbox Did Not Answer",
                         .id = id,

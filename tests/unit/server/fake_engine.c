@@ -179,6 +179,10 @@ static void on_resume(const json_t *request, uint32_t sequence)
         refuse(WR_ACTION_RESUME, sequence, 15, "the image is damaged");
         return;
     }
+    if (wr_streq(record->template, "crowded")) {
+        refuse(WR_ACTION_RESUME, sequence, 8, "the volume is full");
+        return;
+    }
     if (wr_streq(record->template, "lasting"))
         (void)poll(NULL, 0, 1000);
     bool boots = record->level > 0 && !(memory && record->memory);
@@ -371,6 +375,10 @@ static void on_rollback(const json_t *request, uint32_t sequence)
 
     if (!record || !saved) {
         refuse(WR_ACTION_ROLLBACK, sequence, 5, "no such sandbox or snapshot");
+        return;
+    }
+    if (wr_streq(record->template, "crowded")) {
+        refuse(WR_ACTION_ROLLBACK, sequence, 8, "the volume is full");
         return;
     }
     record->level = 0;

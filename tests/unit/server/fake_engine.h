@@ -16,8 +16,9 @@
  * "booted".
  *
  * Pausing: "full", "lasting" and "frail" as for snapshots, the last two also when it is resumed;
- * "undumpable" is frozen instead of hibernated; "damaged" cannot be resumed with its memory. A boot
- * has to come with what it needs, of "secure" also with a token and the variable K=v.
+ * "undumpable" is frozen instead of hibernated; "damaged" cannot be resumed with its memory, and
+ * "crowded" neither resumed nor rolled back. A boot has to come with what it needs, of "secure"
+ * also with a token and the variable K=v.
  */
 #pragma once
 

@@ -440,6 +440,19 @@ TEST(a_sandbox_has_what_the_snapshot_had)
     stop(&f);
 }
 
+TEST(a_rollback_without_room_is_refused)
+{
+    struct fixture f = start_with(&(struct start_opts){.api = true});
+    char id[21], ref[400];
+
+    make(&f, "crowded", id);
+    take(&f, id, "before", ref);
+    refused(&f, 0, "POST", at(id, "/rollback"), "{\"snapshotID\":\"before\"}", 507,
+            "the volume is full");
+    CHECK_INT(listed(&f, "", NULL), 1);
+    stop(&f);
+}
+
 TEST(a_rollback_needs_a_snapshot_of_the_same_template)
 {
     struct fixture f = start_with(&(struct start_opts){.api = true});

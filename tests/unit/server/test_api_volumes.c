@@ -118,7 +118,7 @@ TEST(a_volume_that_the_engine_cannot_make_is_not_there)
 {
     struct fixture f = start_with(&(struct start_opts){.api = true});
 
-    refused(&f, 0, "POST", "/volumes", "{\"name\":\"a\",\"sizeMB\":9}", 429, "no room");
+    refused(&f, 0, "POST", "/volumes", "{\"name\":\"a\",\"sizeMB\":9}", 507, "no room");
     /* The engine began anew: what it had made goes. */
     refused(&f, 0, "POST", "/volumes", "{\"name\":\"a\",\"sizeMB\":10}", 503, "restarted");
     for (int i = 0; api(&f, 0, "POST", "/volumes", "{\"name\":\"a\"}", NULL) == 400; i++) {

@@ -140,6 +140,18 @@ TEST(a_pause_that_fails_changes_nothing)
     finish(&s);
 }
 
+/* 429 would be about a limit of the team. */
+TEST(without_room_it_stays_paused)
+{
+    struct scene s = begin("crowded", ",\"autoPause\":true,\"autoResume\":{\"enabled\":true}");
+    CHECK_INT(post(&s, "pause", NULL), 204);
+    CHECK_INT(post(&s, "connect", "{\"timeout\":60}"), 507);
+    CHECK(strstr(s.f.answer, "the volume is full") != NULL);
+    CHECK_INT(visit(&s, 8080, "/", ""), 507);
+    check_state(&s, "paused", "hibernated");
+    finish(&s);
+}
+
 TEST(an_image_that_is_refused_leaves_it_paused)
 {
     struct scene s = begin("damaged", "");
@@ -362,7 +374,7 @@ TEST(at_the_deadline)
     json_decref(json);
     /* Who cannot be paused is not killed for that. */
     make(&s, "full", ",\"autoPause\":true");
-    CHECK_INT(post(&s, "timeout", "{\"timeout\":0}"), 429);
+    CHECK_INT(post(&s, "timeout", "{\"timeout\":0}"), 507);
     check_state(&s, "running", NULL);
     finish(&s);
 }
