@@ -37,10 +37,11 @@ static int get_once(struct named *supply, const struct wr_wait *wait, struct wr_
 
     int r = wr_sessions_resume_made(supply->sessions, supply->id, wait, ret, &tried);
     *ret_fresh = r == -WR_E_NOT_FOUND;
-    if (*ret_fresh)
+    if (*ret_fresh) {
         r = wr_sessions_create(supply->sessions, supply->id, wait, ret, &tried);
-    if (r == -WR_E_ALREADY_EXISTS)
-        return 1;
+        if (r == -WR_E_ALREADY_EXISTS)
+            return 1;
+    }
     /* Whoever is making it may be gone. */
     if (r > 0 && wr_sessions_reconcile(supply->sessions, wait, &tried) < 0)
         r = -tried.code;

@@ -362,6 +362,28 @@ TEST(a_lease_makes_the_session_and_finds_it_again)
     fixture_done(&f);
 }
 
+/* The server's refusal is no other creator's: it is told, and not waited for. */
+TEST(a_supply_tells_at_once_why_a_session_cannot_be_resumed)
+{
+    struct fixture f;
+    struct wr_error err = {0};
+    struct wr_lease lease = {0};
+
+    fixture_init(&f);
+    struct wr_sessions *sessions = sessions_of(&f, 0);
+    struct wr_supply *supply = wr_sessions_supply(sessions, "chat", &err);
+    CHECK_INT(wr_supply_acquire(supply, NULL, &lease, &err), 0);
+    wr_supply_release(supply, &lease, WR_LEASE_DONE);
+    CHECK_INT(wr_sessions_pause(sessions, "chat", NULL, &err), 0);
+    fake_driver_fail(f.driver, FAKE_CONNECT, 1, 1000, WR_E_ALREADY_EXISTS);
+    CHECK_INT(wr_supply_acquire(supply, NULL, &lease, &err), -WR_E_ALREADY_EXISTS);
+    CHECK_INT(fake_driver_calls(f.driver, FAKE_CONNECT), 1);
+    CHECK_STATE(sessions, "chat", "paused");
+    wr_supply_free(supply);
+    wr_sessions_free(sessions);
+    fixture_done(&f);
+}
+
 struct user {
     struct wr_supply *supply;
     char id[WR_SANDBOX_ID_MAX];
