@@ -274,7 +274,8 @@ TEST(an_answer_that_does_not_come_replaces_nothing_until_the_time_is_over)
     fake_driver_fail(f->driver, FAKE_SET_TIMEOUT, 1, 1, WR_E_UNAVAILABLE);
     fake_clock_advance(&f->clock, 150000); /* half of the sandbox's time */
     EVENTUALLY(fake_driver_calls(f->driver, FAKE_SET_TIMEOUT) == 1);
-    EVENTUALLY(fake_clock_sleeps(&f->clock) >= 2);
+    EVENTUALLY(stat_of(supply, "idle") == 1);
+    fake_clock_wait_sleepers(&f->clock, 1);
     CHECK_INT(fake_driver_calls(f->driver, FAKE_CREATE), 1);
     fake_driver_fail(f->driver, FAKE_SET_TIMEOUT, 1, 1000, WR_E_UNAVAILABLE);
     fake_clock_advance(&f->clock, 150000);
